@@ -1,0 +1,116 @@
+// What accounts need from the outside, and the words in which the rest of the house speaks about them.
+import type { NodeId } from '@skein/runtime'
+
+/** 32 lower-case hex digits: 128 random bits. Never reused, never made from the address. */
+export type AccountId = string
+
+export type Role = 'admin' | 'domain-admin' | 'user'
+
+/** What only home and replicas know of an account: kept in the AccountStore, never in the directory. */
+export interface Account {
+  id: AccountId
+  /** Canonical: lower case, domain in A-label form. */
+  address: string
+  displayName: string
+  role: Role
+  /** PHC string (argon2id), or null when nobody can log in with a password. */
+  passwordHash: string | null
+  quotaBytes: number
+  state: 'active' | 'suspended'
+  createdMs: number
+}
+
+export interface AccountStore {
+  get(id: AccountId): Promise<Account | undefined>
+  /** Durable (fsync) when it resolves. */
+  put(account: Account): Promise<void>
+  delete(id: AccountId): Promise<void>
+  list(): AsyncIterable<Account>
+}
+
+/** `provisional`: fewer than two registrars have promised the name yet. `renamed`: lost a conflict; lives under its new name. */
+export type EntryState = 'confirmed' | 'provisional' | 'renamed' | 'suspended'
+
+/** One line of the user-to-node map. */
+export interface DirectoryEntry {
+  address: string
+  accountId: AccountId
+  home: NodeId
+  epoch: number
+  replicas: NodeId[]
+  state: EntryState
+}
+
+export interface DomainRecord {
+  name: string
+  policy: 'auto' | 'strict' | 'local'
+  replicas: number
+}
+
+/** One node of the mesh as everybody sees it. */
+export interface NodeRecord {
+  id: NodeId
+  name: string
+  /** Multiaddrs, e.g. `/ip4/127.0.0.135/tcp/19835`. */
+  addresses: string[]
+  region: string
+  /** Lower is tried first. Default 100. */
+  priority: number
+  enabled: boolean
+  description: string
+  /** May other nodes hand outbound mail to it. */
+  relay: boolean
+  /** Empty means all. Single addresses or CIDR (DI-47). */
+  allow: string[]
+  version: string
+  witness: boolean
+  /** Host name announced in SMTP and in Received. */
+  hostName: string
+}
+
+/** The user-to-node map and the mesh's shared settings, as this node knows them now. Look-ups are in memory or level, never the network. */
+export interface Directory {
+  readonly self: NodeId
+  /** `address` in canonical form. */
+  lookup(address: string): DirectoryEntry | undefined
+  byAccountId(accountId: AccountId): DirectoryEntry | undefined
+  /** Targets of an alias, in canonical form; undefined when it is not an alias. */
+  alias(address: string): readonly string[] | undefined
+  aliases(): { address: string; targets: readonly string[] }[]
+  /** `name` in canonical form. */
+  domain(name: string): DomainRecord | undefined
+  domains(): DomainRecord[]
+  node(id: NodeId): NodeRecord | undefined
+  /** Every member, sorted by name then id. */
+  nodes(): NodeRecord[]
+  /** Every entry, sorted by address (code-point order). */
+  entries(): AsyncIterable<DirectoryEntry>
+  /** Number of entries. */
+  count(): number
+  onChange(listener: () => void): () => void
+}
+
+export interface Login {
+  /** As typed: an address, or a bare local part where the mesh has one domain. */
+  name: string
+  password: string
+  remoteAddress: string
+  protocol: 'imap' | 'pop3' | 'submission' | 'http'
+}
+
+/**
+ * refused: unknown user, wrong password, suspended: one answer in one time for all.
+ * elsewhere: the password is right, but the mailbox lives on `home`.
+ * unavailable: the home can't be asked now.
+ * throttled: too many failures from this address or for this account; ask again after `retryAfterMs`.
+ */
+export type LoginOutcome =
+  | { kind: 'ok'; account: Account }
+  | { kind: 'elsewhere'; account: Pick<Account, 'id' | 'address' | 'displayName' | 'role'>; home: NodeId }
+  | { kind: 'refused' }
+  | { kind: 'unavailable' }
+  | { kind: 'throttled'; retryAfterMs: number }
+
+export interface Authenticator {
+  login(login: Login): Promise<LoginOutcome>
+}

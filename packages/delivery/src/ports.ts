@@ -1,0 +1,185 @@
+// How mail moves: what the queue keeps, what a courier does, and the face that the front doors use.
+import type { AccountId } from '@skein/accounts'
+import type { BlobRef } from '@skein/mailboxes'
+import type { NodeId } from '@skein/runtime'
+
+/** ULID given where the letter enters the mesh; stays the same on every node that carries it. */
+export type QueueId = string
+
+/**
+ * pending: waits for its next attempt. held: an operator's word. delivered, failed, cancelled: final.
+ */
+export type RecipientState = 'pending' | 'held' | 'delivered' | 'failed' | 'cancelled'
+
+export interface QueueRecipient {
+  /** Position in the letter's envelope; with the QueueId it makes the delivery id `<queueId>.<index>`. */
+  index: number
+  /** Canonical address to deliver to, after aliases. */
+  address: string
+  /** As given at RCPT. */
+  original: string
+  state: RecipientState
+  attempts: number
+  nextAttemptMs: number
+  /** The last answer: SMTP-style code, enhanced status, text; which courier and which next hop said it. */
+  lastResult: DeliveryResult | null
+  delayNoticeSent: boolean
+}
+
+export interface QueueItem {
+  id: QueueId
+  /** Envelope sender; '' for bounces. */
+  from: string
+  recipients: QueueRecipient[]
+  blob: BlobRef
+  /** Bytes of the message. */
+  size: number
+  /** The Message-ID header (without brackets), or '' : what `skein trace` looks for. */
+  messageId: string
+  receivedMs: number
+  /** Who handed it in. */
+  source: {
+    kind: 'smtp' | 'submission' | 'peer' | 'local'
+    remoteAddress: string
+    node: NodeId
+    accountId: AccountId | null
+  }
+  smtpUtf8: boolean
+  eightBit: boolean
+}
+
+export interface DeliveryResult {
+  atMs: number
+  kind: 'delivered' | 'temporary' | 'permanent'
+  /** RFC 5321 reply code and RFC 3463 status. */
+  code: number
+  status: string
+  text: string
+  courier: 'local' | 'peer' | 'outside'
+  /** Node id or host name. */
+  hop: string
+}
+
+export interface QueueStore {
+  /** Durable (fsync, shared) when it resolves. */
+  put(item: QueueItem): Promise<void>
+  /** A letter that is finished. Need not be durable: doing it again is harmless. */
+  remove(id: QueueId): Promise<void>
+  get(id: QueueId): Promise<QueueItem | undefined>
+  /** Ascending id. */
+  list(): AsyncIterable<QueueItem>
+}
+
+/** One step in a letter's life; `skein trace` shows them, merged over all nodes. */
+export interface TraceEvent {
+  atMs: number
+  node: NodeId
+  queueId: QueueId
+  messageId: string
+  /** accepted | routed | delivered | handed-over | deferred | failed | bounced | refused | duplicate | held | cancelled | retried */
+  what: string
+  /** For one recipient, or '' for the letter. */
+  recipient: string
+  /** One sentence: why this way, what the other side said. */
+  detail: string
+}
+
+export interface TraceStore {
+  /** Best effort: written along with the next durable batch. */
+  add(events: readonly TraceEvent[]): void
+  /** `key` is a Message-ID (with or without brackets) or a queue id. Ascending time. */
+  find(key: string): Promise<TraceEvent[]>
+}
+
+/** The bytes and envelope that a courier carries for recipients with one destination. */
+export interface Consignment {
+  item: QueueItem
+  recipients: QueueRecipient[]
+}
+
+/** One way to move a message. Never throws for what the other side said: one result for each recipient, in their order. */
+export interface Courier {
+  readonly kind: 'local' | 'peer' | 'outside'
+  deliver(consignment: Consignment, destination: Destination, signal: AbortSignal): Promise<DeliveryResult[]>
+}
+
+/** Where a recipient's next step lies. */
+export type Destination =
+  | { kind: 'local'; accountId: AccountId }
+  | { kind: 'peer'; node: NodeId; accountId: AccountId }
+  | { kind: 'outside'; domain: string }
+
+/* ------------------------------------------------------------------ the face to the front doors */
+
+export interface IntakeSource {
+  kind: 'smtp' | 'submission'
+  remoteAddress: string
+  remoteName: string
+  helo: string
+  tls: string | null
+  /** ESMTP, ESMTPS, ESMTPA, ESMTPSA: for the Received header (RFC 3848). */
+  protocol: string
+  /** Submission: who is logged in. */
+  account: { id: AccountId; address: string } | null
+}
+
+export type RecipientVerdict =
+  | { kind: 'accepted'; address: string }
+  /** Reply code, RFC 3463 status and text to say at RCPT. */
+  | { kind: 'refused'; code: number; status: string; text: string }
+
+/** Takes letters in. A front door says 250 when `finish()` has resolved, and at no other moment. */
+export interface Intake {
+  /** At MAIL: may this source use that envelope sender. Submission: only own address and aliases. */
+  checkSender(source: IntakeSource, from: string): RecipientVerdict
+  /** At RCPT, from the map: unknown users are refused at every node; outside domains only for submission. */
+  checkRecipient(source: IntakeSource, address: string): RecipientVerdict
+  begin(envelope: IntakeEnvelope): LetterWriter
+}
+
+export interface IntakeEnvelope {
+  source: IntakeSource
+  from: string
+  recipients: string[]
+  smtpUtf8: boolean
+  eightBit: boolean
+  receivedMs: number
+}
+
+export interface LetterWriter {
+  readonly length: number
+  /** Resolves when more can be taken. Bytes exactly as they came, dot-unstuffed. */
+  write(chunk: Uint8Array): Promise<void> | void
+  /**
+   * Adds trace headers on top, makes it durable, puts it in the queue. After this the letter is ours.
+   * @throws SkeinError `mail-loop` (too many Received), `message-too-large`, `header-too-large`, `disk-full`, … ; nothing was kept then.
+   */
+  finish(): Promise<{ queueId: QueueId }>
+  abort(): Promise<void>
+}
+
+/** What `skein queue` does. */
+export interface QueueControl {
+  list(): QueueItem[]
+  retry(id: QueueId): Promise<void>
+  hold(id: QueueId): Promise<void>
+  release(id: QueueId): Promise<void>
+  /** Final; the sender is told unless `silent`. */
+  cancel(id: QueueId, options?: { silent?: boolean }): Promise<void>
+}
+
+export const deliveryLimits = {
+  messageBytesMax: 50 * 1024 * 1024,
+  headerBytesMax: 1024 * 1024,
+  recipientsMax: 1000,
+  receivedHopsMax: 50,
+  aliasDepthMax: 10,
+  aliasExpandedRecipientsMax: 10_000,
+  queueLifetimeMs: 5 * 24 * 3600 * 1000,
+  delayNoticeAfterMs: 4 * 3600 * 1000,
+  localDeliveriesAtOnceMax: 64,
+  peerDeliveriesAtOnceMax: 32,
+  outsideDeliveriesAtOnceMax: 100,
+  outsideDeliveriesPerDomainMax: 8,
+  queueItemsInMemoryMax: 100_000,
+} as const

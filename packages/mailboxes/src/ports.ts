@@ -1,0 +1,263 @@
+// The mailbox model (design.md §6), the stores behind it, and the face that the front doors use.
+import type { AccountId } from '@skein/accounts'
+
+/* ------------------------------------------------------------------ message log */
+
+/** Where a stored message lies: stable for ever (compaction keeps it valid). Bytes come back exactly as appended. */
+export interface BlobRef {
+  segment: number
+  offset: number
+  /** Bytes of the message, without the record's own header. */
+  length: number
+}
+
+/** Bodies in append-only segment files, CRC per block, group fdatasync. Refs survive crashes once append has resolved. */
+export interface MessageLog {
+  /** Appends one message and resolves once it is durable (fdatasync, shared with others that wait). */
+  append(parts: readonly Uint8Array[]): Promise<BlobRef>
+  /** For messages that arrive in pieces: small ones stay in memory until `finish`, big ones are written as they come. */
+  writer(): BlobWriter
+  /**
+   * Reads bytes [start, end) (default: all), CRC checked.
+   * @throws SkeinError `message-damaged` (permanent) where the disk no longer gives back what was written.
+   */
+  read(ref: BlobRef, start?: number, end?: number): Promise<Uint8Array>
+  /** Yields [start, end) in chunks of at most 256 KiB. */
+  stream(ref: BlobRef, start?: number, end?: number): AsyncIterable<Uint8Array>
+  /** Says that nothing refers to the blob any more; its bytes are reclaimed by a later compaction. */
+  release(ref: BlobRef): void
+}
+
+export interface BlobWriter {
+  /** Bytes written so far. */
+  readonly length: number
+  /** Resolves when the writer can take more (back-pressure). Chunks are copied or written before it resolves. */
+  write(chunk: Uint8Array): Promise<void> | void
+  /** @returns the ref of `prefix` parts followed by everything written; durable. */
+  finish(prefix?: readonly Uint8Array[]): Promise<BlobRef>
+  /** Gives up; nothing remains. */
+  abort(): Promise<void>
+}
+
+/* ------------------------------------------------------------------ records */
+
+/** 16 random lower-case hex digits; immutable, while a mailbox's name may change. */
+export type MailboxId = string
+
+export type SpecialUse =
+  | '\\Sent'
+  | '\\Drafts'
+  | '\\Trash'
+  | '\\Junk'
+  | '\\Archive'
+  | '\\All'
+  | '\\Flagged'
+  | '\\Important'
+
+export interface MailboxRecord {
+  id: MailboxId
+  /** Unicode (not modified UTF-7), levels separated by '/'. INBOX is always `INBOX`. */
+  name: string
+  uidValidity: number
+  uidNext: number
+  /** Of the newest change in this mailbox. */
+  highestModseq: number
+  specialUse: SpecialUse | null
+  subscribed: boolean
+  /** Count, unseen count and bytes: kept so that STATUS and LIST touch no message record. */
+  messages: number
+  unseen: number
+  bytes: number
+}
+
+/** What changes of a message. `flags` are system flags (`\Seen` …) and keywords, each once; `\Recent` never. */
+export interface MessageRecord {
+  uid: number
+  modseq: number
+  flags: readonly string[]
+  internalDateMs: number
+  /** RFC822.SIZE: bytes of the whole message. */
+  size: number
+  blob: BlobRef
+  /** ULID given where the message entered the mesh; names the message for ever, over copies too (EMAILID). */
+  emailId: string
+  threadId: string
+  savedDateMs: number
+}
+
+/** What is parsed once at delivery and never changes; JSON-compatible, made by @skein/mail's `indexMessage`. */
+export interface MessageInfo {
+  emailId: string
+  /** `MessageIndex` of @skein/mail: envelope, part tree with byte offsets, preview. Opaque to the store. */
+  index: unknown
+}
+
+/** MODSEQ = epoch * 2^36 + seq: rises over owners; seq counts the account's journal entries. Safe up to epoch 2^17. */
+export const MODSEQ_EPOCH = 2 ** 36
+
+export interface AccountMailboxState {
+  accountId: AccountId
+  epoch: number
+  /** Of the newest journal entry. */
+  seq: number
+  /** The next UIDVALIDITY to give out; only rises. */
+  nextUidValidity: number
+  quotaBytes: number
+  usedBytes: number
+}
+
+/** One entry of the account's single change feed and journal: what replication ships, what IDLE, CONDSTORE and JMAP read. */
+export interface JournalEntry {
+  seq: number
+  epoch: number
+  modseq: number
+  atMs: number
+  ops: JournalOp[]
+}
+
+export type JournalOp =
+  | { op: 'add'; mailbox: MailboxId; message: MessageRecord; deliveryId?: string }
+  | { op: 'flags'; mailbox: MailboxId; uid: number; flags: readonly string[] }
+  | { op: 'expunge'; mailbox: MailboxId; uid: number; emailId: string }
+  | { op: 'mailbox'; mailbox: MailboxRecord }
+  | { op: 'mailbox-delete'; mailbox: MailboxId; name: string }
+
+/** One atomic, durable step of an account. Everything in it becomes true together, or nothing does. */
+export interface MailboxCommit {
+  state: AccountMailboxState
+  entry: JournalEntry
+  putMailboxes: MailboxRecord[]
+  deleteMailboxes: MailboxId[]
+  putMessages: { mailbox: MailboxId; record: MessageRecord }[]
+  deleteMessages: { mailbox: MailboxId; uid: number }[]
+  putInfos: MessageInfo[]
+  deleteInfos: string[]
+  /** Remembered for `deliveryIdKeepMs` (30 days), so that a delivery that comes twice is put in once. */
+  deliveryIds: { id: string; atMs: number }[]
+}
+
+export interface MailboxStore {
+  loadState(accountId: AccountId): Promise<{ state: AccountMailboxState; mailboxes: MailboxRecord[] } | undefined>
+  /** Ascending UIDs. */
+  loadMessages(accountId: AccountId, mailbox: MailboxId): Promise<MessageRecord[]>
+  loadInfos(accountId: AccountId, emailIds: readonly string[]): Promise<(MessageInfo | undefined)[]>
+  /** Resolves after fsync; commits of one account become durable in the order of the calls; concurrent ones are joined in one batch. */
+  commit(commit: MailboxCommit): Promise<void>
+  hasDelivery(accountId: AccountId, deliveryId: string): Promise<boolean>
+  /** Entries with seq > `afterSeq`, ascending. */
+  journal(accountId: AccountId, afterSeq: number): AsyncIterable<JournalEntry>
+  deleteAccount(accountId: AccountId): Promise<void>
+}
+
+/* ------------------------------------------------------------------ the face to the front doors */
+
+/** Opens accounts. One `AccountMailboxes` per account is shared by all sessions, the single writer of that account. */
+export interface Mailboxes {
+  /** Makes INBOX, Sent, Drafts, Trash, Junk and Archive. Does nothing when the account has mailboxes already. */
+  createAccount(accountId: AccountId, options: { quotaBytes: number; epoch: number }): Promise<void>
+  deleteAccount(accountId: AccountId): Promise<void>
+  /** @throws SkeinError `no-such-account`. Dispose (or `close()`) when done: the last one lets go of the memory after a while. */
+  open(accountId: AccountId): Promise<AccountMailboxes>
+  close(): Promise<void>
+}
+
+export interface NewMessage {
+  /** Already durable in the message log. */
+  blob: BlobRef
+  flags: readonly string[]
+  internalDateMs: number
+  /** Default: a new ULID. */
+  emailId?: string
+  /** A second delivery with the same id is left out (its result is the string 'duplicate'). */
+  deliveryId?: string
+}
+
+export interface Appended {
+  uid: number
+  emailId: string
+  uidValidity: number
+}
+
+export type FlagChange = { mode: 'add' | 'remove' | 'replace'; flags: readonly string[] }
+
+export interface StoreResult {
+  /** Records as they are now, in ascending UID; those that changed nothing are not listed. */
+  changed: MessageRecord[]
+  /** UIDs left alone because their MODSEQ was above `unchangedSince` (RFC 7162). */
+  modified: number[]
+}
+
+/** What a committed journal entry means for a session that watches; given after the change is durable, in journal order. */
+export interface AccountChange {
+  entry: JournalEntry
+  /** Whoever asked for the change, as given in its `origin` option; lets a session tell its own changes. */
+  origin: unknown
+}
+
+export interface AccountMailboxes extends AsyncDisposable {
+  readonly accountId: AccountId
+  state(): Readonly<AccountMailboxState>
+  /** Committed mailboxes, INBOX first, then by name. */
+  list(): readonly Readonly<MailboxRecord>[]
+  /** By name; `INBOX` in any case. Undefined when there is none. */
+  byName(name: string): Readonly<MailboxRecord> | undefined
+  byId(id: MailboxId): Readonly<MailboxRecord> | undefined
+
+  /** Makes missing parents too. @throws `mailbox-exists`, `mailbox-name-invalid`, `too-many-mailboxes` */
+  create(name: string, options?: { specialUse?: SpecialUse; origin?: unknown }): Promise<MailboxRecord>
+  /** Children move along; renaming INBOX moves its messages to the new name (RFC 9051 §6.3.6). @throws `no-such-mailbox`, `mailbox-exists` */
+  rename(from: string, to: string, options?: { origin?: unknown }): Promise<void>
+  /** @throws `no-such-mailbox`, `mailbox-has-children`, `mailbox-undeletable` (INBOX) */
+  delete(name: string, options?: { origin?: unknown }): Promise<void>
+  /** Subscribing a name without a mailbox is kept out: @throws `no-such-mailbox`. */
+  subscribe(name: string, subscribed: boolean): Promise<void>
+
+  /** The messages of a mailbox in ascending UID: the live, committed array, loaded when first asked for. Never change it. */
+  messages(mailbox: MailboxId): Promise<readonly MessageRecord[]>
+  /** Parsed once at delivery; for what was not, parsed now. In the order asked; undefined where the message is gone. */
+  infos(records: readonly MessageRecord[]): Promise<(MessageInfo | undefined)[]>
+  /** Bytes [start, end) of the whole message. */
+  body(record: MessageRecord, start?: number, end?: number): Promise<Uint8Array>
+  stream(record: MessageRecord, start?: number, end?: number): AsyncIterable<Uint8Array>
+
+  /**
+   * Puts messages in, all or none, in one commit. @throws `no-such-mailbox`, `over-quota`.
+   * Results in the order given.
+   */
+  append(
+    mailbox: MailboxId,
+    messages: readonly NewMessage[],
+    options?: { origin?: unknown },
+  ): Promise<(Appended | 'duplicate')[]>
+  /** UIDs that are not there are passed over. @throws `no-such-mailbox`, `too-many-keywords` */
+  store(
+    mailbox: MailboxId,
+    uids: readonly number[],
+    change: FlagChange,
+    options?: { unchangedSince?: number; origin?: unknown },
+  ): Promise<StoreResult>
+  /** New copies share the bytes. Results: pairs in ascending source UID. @throws `no-such-mailbox`, `over-quota` */
+  copy(from: MailboxId, uids: readonly number[], to: MailboxId, options?: { origin?: unknown }): Promise<CopyResult>
+  /** Atomic: a message is in exactly one of the two at any moment. */
+  move(from: MailboxId, uids: readonly number[], to: MailboxId, options?: { origin?: unknown }): Promise<CopyResult>
+  /** Removes these UIDs for good. Results: those removed, ascending. */
+  expunge(mailbox: MailboxId, uids: readonly number[], options?: { origin?: unknown }): Promise<number[]>
+
+  setQuota(quotaBytes: number): Promise<void>
+  /** Called after each committed change. Returns the way to stop. */
+  onChange(listener: (change: AccountChange) => void): () => void
+}
+
+export interface CopyResult {
+  uidValidity: number
+  pairs: { from: number; to: number }[]
+}
+
+export const mailboxLimits = {
+  mailboxNameBytesMax: 1024,
+  mailboxDepthMax: 32,
+  mailboxesPerAccountMax: 10_000,
+  keywordsPerMailboxMax: 200,
+  keywordBytesMax: 255,
+  deliveryIdKeepMs: 30 * 24 * 3600 * 1000,
+} as const
