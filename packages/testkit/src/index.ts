@@ -1,1 +1,5 @@
-export {}
+export * from './memory-queue-store.ts'
+export * from './memory-trace-store.ts'
+export * from './seeded-random.ts'
+export * from './synced-writes.ts'
+export * from './virtual-clock.ts'
