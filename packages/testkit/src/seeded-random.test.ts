@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSeededRandom } from './seeded-random.ts'
+import { createSeededRandom, type SeededRandom } from './seeded-random.ts'
+
+const draw = (random: SeededRandom) => Array.from({ length: 20 }, () => random.next())
 
 test('one seed gives one sequence, another seed another', () => {
-  const draw = (seed: number) => Array.from({ length: 20 }, createSeededRandom(seed).next)
-  assert.deepEqual(draw(7), draw(7))
-  assert.notDeepEqual(draw(7), draw(8))
+  assert.deepEqual(draw(createSeededRandom(7)), draw(createSeededRandom(7)))
+  assert.notDeepEqual(draw(createSeededRandom(7)), draw(createSeededRandom(8)))
 })
 
 test('a fork neither changes nor repeats its parent', () => {
   const left = createSeededRandom(1)
   const right = createSeededRandom(1)
   const fork = left.fork('x')
-  const forked = Array.from({ length: 5 }, fork.next)
-  assert.deepEqual(Array.from({ length: 5 }, left.next), Array.from({ length: 5 }, right.next))
-  assert.notDeepEqual(forked, Array.from({ length: 5 }, createSeededRandom(1).next))
+  const forked = draw(fork)
+  assert.deepEqual(draw(left), draw(right))
+  assert.notDeepEqual(forked, draw(createSeededRandom(1)))
 })
 
 test('numbers fill their range evenly', () => {
@@ -27,5 +28,5 @@ test('numbers fill their range evenly', () => {
   for (const count of counts) assert.ok(count > 850 && count < 1150, String(counts))
   const bytes = random.bytes(10_000)
   assert.ok(new Set(bytes).size > 250)
-  assert.deepEqual([...random.shuffle([1, 2, 3, 4])].sort(), [1, 2, 3, 4])
+  assert.deepEqual(new Set(random.shuffle([1, 2, 3, 4])), new Set([1, 2, 3, 4]))
 })

@@ -91,14 +91,14 @@ export class VirtualClock implements Clock {
 
   /** Lets time pass until `promise` is settled, and gives its outcome. @throws when `limitMs` of virtual time did not do. */
   async runUntil<Result>(promise: Promise<Result>, limitMs = 3600_000): Promise<Result> {
-    let done = false
+    const outcome = { settled: false }
     const mark = () => {
-      done = true
+      outcome.settled = true
     }
     promise.then(mark, mark)
     const limit = this.#nowMs + limitMs
     await settled()
-    while (!done) {
+    while (!outcome.settled) {
       const dueMs = this.nextDueMs()
       if (dueMs === undefined || dueMs > limit) throw new Error(`not settled within ${limitMs} ms of virtual time`)
       await this.step()
