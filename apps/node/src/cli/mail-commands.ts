@@ -1,0 +1,95 @@
+// skein queue, trace, check: where a letter waits, which way it went, whether what is stored is whole.
+import type { QueueItem, TraceEvent } from '@skein/delivery'
+import type { Command } from 'commander'
+import { contextOf } from './command-context.ts'
+import { formatTime, table } from './output.ts'
+
+export function addMailCommands(program: Command): void {
+  addQueueCommands(program)
+
+  program
+    .command('trace')
+    .description('one letter across all nodes: who took it, why this way, where it waits or lies')
+    .argument('<message-id>', 'its Message-ID or queue id')
+    .action(async (key: string, _options, command: Command) => {
+      const { ask, output } = contextOf(command)
+      const found = (await ask('trace', { key })) as {
+        events: (TraceEvent & { nodeName: string })[]
+        silent: string[]
+      }
+      output.result(found, () => {
+        const lines = found.events.map(
+          (event) =>
+            `${formatTime(event.atMs)}  ${event.nodeName.padEnd(8)}  ${event.what.padEnd(11)}  ${event.recipient ? `${event.recipient}  ` : ''}${event.detail}`,
+        )
+        if (lines.length === 0) lines.push('no node knows this letter')
+        if (found.silent.length > 0) lines.push(`(not asked, because not reachable: ${found.silent.join(', ')})`)
+        return lines.join('\n')
+      })
+      if (found.events.length === 0) process.exitCode = 1
+    })
+
+  program
+    .command('check')
+    .description('read everything that is stored and say what is not whole')
+    .option('--repair', 'rebuild what can be rebuilt')
+    .action(async (options: { repair?: boolean }, command: Command) => {
+      const { checkNode } = await import('../check.ts')
+      const { paths, output, ask } = contextOf(command)
+      const report = await checkNode(paths, options.repair === true, ask)
+      output.result(report, () =>
+        [
+          ...report.problems.map(
+            (problem) => `${problem.where}: ${problem.what}${problem.repaired ? ' (repaired)' : ''}`,
+          ),
+          `${report.accounts} accounts, ${report.messages} messages, ${report.bytes} bytes read; ${report.problems.length} problems`,
+        ].join('\n'),
+      )
+      if (report.problems.some((problem) => !problem.repaired)) process.exitCode = 1
+    })
+}
+
+function addQueueCommands(program: Command): void {
+  const queue = program.command('queue').description('letters that wait to be delivered from here')
+
+  queue.command('list').action(async (_options, command: Command) => {
+    const { ask, output } = contextOf(command)
+    const items = (await ask('queue.list')) as QueueItem[]
+    output.result(items, () => {
+      if (items.length === 0) return 'nothing waits'
+      return table(
+        ['ID', 'SINCE', 'FROM', 'TO', 'STATE', 'TRIES', 'NEXT', 'WHY'],
+        items.flatMap((item) =>
+          item.recipients.map((recipient) => [
+            item.id,
+            formatTime(item.receivedMs),
+            item.from || '<>',
+            recipient.address,
+            recipient.state,
+            String(recipient.attempts),
+            recipient.state === 'pending' ? formatTime(recipient.nextAttemptMs) : '-',
+            recipient.lastResult
+              ? `${recipient.lastResult.code} ${recipient.lastResult.status} ${recipient.lastResult.text}`
+              : '',
+          ]),
+        ),
+      )
+    })
+  })
+
+  for (const [name, description, done] of [
+    ['retry', 'try now', 'is tried now'],
+    ['hold', 'keep until released by retry', 'is held'],
+    ['cancel', 'give up; the sender is told', 'is cancelled'],
+  ] as const) {
+    queue
+      .command(name)
+      .description(description)
+      .argument('<id>')
+      .action(async (id: string, _options, command: Command) => {
+        const { ask, output } = contextOf(command)
+        const result = await ask(`queue.${name}`, { id })
+        output.result(result, () => `${id} ${done}`)
+      })
+  }
+}

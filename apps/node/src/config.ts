@@ -1,0 +1,208 @@
+// DIR/skein.toml: what belongs to this machine. Settings of the mesh live in the mesh, not here.
+// The schema is the reference: docs/operating/configuration.md is generated from it.
+import { readFileSync } from 'node:fs'
+import { SkeinError } from '@skein/runtime'
+import { parse } from 'smol-toml'
+import { z } from 'zod'
+
+const port = z.union([z.int().min(0).max(65_535), z.literal(false)])
+const count = (max: number) => z.int().min(1).max(max)
+
+export const configSchema = z.strictObject({
+  profile: z
+    .enum(['standard', 'dev'])
+    .default('standard')
+    .describe('Which set of default ports: standard or dev (plus 10000).'),
+  bind: z.string().default('').describe('The one address on which every service listens; empty means all addresses.'),
+  'host-name': z
+    .string()
+    .default('')
+    .describe('Name announced in SMTP greetings and Received headers; empty means NAME.DOMAIN of the mesh.'),
+  'log-level': z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('What is logged to stderr, as JSON lines.'),
+  listen: z
+    .strictObject({
+      smtp: port.optional().describe('SMTP from other mail systems (MX).'),
+      submission: port.optional().describe('Submission with STARTTLS.'),
+      submissions: port.optional().describe('Submission over TLS.'),
+      imap: port.optional().describe('IMAP with STARTTLS.'),
+      imaps: port.optional().describe('IMAP over TLS.'),
+      pop3: port.optional().describe('POP3 with STLS.'),
+      pop3s: port.optional().describe('POP3 over TLS.'),
+      lmtp: port.optional().describe('LMTP from a mail system in front; off unless set.'),
+    })
+    .default({})
+    .describe('Ports; left out: the profile’s; false: off; 0: any free port.'),
+  mesh: z
+    .strictObject({
+      port: z.int().min(0).max(65_535).optional().describe('Port of the mesh (DI-41); left out: the profile’s.'),
+      announce: z
+        .array(z.string())
+        .default([])
+        .describe(
+          'Public IP addresses or host names by which other nodes reach this one behind NAT (DI-40); empty: the listening ones.',
+        ),
+      'connect-timeout-seconds': count(600).default(30).describe('Limit for reaching another node (DI-42).'),
+      backlog: count(1024).default(32).describe('Connections waiting to be taken (DI-43).'),
+      'inbound-max': count(1024).default(256).describe('Connections from other nodes at once (DI-44).'),
+      'outbound-max': count(1024).default(256).describe('Connections to other nodes at once (DI-45).'),
+      serve: z.boolean().default(true).describe('Take connections from other nodes (DI-48).'),
+      connect: z.boolean().default(true).describe('Open connections to other nodes (DI-49).'),
+      'suspect-after-seconds': count(600).default(8).describe('A peer silent for this long counts as unreachable.'),
+    })
+    .prefault({})
+    .describe('The link to other nodes.'),
+  tls: z
+    .strictObject({
+      cert: z.string().default('').describe('PEM file with the certificate chain; empty: DIR/tls/cert.pem.'),
+      key: z.string().default('').describe('PEM file with the private key; empty: DIR/tls/key.pem.'),
+    })
+    .prefault({})
+    .describe('The certificate for SMTP, IMAP and POP3. Read again on SIGHUP.'),
+  smtp: z
+    .strictObject({
+      'bare-line-ends': z
+        .enum(['refuse', 'normalise'])
+        .default('refuse')
+        .describe('What happens to letters with a bare CR or LF: refused, or made CRLF.'),
+      'message-bytes-max': count(2 ** 31)
+        .default(50 * 1024 * 1024)
+        .describe('Largest message taken.'),
+      'recipients-max': count(100_000).default(1000).describe('Recipients of one letter.'),
+      'connections-max': count(1_000_000).default(10_000).describe('SMTP connections at once, all ports together.'),
+      'connections-per-address-max': count(1_000_000)
+        .default(200)
+        .describe('SMTP connections at once from one address.'),
+      'command-timeout-seconds': count(3600).default(300).describe('A client silent for this long is closed.'),
+      trusted: z
+        .array(z.string())
+        .default([])
+        .describe('Addresses or CIDR ranges that get no greeting pause and no limit of connections per address.'),
+    })
+    .prefault({})
+    .describe('SMTP and submission.'),
+  imap: z
+    .strictObject({
+      'connections-max': count(1_000_000).default(10_000).describe('IMAP connections at once.'),
+      'connections-per-address-max': count(1_000_000)
+        .default(500)
+        .describe('IMAP connections at once from one address.'),
+      'literal-bytes-max': count(2 ** 31)
+        .default(64 * 1024 * 1024)
+        .describe('Largest literal (APPEND) taken.'),
+    })
+    .prefault({})
+    .describe('IMAP.'),
+  pop3: z
+    .strictObject({
+      'connections-max': count(1_000_000).default(10_000).describe('POP3 connections at once.'),
+      'connections-per-address-max': count(1_000_000)
+        .default(200)
+        .describe('POP3 connections at once from one address.'),
+    })
+    .prefault({})
+    .describe('POP3.'),
+  outside: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('Send mail to other mail systems from this node.'),
+      routes: z
+        .record(z.string(), z.string())
+        .default({})
+        .describe('`"example.org" = "relay.example.net:25"`: a fixed next hop for a domain; "*" for all others.'),
+    })
+    .prefault({})
+    .describe('Sending to other mail systems.'),
+})
+
+export type Config = z.output<typeof configSchema>
+
+/** The key among `known` that a person most likely meant, or undefined when none is near. */
+function nearest(word: string, known: readonly string[]): string | undefined {
+  let best: { key: string; distance: number } | undefined
+  for (const key of known) {
+    const distance = editDistance(word, key)
+    if (!best || distance < best.distance) best = { key, distance }
+  }
+  return best && best.distance <= Math.max(2, Math.floor(word.length / 2)) ? best.key : undefined
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
+    }
+    row = next
+  }
+  return row[b.length] as number
+}
+
+function keysAt(path: readonly PropertyKey[]): string[] {
+  let schema: z.ZodType = configSchema
+  for (const part of path) {
+    while (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
+      schema = schema.unwrap() as z.ZodType
+    }
+    if (!(schema instanceof z.ZodObject)) return []
+    schema = schema.shape[String(part)] as z.ZodType
+  }
+  while (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) schema = schema.unwrap() as z.ZodType
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : []
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const where = issue.path.join('.')
+  if (issue.code === 'unrecognized_keys') {
+    const known = keysAt(issue.path)
+    return issue.keys
+      .map((key) => {
+        const guess = nearest(key, known)
+        const full = where ? `${where}.${key}` : key
+        return `unknown key "${full}"${guess ? `; did you mean "${where ? `${where}.` : ''}${guess}"?` : ''}`
+      })
+      .join('; ')
+  }
+  return `${where || 'the file'}: ${issue.message}`
+}
+
+/** @throws SkeinError `config-invalid` with one sentence that names the file, the key and what is wrong. */
+export function parseConfig(text: string, fileName: string): Config {
+  let data: unknown
+  try {
+    data = parse(text)
+  } catch (cause) {
+    const firstLine = String((cause as Error).message).split('\n')[0]
+    throw new SkeinError('config-invalid', 'refused', `${fileName} is not valid TOML: ${firstLine}`, cause)
+  }
+  const result = configSchema.safeParse(data)
+  if (!result.success) {
+    throw new SkeinError(
+      'config-invalid',
+      'refused',
+      `${fileName}: ${result.error.issues.map(describeIssue).join('; ')}`,
+    )
+  }
+  return result.data
+}
+
+export function readConfig(fileName: string): Config {
+  let text: string
+  try {
+    text = readFileSync(fileName, 'utf8')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new SkeinError(
+        'not-initialised',
+        'refused',
+        `${fileName} does not exist: start with "skein init" or "skein join"`,
+        cause,
+      )
+    }
+    throw new SkeinError('config-invalid', 'refused', `${fileName} can't be read: ${(cause as Error).message}`, cause)
+  }
+  return parseConfig(text, fileName)
+}

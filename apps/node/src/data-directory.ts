@@ -1,0 +1,74 @@
+// DIR and what lies in it (operator contract, "Files"). Secrets are 0600 from the moment they exist.
+import { existsSync, mkdirSync, openSync, writeSync, fsyncSync, closeSync, readFileSync, renameSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { SkeinError } from '@skein/runtime'
+
+export interface DataDirectory {
+  root: string
+  config: string
+  nodeKey: string
+  tlsCert: string
+  tlsKey: string
+  database: string
+  messages: string
+  controlSocket: string
+  lock: string
+}
+
+export function dataDirectory(directory: string): DataDirectory {
+  const root = resolve(directory)
+  return {
+    root,
+    config: join(root, 'skein.toml'),
+    nodeKey: join(root, 'node.key'),
+    tlsCert: join(root, 'tls', 'cert.pem'),
+    tlsKey: join(root, 'tls', 'key.pem'),
+    database: join(root, 'db'),
+    messages: join(root, 'messages'),
+    controlSocket: join(root, 'control.sock'),
+    lock: join(root, 'lock'),
+  }
+}
+
+/** @throws SkeinError `already-initialised` when there is a node in it. */
+export function createDataDirectory(paths: DataDirectory): void {
+  if (existsSync(paths.config) || existsSync(paths.nodeKey)) {
+    throw new SkeinError('already-initialised', 'refused', `${paths.root} already holds a node`)
+  }
+  for (const directory of [paths.root, dirname(paths.tlsCert), paths.database, paths.messages]) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+  }
+}
+
+/** Whole or not at all, on disk when it returns. */
+export function writeFileDurably(fileName: string, data: string | Uint8Array, mode = 0o600): void {
+  const temporary = `${fileName}.new`
+  const file = openSync(temporary, 'w', mode)
+  try {
+    writeSync(file, Buffer.from(data as Uint8Array))
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(temporary, fileName)
+  const folder = openSync(dirname(fileName), 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+/** @throws SkeinError `not-initialised` */
+export function readNodeKey(paths: DataDirectory): Uint8Array {
+  try {
+    return new Uint8Array(readFileSync(paths.nodeKey))
+  } catch (cause) {
+    throw new SkeinError(
+      'not-initialised',
+      'refused',
+      `${paths.root} holds no node: start with "skein init" or "skein join"`,
+      cause,
+    )
+  }
+}

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { before, beforeEach, test } from 'node:test'
+import {
+  type Clock,
+  type NodeId,
+  type PeerLink,
+  type PeerService,
+  type Random,
+  SkeinError,
+  silentLogger,
+  systemRandom,
+} from '@skein/runtime'
+import { createAuthenticator } from './authenticator.ts'
+import { accountLimits } from './limits.ts'
+import { hashPassword } from './password.ts'
+import type { Account, AccountStore, Authenticator, Directory, DirectoryEntry, Login } from './ports.ts'
+
+const password = 'swan lake 1877'
+let phc: string
+before(async () => {
+  phc = await hashPassword(password)
+})
+
+/** Two nodes that know the same map; aaa lives on `bj`, bbb on `hk`. */
+function makeNodes(): {
+  nodes: Record<NodeId, Authenticator>
+  clock: { ms: number }
+  down: Set<NodeId>
+  accounts: Map<string, Account>
+} {
+  const time = { ms: 1_000_000 }
+  const clock: Clock = {
+    nowMs: () => time.ms,
+    monotonicMs: () => time.ms,
+    setTimer: () => ({ cancel() {} }),
+  }
+  const random: Random = systemRandom
+  const down = new Set<NodeId>()
+  const handlers = new Map<string, (from: NodeId, payload: Uint8Array) => Promise<Uint8Array>>()
+  const entries = new Map<string, DirectoryEntry>()
+  const accounts = new Map<string, Account>()
+  const addAccount = (address: string, home: NodeId, more: Partial<Account> = {}) => {
+    const id = randomBytes(16).toString('hex')
+    entries.set(address, { address, accountId: id, home, epoch: 1, replicas: [], state: 'confirmed' })
+    accounts.set(id, {
+      id,
+      address,
+      displayName: '',
+      role: 'user',
+      passwordHash: phc,
+      quotaBytes: 1,
+      state: 'active',
+      createdMs: 0,
+      ...more,
+    })
+  }
+  addAccount('aaa@test.com', 'bj')
+  addAccount('bbb@test.com', 'hk')
+  addAccount('gone@test.com', 'bj', { state: 'suspended' })
+  addAccount('nopass@test.com', 'bj', { passwordHash: null })
+  const nodes: Record<NodeId, Authenticator> = {}
+  for (const self of ['bj', 'hk']) {
+    const link: PeerLink = {
+      self,
+      connected: () => [],
+      onPeerChange: () => () => {},
+      handle: (service: PeerService, handler) => void handlers.set(`${self} ${service}`, handler),
+      async request(to, service, payload) {
+        if (down.has(to)) throw new SkeinError('peer-unreachable', 'temporary', 'down')
+        const handler = handlers.get(`${to} ${service}`)
+        assert.ok(handler)
+        return handler(self, payload)
+      },
+    }
+    const directory = {
+      self,
+      lookup: (address: string) => entries.get(address),
+      domains: () => [{ name: 'test.com', policy: 'auto', replicas: 1 }],
+    } as unknown as Directory
+    const store = {
+      // Each node holds only its own accounts.
+      get: async (id: string) => {
+        const entry = [...entries.values()].find((one) => one.accountId === id)
+        return entry?.home === self ? accounts.get(id) : undefined
+      },
+    } as unknown as AccountStore
+    nodes[self] = createAuthenticator({ directory, accounts: store, link, clock, random, logger: silentLogger })
+  }
+  return { nodes, clock: time, down, accounts }
+}
+
+let mesh: ReturnType<typeof makeNodes>
+beforeEach(() => {
+  mesh = makeNodes()
+})
+
+function login(node: NodeId, name: string, given: string, more: Partial<Login> = {}) {
+  const authenticator = mesh.nodes[node]
+  assert.ok(authenticator)
+  return authenticator.login({ name, password: given, remoteAddress: '127.0.0.9', protocol: 'imap', ...more })
+}
+
+test('the right password opens the account at its home, by address in any case or by bare name', async () => {
+  for (const name of ['aaa@test.com', ' AAA@Test.Com ', 'aaa']) {
+    const outcome = await login('bj', name, password)
+    assert.equal(outcome.kind, 'ok')
+    assert.equal(outcome.kind === 'ok' && outcome.account.address, 'aaa@test.com')
+  }
+})
+
+test('unknown, wrong, suspended and password-less are refused alike', async () => {
+  for (const [name, given] of [
+    ['nobody@test.com', password],
+    ['aaa@test.com', 'wrong password'],
+    ['gone@test.com', password],
+    ['nopass@test.com', password],
+    ['not an address @@', password],
+    ['aaa@test.com', 'x'.repeat(100_000)],
+  ] as const) {
+    assert.deepEqual(await login('bj', name, given), { kind: 'refused' }, name)
+  }
+})
+
+test('at another node the home is asked, and its verdict is told', async () => {
+  const outcome = await login('bj', 'bbb', password)
+  assert.equal(outcome.kind, 'elsewhere')
+  assert.equal(outcome.kind === 'elsewhere' && outcome.home, 'hk')
+  assert.deepEqual(await login('bj', 'bbb', 'wrong password'), { kind: 'refused' })
+})
+
+test('a home that is down is unavailable, not wrong', async () => {
+  mesh.down.add('hk')
+  assert.deepEqual(await login('bj', 'bbb', password), { kind: 'unavailable' })
+})
+
+test('wrong passwords make the next try wait longer and longer; time heals', async () => {
+  for (let i = 0; i < accountLimits.loginFailuresFree; i++) await login('bj', 'aaa', 'wrong password')
+  await login('bj', 'aaa', 'wrong password')
+  const first = await login('bj', 'aaa', password)
+  assert.equal(first.kind, 'throttled')
+  mesh.clock.ms += accountLimits.loginDelayFirstMs + 1
+  await login('bj', 'aaa', 'wrong password')
+  const second = await login('bj', 'aaa', password)
+  assert.ok(second.kind === 'throttled' && second.retryAfterMs > accountLimits.loginDelayFirstMs)
+  assert.equal(
+    (await login('bj', 'aaa', password, { remoteAddress: '127.0.0.10' })).kind,
+    'ok',
+    'others are not locked out',
+  )
+  mesh.clock.ms += accountLimits.loginFailureKeepMs
+  assert.equal((await login('bj', 'aaa', password)).kind, 'ok')
+})
+
+test('a password that was changed is not remembered', async () => {
+  assert.equal((await login('bj', 'aaa', password)).kind, 'ok')
+  const account = [...mesh.accounts.values()].find((one) => one.address === 'aaa@test.com')
+  assert.ok(account)
+  mesh.accounts.set(account.id, { ...account, passwordHash: await hashPassword('another password') })
+  assert.equal((await login('bj', 'aaa', password)).kind, 'refused')
+  assert.equal((await login('bj', 'aaa', 'another password')).kind, 'ok')
+})

@@ -1,0 +1,22 @@
+// Every limit of this package, with its default. Listed in docs/operating/limits.md.
+
+export const accountLimits = {
+  passwordBytesMax: 1024,
+  passwordCharactersMin: 8,
+  /** Wrong passwords that cost nothing but time; after these each further one doubles the wait. */
+  loginFailuresFree: 5,
+  /** The same for one remote address with any name: many colleagues may sit behind one. */
+  loginFailuresPerAddressFree: 30,
+  loginDelayFirstMs: 1_000,
+  loginDelayMaxMs: 15 * 60_000,
+  /** A failure is forgotten after this long without another. */
+  loginFailureKeepMs: 30 * 60_000,
+  loginFailureKeysMax: 100_000,
+  /** How long a right password is remembered (as a keyed hash, in memory) so that it need not be hashed again. */
+  loginRememberMs: 10 * 60_000,
+  loginRememberedMax: 50_000,
+  passwordHashesAtOnceMax: 4,
+  passwordHashesWaitingMax: 1_000,
+  remoteLoginTimeoutMs: 10_000,
+  quotaBytesDefault: 10 * 1024 ** 3,
+} as const
