@@ -175,7 +175,7 @@ export function parseConfig(text: string, fileName: string): Config {
   try {
     data = parse(text)
   } catch (cause) {
-    const firstLine = String((cause as Error).message).split('\n')[0]
+    const firstLine = (cause as Error).message.split('\n')[0]
     throw new SkeinError('config-invalid', 'refused', `${fileName} is not valid TOML: ${firstLine}`, cause)
   }
   const result = configSchema.safeParse(data)

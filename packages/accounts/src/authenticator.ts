@@ -96,7 +96,7 @@ export function createAuthenticator(components: AuthenticatorComponents): Authen
         return { kind: 'elsewhere', account: { id, address, displayName, role }, home }
       }
       case 'throttled':
-        return { kind: 'throttled', retryAfterMs: Number(answer.retryAfterMs) || accountLimits.loginDelayFirstMs }
+        return { kind: 'throttled', retryAfterMs: answer.retryAfterMs }
       case 'unavailable':
         return { kind: 'unavailable' }
       default:

@@ -30,7 +30,7 @@ async function inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
 
 /** @throws SkeinError `password-too-short`, `password-too-long` (refused) */
 export function checkPasswordRules(password: string): void {
-  if ([...password].length < accountLimits.passwordCharactersMin) {
+  if (Array.from(password).length < accountLimits.passwordCharactersMin) {
     throw new SkeinError(
       'password-too-short',
       'refused',

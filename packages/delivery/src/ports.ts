@@ -14,7 +14,7 @@ export type RecipientState = 'pending' | 'held' | 'delivered' | 'failed' | 'canc
 export interface QueueRecipient {
   /** Position in the letter's envelope; with the QueueId it makes the delivery id `<queueId>.<index>`. */
   index: number
-  /** Canonical address to deliver to, after aliases. */
+  /** Canonical address to deliver to, after aliases, with its +tag; outside our domains the local part is as given. */
   address: string
   /** As given at RCPT. */
   original: string
@@ -24,6 +24,8 @@ export interface QueueRecipient {
   /** The last answer: SMTP-style code, enhanced status, text; which courier and which next hop said it. */
   lastResult: DeliveryResult | null
   delayNoticeSent: boolean
+  /** Failed or cancelled, and the sender has not been told yet. Absent: nothing is owed. */
+  noticeOwed?: true
 }
 
 export interface QueueItem {
@@ -97,7 +99,11 @@ export interface Consignment {
   recipients: QueueRecipient[]
 }
 
-/** One way to move a message. Never throws for what the other side said: one result for each recipient, in their order. */
+/**
+ * One way to move a message. Never throws for what the other side said: one result for each recipient, in their order.
+ * Where every result is temporary and network-like (status 4.4.x or code 421), the destination itself is taken to be
+ * down: letters for it wait together, and one at a time tries again.
+ */
 export interface Courier {
   readonly kind: 'local' | 'peer' | 'outside'
   deliver(consignment: Consignment, destination: Destination, signal: AbortSignal): Promise<DeliveryResult[]>
@@ -181,5 +187,27 @@ export const deliveryLimits = {
   peerDeliveriesAtOnceMax: 32,
   outsideDeliveriesAtOnceMax: 100,
   outsideDeliveriesPerDomainMax: 8,
+  /** More letters than these are not taken in: `queue-full` (temporary). */
   queueItemsInMemoryMax: 100_000,
+  /** Letters for at most this many local recipients go into the mailboxes before they are acknowledged. */
+  directRecipientsMax: 20,
+  /** Letters up to this size travel within the offer to a peer. */
+  peerInlineBytesMax: 256 * 1024,
+  peerChunksInFlight: 4,
+  peerOfferRecipientsMax: 1000,
+  /** Letters that arrive from peers in pieces at one time: in all, and from one peer. */
+  peerUploadsMax: 64,
+  peerUploadsPerPeerMax: 16,
+  peerUploadIdleMs: 60_000,
+  peerTraceTimeoutMs: 3_000,
+  /** Back-off of a destination never grows beyond these. */
+  peerBackOffMaxMs: 60_000,
+  outsideBackOffMaxMs: 30 * 60_000,
+  /** Waiting letters that are routed anew after one change of the directory. */
+  rerouteLettersMax: 5_000,
+  overQuotaMemoryMs: 60_000,
+  overQuotaAccountsMax: 10_000,
+  stopGraceMs: 8_000,
 } as const
+
+export type DeliveryLimits = { [Name in keyof typeof deliveryLimits]: number }

@@ -1,6 +1,6 @@
 // What every command gets: where the data is, how to print, how to ask the running node.
 import { SkeinError } from '@skein/runtime'
-import { Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { askNode } from '../control/client.ts'
 import { type DataDirectory, dataDirectory } from '../data-directory.ts'
 import { type Output, createOutput } from './output.ts'
