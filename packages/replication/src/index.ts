@@ -1,1 +1,2 @@
+export type * from './ledger-api.ts'
 export * from './ports.ts'
