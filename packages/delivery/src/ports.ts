@@ -24,8 +24,11 @@ export interface QueueRecipient {
   /** The last answer: SMTP-style code, enhanced status, text; which courier and which next hop said it. */
   lastResult: DeliveryResult | null
   delayNoticeSent: boolean
-  /** Failed or cancelled, and the sender has not been told yet. Absent: nothing is owed. */
-  noticeOwed?: true
+  /**
+   * Failed or cancelled, and the sender has not been told yet. The number names the notice: the lowest index of those
+   * that failed in the same step and are told of together. Absent: nothing is owed.
+   */
+  noticeOwed?: number
 }
 
 export interface QueueItem {

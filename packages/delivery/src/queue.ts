@@ -1,0 +1,318 @@
+// One letter's life as a pure function: next(letter, event) -> letter + effects. Nothing here waits, writes or reads a clock.
+// The table in README.md shows the states, who enters, who leaves, and what a crash leaves behind.
+import { assert } from '@skein/runtime'
+import type { DeliveryResult, QueueItem, QueueRecipient } from './ports.ts'
+
+/**
+ * open: some recipient is not final. reporting: all are, and the sender is owed a notice that is not durable yet.
+ * closed: nothing is left to do. `running`: indexes that a courier has in its hands now (never stored).
+ * `cancelled`: an operator's word that came while couriers were at it; carried out as they return.
+ */
+export type Letter =
+  | { phase: 'open'; item: QueueItem; running: ReadonlySet<number>; cancelled: false | 'told' | 'silent' }
+  | { phase: 'reporting'; item: QueueItem }
+  | { phase: 'closed'; item: QueueItem }
+
+export interface Outcome {
+  index: number
+  result: DeliveryResult
+  /** For a temporary result: when to try again. */
+  retryAtMs: number
+}
+
+export type LetterEvent =
+  /** A courier takes these recipients. */
+  | { event: 'started'; indexes: readonly number[] }
+  /** A courier is done with these, or the map refuses them. */
+  | { event: 'attempted'; atMs: number; outcomes: readonly Outcome[] }
+  /** The destination is down: not an attempt of this letter's own. */
+  | { event: 'deferred'; indexes: readonly number[]; untilMs: number; result: DeliveryResult }
+  /** Time has passed: who has waited too long, who should hear of the delay. */
+  | { event: 'aged'; atMs: number }
+  | { event: 'retry'; atMs: number }
+  | { event: 'hold' }
+  | { event: 'release'; atMs: number }
+  | { event: 'cancel'; atMs: number; silent: boolean }
+  /** The notice about these recipients is durably in the queue. */
+  | { event: 'reported'; kind: 'failure' | 'delay'; indexes: readonly number[] }
+
+export type LetterEffect =
+  /** Make the record durable as it is now, before the effects that follow. */
+  | { effect: 'store' }
+  /** Tell the sender (RFC 3464); then comes the event `reported`. */
+  | { effect: 'report'; kind: 'failure' | 'delay'; notice: number; indexes: readonly number[] }
+  /** Remove the record and let go of the bytes. */
+  | { effect: 'close' }
+  | { effect: 'trace'; what: string; recipient: string; detail: string }
+
+export interface LetterLimits {
+  queueLifetimeMs: number
+  delayNoticeAfterMs: number
+}
+
+export interface Step {
+  letter: Letter
+  effects: LetterEffect[]
+}
+
+const nobody: ReadonlySet<number> = new Set()
+
+/** A letter as it comes in, or as it is found in the store at start. */
+export function openLetter(item: QueueItem): Step {
+  return settle({ phase: 'open', item, running: nobody, cancelled: false }, [])
+}
+
+export function next(letter: Letter, event: LetterEvent, limits: LetterLimits): Step {
+  if (event.event === 'reported') return reported(letter, event)
+  // What comes late for a letter that is over changes nothing.
+  if (letter.phase !== 'open') return { letter, effects: [] }
+  switch (event.event) {
+    case 'started':
+      return { letter: { ...letter, running: new Set([...letter.running, ...event.indexes]) }, effects: [] }
+    case 'attempted':
+      return attempted(letter, event, limits)
+    case 'deferred':
+      return deferred(letter, event)
+    case 'aged':
+      return aged(letter, event.atMs, limits)
+    case 'cancel':
+      return cancel(letter, event)
+    case 'hold':
+      return change(letter, (it) => (it.state === 'pending' ? { ...it, state: 'held' } : it), 'held')
+    case 'release':
+      return change(
+        letter,
+        (it) => (it.state === 'held' ? { ...it, state: 'pending', nextAttemptMs: event.atMs } : it),
+        'retried',
+      )
+    case 'retry':
+      return change(
+        letter,
+        (it) => (it.state === 'pending' ? { ...it, nextAttemptMs: Math.min(it.nextAttemptMs, event.atMs) } : it),
+        'retried',
+      )
+    default:
+      return { letter, effects: [] }
+  }
+}
+
+export function isFinal(recipient: QueueRecipient): boolean {
+  return recipient.state === 'delivered' || recipient.state === 'failed' || recipient.state === 'cancelled'
+}
+
+/** Recipients whose time has come and whom no courier has in hand. */
+export function dueRecipients(letter: Letter, nowMs: number): QueueRecipient[] {
+  if (letter.phase !== 'open') return []
+  return letter.item.recipients.filter(
+    (it) => it.state === 'pending' && it.nextAttemptMs <= nowMs && !letter.running.has(it.index),
+  )
+}
+
+/**
+ * When something is next to be done for the letter without anyone's asking; undefined: never.
+ * `waiting`: indexes whose turn comes when their destination has one; of these only the age counts.
+ */
+export function nextWakeMs(letter: Letter, waiting: ReadonlySet<number>, limits: LetterLimits): number | undefined {
+  if (letter.phase !== 'open') return undefined
+  const { item } = letter
+  let wakeMs: number | undefined
+  const earlier = (ms: number) => {
+    if (wakeMs === undefined || ms < wakeMs) wakeMs = ms
+  }
+  for (const it of item.recipients) {
+    if (it.state !== 'pending' || letter.running.has(it.index)) continue
+    earlier(item.receivedMs + limits.queueLifetimeMs)
+    if (!waiting.has(it.index)) earlier(it.nextAttemptMs)
+    if (!it.delayNoticeSent && item.from !== '') earlier(item.receivedMs + limits.delayNoticeAfterMs)
+  }
+  return wakeMs
+}
+
+type OpenLetter = Extract<Letter, { phase: 'open' }>
+
+function attempted(
+  letter: OpenLetter,
+  event: Extract<LetterEvent, { event: 'attempted' }>,
+  limits: LetterLimits,
+): Step {
+  const outcomes = new Map(event.outcomes.map((outcome) => [outcome.index, outcome]))
+  const running = new Set(letter.running)
+  const effects: LetterEffect[] = []
+  const expired = event.atMs >= letter.item.receivedMs + limits.queueLifetimeMs
+  let outsideDelivered = false
+  const notice = newNotice()
+  const recipients = letter.item.recipients.map((before): QueueRecipient => {
+    const outcome = outcomes.get(before.index)
+    if (!outcome || isFinal(before)) return before
+    running.delete(before.index)
+    const { result } = outcome
+    const after = { ...before, attempts: before.attempts + 1, lastResult: result }
+    if (result.kind === 'delivered') {
+      outsideDelivered ||= result.courier === 'outside'
+      effects.push(trace(result.courier === 'local' ? 'delivered' : 'handed-over', before, sentence(result)))
+      return { ...after, state: 'delivered' }
+    }
+    if (letter.cancelled) return cancelled(letter, after, letter.cancelled, notice, effects)
+    if (result.kind === 'permanent') {
+      effects.push(trace('failed', before, sentence(result)))
+      return fail(letter.item, after, notice)
+    }
+    if (expired && before.state === 'pending') {
+      effects.push(trace('failed', before, `given up after the last attempt: ${sentence(result)}`))
+      return fail(letter.item, after, notice)
+    }
+    effects.push(trace('deferred', before, sentence(result)))
+    return { ...after, nextAttemptMs: outcome.retryAtMs }
+  })
+  const item = { ...letter.item, recipients }
+  // What an outside server took must be remembered: it would take it again. Peers and mailboxes know a delivery by its id.
+  const forget = recipients.every((it) => it.state === 'delivered') && !outsideDelivered
+  if (!forget) effects.push({ effect: 'store' })
+  return settle({ ...letter, item, running }, effects)
+}
+
+function deferred(letter: OpenLetter, event: Extract<LetterEvent, { event: 'deferred' }>): Step {
+  const indexes = new Set(event.indexes)
+  const running = new Set([...letter.running].filter((index) => !indexes.has(index)))
+  const effects: LetterEffect[] = []
+  const notice = newNotice()
+  const recipients = letter.item.recipients.map((before): QueueRecipient => {
+    if (!indexes.has(before.index) || isFinal(before)) return before
+    if (letter.cancelled) return cancelled(letter, before, letter.cancelled, notice, effects)
+    if (before.lastResult?.text !== event.result.text || before.lastResult.hop !== event.result.hop) {
+      effects.push(trace('deferred', before, sentence(event.result)))
+    }
+    return { ...before, lastResult: event.result, nextAttemptMs: event.untilMs }
+  })
+  // Not worth a write: after a crash the letter is simply tried at once.
+  if (letter.cancelled) effects.push({ effect: 'store' })
+  return settle({ ...letter, item: { ...letter.item, recipients }, running }, effects)
+}
+
+function aged(letter: OpenLetter, atMs: number, limits: LetterLimits): Step {
+  const { item } = letter
+  const effects: LetterEffect[] = []
+  const delayed: number[] = []
+  const expired = atMs >= item.receivedMs + limits.queueLifetimeMs
+  const late = item.from !== '' && atMs >= item.receivedMs + limits.delayNoticeAfterMs
+  let changed = false
+  const notice = newNotice()
+  const recipients = item.recipients.map((before): QueueRecipient => {
+    if (before.state !== 'pending' || letter.running.has(before.index)) return before
+    // Whoever was never tried (the node was down for days) gets one attempt before the letter is given up.
+    if (expired && before.lastResult !== null) {
+      changed = true
+      effects.push(trace('failed', before, `given up: ${sentence(before.lastResult)}`))
+      return fail(item, before, notice)
+    }
+    if (late && !before.delayNoticeSent) delayed.push(before.index)
+    return before
+  })
+  if (changed) effects.push({ effect: 'store' })
+  const first = delayed[0]
+  if (first !== undefined) effects.push({ effect: 'report', kind: 'delay', notice: first, indexes: delayed })
+  return settle(changed ? { ...letter, item: { ...item, recipients } } : letter, effects)
+}
+
+function cancel(letter: OpenLetter, event: Extract<LetterEvent, { event: 'cancel' }>): Step {
+  const wish = event.silent ? 'silent' : 'told'
+  const effects: LetterEffect[] = []
+  const notice = newNotice()
+  const recipients = letter.item.recipients.map((before) =>
+    isFinal(before) || letter.running.has(before.index) ? before : cancelled(letter, before, wish, notice, effects),
+  )
+  effects.push({ effect: 'store' })
+  return settle({ ...letter, cancelled: wish, item: { ...letter.item, recipients } }, effects)
+}
+
+function cancelled(
+  letter: OpenLetter,
+  recipient: QueueRecipient,
+  wish: 'told' | 'silent',
+  notice: Notice,
+  effects: LetterEffect[],
+): QueueRecipient {
+  effects.push(trace('cancelled', recipient, "an operator's word"))
+  const after: QueueRecipient = { ...recipient, state: 'cancelled' }
+  return wish === 'told' ? owe(letter.item, after, notice) : after
+}
+
+function change(letter: OpenLetter, map: (it: QueueRecipient) => QueueRecipient, what: string): Step {
+  const effects: LetterEffect[] = []
+  const recipients = letter.item.recipients.map((before) => {
+    const after = map(before)
+    if (after !== before) effects.push(trace(what, before, "an operator's word"))
+    return after
+  })
+  if (effects.length === 0) return { letter, effects }
+  effects.push({ effect: 'store' })
+  return settle({ ...letter, item: { ...letter.item, recipients } }, effects)
+}
+
+function reported(letter: Letter, event: Extract<LetterEvent, { event: 'reported' }>): Step {
+  if (letter.phase === 'closed') return { letter, effects: [] }
+  const indexes = new Set(event.indexes)
+  const recipients = letter.item.recipients.map((before): QueueRecipient => {
+    if (!indexes.has(before.index)) return before
+    if (event.kind === 'delay') return { ...before, delayNoticeSent: true }
+    const { noticeOwed: _, ...after } = before
+    return after
+  })
+  const item = { ...letter.item, recipients }
+  if (letter.phase === 'open') return settle({ ...letter, item }, [{ effect: 'store' }])
+  if (owedNotices(item).size > 0) return { letter: { phase: 'reporting', item }, effects: [{ effect: 'store' }] }
+  return { letter: { phase: 'closed', item }, effects: [{ effect: 'close' }] }
+}
+
+/** Says what a changed letter owes, and whether it is over. */
+function settle(letter: OpenLetter, effects: LetterEffect[]): Step {
+  const { item, running } = letter
+  const owed = owedNotices(item)
+  if (effects.length === 0 || effects.some((it) => it.effect === 'store')) {
+    for (const [notice, indexes] of owed) effects.push({ effect: 'report', kind: 'failure', notice, indexes })
+  }
+  if (!item.recipients.every(isFinal)) return { letter, effects }
+  assert(running.size === 0, `letter ${item.id} is over while a courier has it in hand`)
+  if (owed.size > 0) return { letter: { phase: 'reporting', item }, effects }
+  effects.push({ effect: 'close' })
+  return { letter: { phase: 'closed', item }, effects }
+}
+
+function owedNotices(item: QueueItem): Map<number, number[]> {
+  const owed = new Map<number, number[]>()
+  for (const { noticeOwed, index } of item.recipients) {
+    if (noticeOwed === undefined) continue
+    const indexes = owed.get(noticeOwed)
+    if (indexes) indexes.push(index)
+    else owed.set(noticeOwed, [index])
+  }
+  return owed
+}
+
+/** Those that fail in one step are told of in one notice, named after the first. */
+interface Notice {
+  name: number | null
+}
+
+function newNotice(): Notice {
+  return { name: null }
+}
+
+function fail(item: QueueItem, recipient: QueueRecipient, notice: Notice): QueueRecipient {
+  return owe(item, { ...recipient, state: 'failed' }, notice)
+}
+
+// RFC 5321 §6.1: no notice about a notice.
+function owe(item: QueueItem, recipient: QueueRecipient, notice: Notice): QueueRecipient {
+  if (item.from === '') return recipient
+  notice.name ??= recipient.index
+  return { ...recipient, noticeOwed: notice.name }
+}
+
+function trace(what: string, recipient: QueueRecipient, detail: string): LetterEffect {
+  return { effect: 'trace', what, recipient: recipient.address, detail }
+}
+
+function sentence(result: DeliveryResult): string {
+  return `${result.hop}: ${result.code} ${result.status} ${result.text}`
+}

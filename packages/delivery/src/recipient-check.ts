@@ -1,0 +1,38 @@
+// May this source send to that address: said at RCPT, from the map alone, so that a stranger's mail that can't be
+// delivered is refused while the stranger is still there, and never bounced to a forged sender.
+import type { AccountId, Directory } from '@skein/accounts'
+import type { IntakeSource, RecipientVerdict } from './ports.ts'
+import { expandAddress, meaningOf, queueAddress, type RouteSettings } from './route.ts'
+
+export interface RecipientCheckComponents {
+  directory: Directory
+  /** Known to be full just now. */
+  isOverQuota(accountId: AccountId): boolean
+}
+
+export function checkRecipient(
+  { directory, isOverQuota }: RecipientCheckComponents,
+  source: Pick<IntakeSource, 'kind'>,
+  text: string,
+  settings: RouteSettings = {},
+): RecipientVerdict {
+  const address = queueAddress(directory, text)
+  if (address === undefined) return { kind: 'refused', code: 501, status: '5.1.3', text: 'that is not an address' }
+  const meaning = meaningOf(directory, address, settings)
+  if (meaning.kind === 'refused') return meaning
+  if (meaning.kind === 'outside') {
+    // Never an open relay.
+    return source.kind === 'submission'
+      ? { kind: 'accepted', address }
+      : { kind: 'refused', code: 550, status: '5.7.1', text: 'relaying denied: that domain is not served here' }
+  }
+  if (meaning.kind === 'account') {
+    // RFC 3463 §3.3: full, and there may be room again later.
+    return isOverQuota(meaning.entry.accountId)
+      ? { kind: 'refused', code: 452, status: '4.2.2', text: 'this mailbox is full' }
+      : { kind: 'accepted', address }
+  }
+  const { targets, refusals } = expandAddress(directory, address, settings)
+  if (targets.length > 0) return { kind: 'accepted', address }
+  return refusals[0]?.refusal ?? { kind: 'refused', code: 550, status: '5.1.1', text: 'no such user here' }
+}

@@ -1,0 +1,42 @@
+// May this source use that sender address. Who is logged in speaks as himself: his own address, its +tags, and aliases
+// that lead to him. Mail from outside may not claim a logged-in user's rights, but its sender is nobody's to check here.
+import { canonicalAddress, splitAddress, stripSubaddress } from '@skein/mail'
+import type { Directory } from '@skein/accounts'
+import type { IntakeSource, RecipientVerdict } from './ports.ts'
+import { expandAddress, meaningOf, type RouteSettings } from './route.ts'
+
+export function checkSender(
+  directory: Directory,
+  source: Pick<IntakeSource, 'kind' | 'account'>,
+  from: string,
+  settings: RouteSettings = {},
+): RecipientVerdict {
+  // Notices of delivery and of reading have no sender (RFC 8098 §3), from mail programs too.
+  if (from === '') return { kind: 'accepted', address: '' }
+  const address = canonicalAddress(from)
+  if (address === undefined) return { kind: 'refused', code: 501, status: '5.1.7', text: 'that is not an address' }
+  if (source.kind !== 'submission') return { kind: 'accepted', address }
+  if (source.account && maySpeakAs(directory, source.account, address, settings)) return { kind: 'accepted', address }
+  return { kind: 'refused', code: 553, status: '5.7.1', text: 'you may not send as that address' }
+}
+
+/** @param address in canonical form. */
+export function maySpeakAs(
+  directory: Directory,
+  account: { id: string; address: string },
+  address: string,
+  settings: RouteSettings = {},
+): boolean {
+  if (withoutTag(address) === account.address) return true
+  const { domain } = splitAddress(address)
+  if (!directory.domain(domain)) return false
+  return expandAddress(directory, address, settings).targets.some((target) => {
+    const meaning = meaningOf(directory, target, settings)
+    return meaning.kind === 'account' && meaning.entry.accountId === account.id
+  })
+}
+
+function withoutTag(address: string): string {
+  const { local, domain } = splitAddress(address)
+  return `${stripSubaddress(local).base}@${domain}`
+}
