@@ -1,1 +1,7 @@
-export {}
+export { createMesh } from './mesh.ts'
+export type { Mesh, MeshComponents, MeshPeer } from './mesh.ts'
+export { knock } from './knock.ts'
+export type { Knock } from './knock.ts'
+export { createSigner, generateNodeKey, nodeIdOf } from './node-key.ts'
+export { defaultMeshSettings, meshLimits, wireLimits } from './settings.ts'
+export type { LiveMeshSettings, MeshSettings, SecondFactor } from './settings.ts'

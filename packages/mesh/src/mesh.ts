@@ -1,0 +1,336 @@
+// The mesh of one node: fills PeerLink with libp2p. Requests go over one greeted connection a peer; who may speak is the
+// gate's decision, asked again at every step; a lost peer is dialled until it is back.
+import type { Connection, Stream } from '@libp2p/interface'
+import type { MeshGate } from '@skein/replication'
+import { SkeinError, assert, peerLimits } from '@skein/runtime'
+import type { Clock, Logger, NodeId, PeerLink, PeerService, Random } from '@skein/runtime'
+import { Door } from './door.ts'
+import { unreachable } from './failure.ts'
+import { createLibp2pNode, loadLibp2p } from './libp2p-node.ts'
+import type { Libp2pNode } from './libp2p-node.ts'
+import { nodeIdOf } from './node-key.ts'
+import { dialAddressOf } from './peer-address.ts'
+import { PeerConnection } from './peer-connection.ts'
+import type { ConnectionHost } from './peer-connection.ts'
+import { PeerTable } from './peer-table.ts'
+import type { PeerListener } from './peer-table.ts'
+import { Reception } from './reception.ts'
+import {
+  completeSettings,
+  helloProtocol,
+  joinProtocol,
+  meshLimits,
+  protocolPrefix,
+  requestServices,
+} from './settings.ts'
+import type { LiveMeshSettings, MeshSettings, RequestService } from './settings.ts'
+import { Supervisor } from './supervisor.ts'
+
+export interface MeshComponents {
+  gate: MeshGate
+  /** As `generateNodeKey` makes it. */
+  privateKey: Uint8Array
+  clock: Clock
+  random: Random
+  logger: Logger
+}
+
+export interface MeshPeer {
+  id: NodeId
+  /** The multiaddr of the connection in use. */
+  address: string
+  /** When that connection was opened, in milliseconds since the epoch. */
+  sinceMs: number
+  /** A moving average; undefined until the first heartbeat came back. */
+  rttMs: number | undefined
+  lastSeenMs: number
+}
+
+export interface Mesh extends PeerLink, AsyncDisposable {
+  /** Listens and dials. May be called again after `stop()`. */
+  start(): Promise<void>
+  /** Closes everything; pending requests fail with `peer-unreachable`, peers are reported down. */
+  stop(): Promise<void>
+  /** The multiaddrs that others may dial, each ending in `/p2p/<own id>`. */
+  listenAddresses(): string[]
+  peers(): MeshPeer[]
+  /** Closes the connections with that peer; the supervisor dials it again as long as it is a member. */
+  disconnect(id: NodeId): void
+  /** Turns switches while the mesh runs. */
+  configure(change: Partial<LiveMeshSettings>): void
+}
+
+type Handler = (from: NodeId, payload: Uint8Array) => Promise<Uint8Array>
+
+export async function createMesh(components: MeshComponents, settings: Partial<MeshSettings> = {}): Promise<Mesh> {
+  await loadLibp2p()
+  return new Libp2pMesh(components, completeSettings(settings))
+}
+
+class Libp2pMesh implements Mesh {
+  readonly self: NodeId
+  readonly #with: MeshComponents
+  readonly #settings: MeshSettings
+  readonly #peers: PeerTable
+  readonly #door: Door
+  readonly #reception: Reception
+  readonly #handlers = new Map<RequestService, Handler>()
+  readonly #connections = new Map<string, PeerConnection>()
+  #node: Libp2pNode | undefined
+  #supervisor: Supervisor | undefined
+  #stopWatching: (() => void) | undefined
+  #refreshQueued = false
+
+  constructor(components: MeshComponents, settings: MeshSettings) {
+    this.#with = components
+    this.#settings = settings
+    this.self = nodeIdOf(components.privateKey)
+    this.#peers = new PeerTable(this.self, components.logger)
+    this.#door = new Door(components.gate, {
+      serving: () => this.#settings.serve,
+      connecting: () => this.#settings.connect,
+      inboundFull: () => this.#count('inbound') >= this.#settings.inboundConnectionsMax,
+      outboundFull: () => this.#count('outbound') >= this.#settings.outboundConnectionsMax,
+    })
+    this.#reception = new Reception({
+      self: this.self,
+      gate: components.gate,
+      door: this.#door,
+      clock: components.clock,
+      logger: components.logger,
+      secondFactor: () => this.#settings.secondFactor,
+    })
+  }
+
+  async start(): Promise<void> {
+    assert(this.#node === undefined, 'the mesh is started once at a time')
+    const { gate, privateKey, logger } = this.#with
+    const isMember = (id: NodeId) => gate.isMember(id)
+    const node = await createLibp2pNode({ privateKey, door: this.#door, logger, isMember }, this.#settings)
+    this.#node = node
+    const host = this.#hostOf(this.#with.random.bytes(8))
+    node.addEventListener('connection:open', (event) => this.#onOpen(host, event.detail))
+    try {
+      await this.#register(node)
+      await node.start()
+    } catch (error) {
+      this.#node = undefined
+      await node.stop()
+      throw new SkeinError('listen-failed', 'temporary', 'the mesh cannot listen on its address', error)
+    }
+    this.#supervisor = this.#createSupervisor(node)
+    const stopUps = this.#peers.onChange((peer, state) => {
+      if (state === 'up') this.#supervisor?.onUp(peer)
+      else this.#supervisor?.onDown(peer)
+    })
+    const stopGate = gate.onGateChange(() => this.#onGateChange())
+    this.#stopWatching = () => {
+      stopUps()
+      stopGate()
+    }
+    this.#supervisor.refresh()
+  }
+
+  async stop(): Promise<void> {
+    const node = this.#node
+    if (node === undefined) return
+    this.#node = undefined
+    this.#stopWatching?.()
+    this.#supervisor?.stop()
+    this.#supervisor = undefined
+    await Promise.all([...this.#connections.values()].map((connection) => connection.close()))
+    await node.stop()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  listenAddresses(): string[] {
+    return this.#node?.getMultiaddrs().map(String) ?? []
+  }
+
+  peers(): MeshPeer[] {
+    return this.#peers.primaries().map((connection) => ({
+      id: connection.peer,
+      address: connection.address,
+      sinceMs: connection.openedMs,
+      rttMs: connection.rttMs,
+      lastSeenMs: connection.lastSeenMs,
+    }))
+  }
+
+  disconnect(id: NodeId): void {
+    for (const connection of this.#connections.values()) {
+      if (connection.peer === id) connection.abort(unreachable('the connection was closed here'))
+    }
+  }
+
+  configure(change: Partial<LiveMeshSettings>): void {
+    Object.assign(this.#settings, completeSettings({ ...this.#settings, ...change }))
+    this.#onGateChange()
+  }
+
+  connected(): NodeId[] {
+    return this.#peers.connected()
+  }
+
+  async request(
+    to: NodeId,
+    service: PeerService,
+    payload: Uint8Array,
+    options: { timeoutMs?: number } = {},
+  ): Promise<Uint8Array> {
+    assert(isRequestService(service), 'hello belongs to the mesh itself')
+    const connection = this.#peers.primary(to)
+    if (connection === undefined) throw unreachable('not connected with this peer')
+    return connection.request(service, payload, options.timeoutMs ?? peerLimits.peerRequestTimeoutMs)
+  }
+
+  handle(service: PeerService, handler: Handler): void {
+    assert(isRequestService(service), 'hello belongs to the mesh itself')
+    assert(!this.#handlers.has(service), `one handler answers ${service}`)
+    this.#handlers.set(service, handler)
+  }
+
+  onPeerChange(listener: PeerListener): () => void {
+    return this.#peers.onChange(listener)
+  }
+
+  #hostOf(session: Uint8Array): ConnectionHost {
+    const { gate, clock, logger } = this.#with
+    return {
+      self: this.self,
+      session,
+      gate,
+      clock,
+      logger,
+      secondFactor: () => this.#settings.secondFactor,
+      suspectAfterMs: () => this.#settings.suspectAfterMs,
+      handle: (service, from, payload) => this.#answer(service, from, payload),
+      onGreeted: (connection) => this.#onGreeted(connection),
+      onRetired: (connection) => this.#peers.demote(connection),
+      onClosed: (connection) => this.#peers.remove(connection),
+    }
+  }
+
+  async #answer(service: RequestService, from: NodeId, payload: Uint8Array): Promise<Uint8Array> {
+    // The connection of one that is no longer a member is being closed; what it sent just before counts no more.
+    if (!this.#with.gate.isMember(from)) throw new SkeinError('not-a-member', 'refused', 'not a member of this mesh')
+    if (!this.#settings.serve) throw new SkeinError('peer-not-serving', 'temporary', 'this node serves no others now')
+    const handler = this.#handlers.get(service)
+    if (handler === undefined)
+      throw new SkeinError('peer-not-serving', 'temporary', `nothing answers ${service} here yet`)
+    return handler(from, payload)
+  }
+
+  async #register(node: Libp2pNode): Promise<void> {
+    const streams = {
+      maxInboundStreams: meshLimits.serviceStreamsMax,
+      maxOutboundStreams: meshLimits.serviceStreamsMax,
+    }
+    const member = (accept: (peer: PeerConnection, stream: Stream) => void) =>
+      this.#door.membersOnly((stream, connection) => {
+        const peer = this.#connections.get(connection.id)
+        if (peer === undefined) stream.abort(unreachable('the connection is closing'))
+        else accept(peer, stream)
+      })
+    const hello = member((peer, stream) => peer.acceptControl(stream))
+    await node.handle(helloProtocol, hello, streams)
+    await node.handle(joinProtocol, (stream, connection) => this.#reception.onStream(stream, connection), streams)
+    for (const service of requestServices) {
+      const accept = member((peer, stream) => peer.acceptService(service, stream))
+      await node.handle(protocolPrefix + service, accept, streams)
+    }
+  }
+
+  #onOpen(host: ConnectionHost, connection: Connection): void {
+    // The gate may have changed during the handshake.
+    if (this.#node === undefined || !this.#door.allows(connection)) {
+      connection.abort(new SkeinError('not-a-member', 'refused', 'not a member of this mesh'))
+      return
+    }
+    const id = connection.remotePeer.toString()
+    if (!this.#with.gate.isMember(id)) {
+      this.#reception.admit(connection)
+      return
+    }
+    const peer = new PeerConnection(host, connection)
+    this.#connections.set(connection.id, peer)
+    connection.addEventListener('close', () => this.#connections.delete(connection.id))
+    if (peer.outbound) void peer.greet()
+  }
+
+  #onGreeted(peer: PeerConnection): void {
+    this.#peers.add(peer)
+    // Tells the DHT that the peer takes part and where it listens; requests do not wait for it.
+    peer.identify((connection) => this.#node?.services.identify.identify(connection))
+  }
+
+  #onGateChange(): void {
+    const node = this.#node
+    if (node === undefined) return
+    for (const connection of node.getConnections()) {
+      if (this.#door.allows(connection)) continue
+      const because = new SkeinError('not-a-member', 'refused', 'not a member of this mesh')
+      const peer = this.#connections.get(connection.id)
+      if (peer === undefined) connection.abort(because)
+      else peer.abort(because)
+    }
+    if (this.#refreshQueued) return
+    this.#refreshQueued = true
+    queueMicrotask(() => {
+      this.#refreshQueued = false
+      this.#supervisor?.refresh()
+    })
+  }
+
+  #createSupervisor(node: Libp2pNode): Supervisor {
+    const { gate, clock, random, logger } = this.#with
+    return new Supervisor({
+      self: this.self,
+      clock,
+      random,
+      logger,
+      members: () => gate.peerAddresses(),
+      isConnected: (id) => this.#peers.primary(id) !== undefined,
+      isGreeting: (id) => [...this.#connections.values()].some((c) => c.peer === id && !c.standing),
+      mayDial: () => this.#settings.connect && this.#count('outbound') < this.#settings.outboundConnectionsMax,
+      dial: (id, addresses) => this.#dial(node, id, addresses),
+      lookUp: (id) => this.#lookUp(node, id),
+    })
+  }
+
+  async #dial(node: Libp2pNode, id: NodeId, addresses: string[]): Promise<void> {
+    const targets = addresses.map((address) => dialAddressOf(id, address)).filter((address) => address !== undefined)
+    if (targets.length === 0) throw unreachable('no address of this peer can be dialled')
+    const signal = AbortSignal.timeout(this.#settings.connectTimeoutMs)
+    // An existing connection would be returned otherwise, and it is not a greeted one.
+    const connection = await node.dial(targets, { signal, force: true })
+    const peer = this.#connections.get(connection.id)
+    if (peer === undefined) throw unreachable('the peer refused the connection')
+    await peer.greeted
+  }
+
+  async #lookUp(node: Libp2pNode, id: NodeId): Promise<string[]> {
+    if (!this.#settings.addressLookup || this.#peers.connected().length === 0) return []
+    const { peerIdFromString } = await import('@libp2p/peer-id')
+    const signal = AbortSignal.timeout(meshLimits.lookupTimeoutMs)
+    try {
+      // The peer store would answer with what just failed.
+      const found = await node.peerRouting.findPeer(peerIdFromString(id), { signal, useCache: false })
+      return found.multiaddrs.map(String)
+    } catch (error) {
+      this.#with.logger.debug({ peer: id, err: error }, 'the DHT knows no address of a peer')
+      return []
+    }
+  }
+
+  #count(direction: 'inbound' | 'outbound'): number {
+    return this.#node?.getConnections().filter((connection) => connection.direction === direction).length ?? 0
+  }
+}
+
+function isRequestService(service: PeerService): service is RequestService {
+  return (requestServices as readonly string[]).includes(service)
+}
