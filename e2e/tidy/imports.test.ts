@@ -24,7 +24,7 @@ const allowed: Record<string, string[]> = {
   'packages/testkit': domain,
   'apps/node': everything,
   'apps/simulator': [...domain, 'testkit'],
-  e2e: [...everything, 'testkit'],
+  e2e: [...everything, 'node', 'testkit'],
 }
 
 /** One npm dependency has one home; e2e and tests may speak to a node with client libraries. */

@@ -1,1 +1,1 @@
-export {}
+export { type ConfigKey, configReference } from './config-reference.ts'

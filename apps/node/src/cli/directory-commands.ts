@@ -27,7 +27,6 @@ function addUserCommands(program: Command): void {
     .argument('<address>')
     .option('--password-stdin', 'read the password from standard input')
     .option('--node <name>', 'the user’s home node (default: this one)')
-    .option('--replicas <n>', 'copies beside the home', parseWhole)
     .option('--quota <size>', 'e.g. 10G', parseBytes)
     .option('--role <role>', 'user, domain-admin or admin', 'user')
     .option('--display-name <name>', 'name shown to others', '')
@@ -38,7 +37,6 @@ function addUserCommands(program: Command): void {
         address,
         password,
         node: options['node'],
-        replicas: options['replicas'],
         quotaBytes: options['quota'],
         role: options['role'],
         displayName: options['displayName'],

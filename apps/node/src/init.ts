@@ -1,0 +1,167 @@
+// `skein init` and `skein join`: what a node needs before it first runs. Either all of it is there afterwards, or nothing.
+import { rmSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { hostname } from 'node:os'
+import { checkPasswordRules } from '@skein/accounts'
+import { canonicalAddress, canonicalDomain } from '@skein/mail'
+import { createSigner, generateNodeKey, knock } from '@skein/mesh'
+import { type Ledger, type NodeProfile, createLedger, parseInvite } from '@skein/replication'
+import { SkeinError, silentLogger, systemClock, systemRandom } from '@skein/runtime'
+import { Database, createAccountStore, createLedgerStore } from '@skein/storage'
+import { makeSelfSignedCertificate } from './certificate.ts'
+import { type DataDirectory, createDataDirectory, writeFileDurably } from './data-directory.ts'
+import { type ProfileName, portOf } from './profile.ts'
+import { newAccount } from './users.ts'
+import { skeinVersion } from './version.ts'
+
+export interface NodeChoices {
+  name: string
+  region: string
+  bind: string
+  profile: ProfileName
+}
+
+export interface FoundingChoices extends NodeChoices {
+  domains: string[]
+  admin: { address: string; password: string } | undefined
+}
+
+export interface JoiningChoices extends NodeChoices {
+  token: string
+  witness: boolean
+}
+
+export interface MadeNode {
+  name: string
+  nodeId: string
+  meshId: string
+}
+
+/** @throws SkeinError `bad-name`, `bad-bind`, `bad-domain`, `already-initialised`, … */
+export async function initNode(
+  paths: DataDirectory,
+  choices: FoundingChoices,
+): Promise<MadeNode & { recoveryKey: string }> {
+  checkChoices(choices)
+  const domains = choices.domains.map((text) => {
+    const domain = canonicalDomain(text)
+    if (!domain) throw new SkeinError('bad-domain', 'refused', `"${text}" is not a domain name`)
+    return domain
+  })
+  const { admin } = choices
+  if (admin) {
+    checkPasswordRules(admin.password)
+    const address = canonicalAddress(admin.address)
+    if (!address || !domains.includes(address.slice(address.lastIndexOf('@') + 1))) {
+      throw new SkeinError('bad-address', 'refused', `the admin's address must be in one of the mesh's domains`)
+    }
+  }
+  return makeNode(paths, choices, domains, async (ledger, database) => {
+    const { recoveryKey } = await ledger.foundMesh({ ...profileOf(choices, domains), domains })
+    if (admin) {
+      const added = await ledger.addUser(admin.address)
+      const account = await newAccount(added, { password: admin.password, role: 'admin' }, systemClock.nowMs())
+      await createAccountStore(database).put(account)
+    }
+    return { recoveryKey }
+  })
+}
+
+/** @throws SkeinError `bad-token`, `peer-unreachable`, `invite-used`, `invite-expired`, `invite-unknown`, … */
+export async function joinMesh(paths: DataDirectory, choices: JoiningChoices): Promise<MadeNode> {
+  checkChoices(choices)
+  const invite = parseInvite(choices.token)
+  return makeNode(paths, choices, [], async (ledger, _database, privateKey) => {
+    const profile = { ...profileOf(choices, []), witness: choices.witness }
+    const { reply } = await knock({
+      privateKey,
+      peers: invite.peers,
+      request: ledger.joinRequest(invite, profile),
+      clock: systemClock,
+      random: systemRandom,
+      logger: silentLogger,
+    })
+    await ledger.adoptJoin(invite, profile, reply)
+    return {}
+  })
+}
+
+function checkChoices({ name, bind }: NodeChoices): void {
+  if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(name)) {
+    throw new SkeinError(
+      'bad-name',
+      'refused',
+      'a node’s name is 1 to 63 letters, digits and hyphens, as in a host name',
+    )
+  }
+  if (bind !== '' && !isIP(bind)) {
+    throw new SkeinError('bad-bind', 'refused', `"${bind}" is not an IP address to bind to`)
+  }
+}
+
+/** Addresses are corrected at each start, when the listening sockets are open. */
+function profileOf({ name, region, bind, profile }: NodeChoices, domains: string[]): NodeProfile {
+  return {
+    name,
+    region,
+    addresses: bind === '' ? [] : [meshAddress(bind, portOf(profile, 'mesh'))],
+    hostName: hostNameOf(name, domains),
+    version: skeinVersion,
+  }
+}
+
+export function hostNameOf(nodeName: string, domains: string[]): string {
+  return domains[0] === undefined ? nodeName.toLowerCase() : `${nodeName.toLowerCase()}.${domains[0]}`
+}
+
+export function meshAddress(ip: string, port: number): string {
+  return `/${isIP(ip) === 6 ? 'ip6' : 'ip4'}/${ip}/tcp/${port}`
+}
+
+async function makeNode<More>(
+  paths: DataDirectory,
+  choices: NodeChoices,
+  domains: string[],
+  enter: (ledger: Ledger, database: Database, privateKey: Uint8Array) => Promise<More>,
+): Promise<MadeNode & More> {
+  createDataDirectory(paths)
+  try {
+    const { privateKey } = generateNodeKey()
+    writeFileDurably(paths.nodeKey, privateKey)
+    const names = ['localhost', choices.bind || '127.0.0.1', hostNameOf(choices.name, domains), hostname(), ...domains]
+    const { cert, key } = await makeSelfSignedCertificate([...new Set(names)], systemClock.nowMs())
+    writeFileDurably(paths.tlsCert, cert, 0o644)
+    writeFileDurably(paths.tlsKey, key)
+    const database = await Database.open(paths.database)
+    try {
+      const ledger = await createLedger({
+        store: createLedgerStore(database),
+        signer: createSigner(privateKey),
+        clock: systemClock,
+        random: systemRandom,
+        logger: silentLogger,
+      })
+      const more = await enter(ledger, database, privateKey)
+      await ledger.close()
+      writeFileDurably(paths.config, firstConfig(choices), 0o644)
+      return { name: choices.name, nodeId: ledger.self, meshId: ledger.meshId as string, ...more }
+    } finally {
+      await database.close()
+    }
+  } catch (error) {
+    for (const made of [paths.config, paths.nodeKey, paths.tlsCert, paths.tlsKey, paths.database, paths.messages]) {
+      rmSync(made, { recursive: true, force: true })
+    }
+    throw error
+  }
+}
+
+function firstConfig({ profile, bind }: NodeChoices): string {
+  return [
+    '# What belongs to this machine. Every key is explained in docs/operating/configuration.md.',
+    '# Domains, users, nodes and policy belong to the mesh and are changed with the skein commands.',
+    `profile = ${JSON.stringify(profile)}`,
+    `bind = ${JSON.stringify(bind)}`,
+    '',
+  ].join('\n')
+}
