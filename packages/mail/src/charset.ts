@@ -2,7 +2,7 @@
 // Promises: never throws; bytes that mean nothing become U+FFFD.
 import { isAscii, isUtf8 } from 'node:buffer'
 import iconv from 'iconv-lite'
-import { asBuffer } from './header.ts'
+import { asBuffer } from './byte-view.ts'
 
 /** Senders say gb2312 and mean its supersets; decoding by the widest one reads them all. */
 const aliases: Record<string, string> = {

@@ -89,7 +89,8 @@ function isPlainWord(word: string | undefined): boolean {
   return word !== undefined && word !== '' && !needsEncoding(word)
 }
 
-function encodeSpan(text: string): string {
+/** All of the text as encoded words, for places where a plain word beside them would be misread. */
+export function encodeSpan(text: string): string {
   const bytes = Buffer.byteLength(text)
   const quoted = quotedLength(text)
   return quoted <= Math.ceil(bytes / 3) * 4 ? encodeQuoted(text) : encodeBase64(text)

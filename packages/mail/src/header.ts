@@ -1,8 +1,8 @@
 // Message header (RFC 5322 §2.2, §3.2.2): bytes to fields with exact offsets, and the texts in them.
 // Promises: never throws, whatever the bytes; linear in the size of the header.
 // A line that is no field (no colon, or white space or 8-bit in the name) is passed over, not taken as the end.
+import { asBuffer } from './byte-view.ts'
 import { decodeHeaderText } from './encoded-word.ts'
-import { readParameters } from './parameters.ts'
 import { mailLimits } from './types.ts'
 
 export interface HeaderField {
@@ -18,22 +18,11 @@ export interface HeaderField {
   valueStart: number
 }
 
-export interface Parameterised {
-  /** The part before the first `;`, comments and outer white space removed, letter case as written. */
-  value: string
-  /** Lower-case names; values unquoted, joined (RFC 2231), decoded to Unicode where the charset is known. */
-  parameters: Record<string, string>
-}
-
 const LF = 10
 const CR = 13
 const SPACE = 32
 const TAB = 9
 const COLON = 58
-
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
 
 /** Offset after the blank line that ends the header which starts at `start`; `end` where there is none. */
 export function headerEnd(bytes: Uint8Array, start = 0, end = bytes.length): number {
@@ -124,18 +113,16 @@ export function decodedFieldValue(bytes: Uint8Array, field: HeaderField): string
   return decodeHeaderText(fieldValue(bytes, field))
 }
 
-/** Reads `value; name=value; …` as in Content-Type and Content-Disposition (RFC 2045 §5.1, RFC 2231). */
-export function parseParameterised(value: string): Parameterised {
-  return readParameters(value)
-}
-
 /**
  * One header field with its CRLF, folded at white space to lines of at most 78 characters where that can be done
  * (RFC 5322 §2.1.1). Control characters in the value become spaces, so that nothing can be put in behind it.
  */
 export function formatField(name: string, value: string): string {
   // oxlint-disable-next-line no-control-regex
-  const words = value.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim().split(' ')
+  const words = value
+    .replace(/[\u0000-\u001f\u007f]+/g, ' ')
+    .trim()
+    .split(' ')
   let text = `${name}:`
   let column = text.length
   for (const [index, word] of words.entries()) {

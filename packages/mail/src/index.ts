@@ -1,19 +1,20 @@
 export * from './address.ts'
-export * from './charset.ts'
+export { decodeText } from './charset.ts'
 export * from './date-time.ts'
 export * from './delivery-status.ts'
-export * from './encoded-word.ts'
+export { decodeHeaderText, decodeWords, encodeWords } from './encoded-word.ts'
 export {
   type HeaderField,
-  type Parameterised,
   decodedFieldValue,
   fieldValue,
   formatField,
   headerEnd,
   parseHeaderFields,
-  parseParameterised,
   unfold,
 } from './header.ts'
-export * from './message-index.ts'
-export * from './trace-header.ts'
+export { indexMessage } from './message-index.ts'
+export { type Parameterised, parseParameterised } from './parameters.ts'
+export { allText, decodePart, partText, readableText } from './readable-text.ts'
+export { type ReceivedTrace, countReceived, findMessageId, formatReceived, formatReturnPath } from './trace-header.ts'
+export { decodeTransfer } from './transfer-encoding.ts'
 export * from './types.ts'

@@ -76,4 +76,10 @@ export const mailLimits = {
   mimePartsMax: 10_000,
   headerFieldsMax: 10_000,
   addressesPerFieldMax: 10_000,
+  /** Message-IDs kept for threads. */
+  referencesMax: 1000,
+  /** RFC 8970 §3: characters of a preview. */
+  previewCharactersMax: 256,
+  /** Bytes of a text part that are decoded to make a preview. */
+  previewSourceBytesMax: 64 * 1024,
 } as const

@@ -1,0 +1,93 @@
+// What a delivery status notification says to people, in English and in Simplified Chinese.
+import type { DsnRecipient, DsnRequest } from './delivery-status-request.ts'
+import { formatDate } from './date-time.ts'
+
+export const dsnSubject: Record<DsnRequest['kind'], string> = {
+  failure: 'Your message could not be delivered / 邮件未能送达',
+  delay: 'Your message is delayed / 邮件投递延迟',
+  success: 'Your message was delivered / 邮件已送达',
+}
+
+const opening: Record<DsnRequest['kind'], { en: string; zh: string }> = {
+  failure: {
+    en: 'Your message could not be delivered to the recipients below. No further attempt will be made.',
+    zh: '您的邮件未能送达以下收件人,系统不会再次尝试投递。',
+  },
+  delay: {
+    en: 'Your message has not reached the recipients below yet. You need not send it again: delivery goes on.',
+    zh: '您的邮件尚未送达以下收件人。您无需重新发送,系统会继续尝试投递。',
+  },
+  success: {
+    en: 'Your message was delivered to the recipients below.',
+    zh: '您的邮件已送达以下收件人。',
+  },
+}
+
+/** Recipients named in the text; the machine-readable part has them all. */
+const recipientsNamedMax = 100
+const answerCharactersMax = 500
+
+/** Lines ending in CRLF. */
+export function dsnText(request: DsnRequest): string {
+  const { en, zh } = opening[request.kind]
+  const named = request.recipients.slice(0, recipientsNamedMax)
+  const more = request.recipients.length - named.length
+  const english = [
+    `This is the mail system at ${oneLine(request.reportingMta)}.`,
+    '',
+    en,
+    '',
+    ...named.flatMap((recipient) => recipientLines(recipient, englishWords)),
+    ...(more > 0 ? [`… and ${more} more.`] : []),
+  ]
+  const chinese = [
+    `这是 ${oneLine(request.reportingMta)} 的邮件系统发出的通知。`,
+    '',
+    zh,
+    '',
+    ...named.flatMap((recipient) => recipientLines(recipient, chineseWords)),
+    ...(more > 0 ? [`…… 另有 ${more} 位收件人。`] : []),
+  ]
+  return `${[...english, '', '-'.repeat(40), '', ...chinese].join('\r\n')}\r\n`
+}
+
+interface Words {
+  answer: string
+  answerOf: (host: string) => string
+  retryUntil: string
+}
+
+const englishWords: Words = {
+  answer: 'Reason: ',
+  answerOf: (host) => `Reason, given by ${host}: `,
+  retryUntil: 'Delivery will be tried until ',
+}
+
+const chineseWords: Words = {
+  answer: '原因:',
+  answerOf: (host) => `原因(来自 ${host}):`,
+  retryUntil: '系统将继续尝试投递,直至 ',
+}
+
+function recipientLines(recipient: DsnRecipient, words: Words): string[] {
+  const { originalRecipient, finalRecipient, remoteMta, willRetryUntilMs } = recipient
+  const lines = [`<${oneLine(originalRecipient ?? finalRecipient)}>`]
+  const answer = oneLine(recipient.diagnosticCode)
+  if (answer !== '') {
+    const label = remoteMta === undefined || remoteMta === '' ? words.answer : words.answerOf(oneLine(remoteMta))
+    lines.push(`    ${label}${answer}`)
+  }
+  if (recipient.action === 'delayed' && willRetryUntilMs !== undefined) {
+    lines.push(`    ${words.retryUntil}${formatDate(willRetryUntilMs)}`)
+  }
+  return [...lines, '']
+}
+
+function oneLine(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  const line = text
+    .toWellFormed()
+    .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+    .trim()
+  return line.length > answerCharactersMax ? `${line.slice(0, answerCharactersMax).toWellFormed()}…` : line
+}
