@@ -1,0 +1,26 @@
+// What every session of one SMTP server shares.
+import type { Authenticator } from '@skein/accounts'
+import type { Intake } from '@skein/delivery'
+import type { Clock, Logger, Random, TlsMaterial } from '@skein/runtime'
+import type { ConnectionCounter } from './connection-counter.ts'
+import type { SmtpLimits } from './limits.ts'
+
+export interface SmtpComponents {
+  intake: Intake
+  authenticator: Authenticator
+  clock: Clock
+  random: Random
+  logger: Logger
+  tls: TlsMaterial
+}
+
+export interface SmtpHouse extends SmtpComponents {
+  hostName: string
+  limits: SmtpLimits
+  bareLineEnds: 'refuse' | 'normalise'
+  isTrusted: (address: string) => boolean
+  counter: ConnectionCounter
+}
+
+/** mx: mail for the mesh's own domains from anybody. submission (STARTTLS), submissions (TLS): people's programs, after AUTH. */
+export type SmtpRole = 'mx' | 'submission' | 'submissions' | 'lmtp'

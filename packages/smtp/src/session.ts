@@ -1,0 +1,495 @@
+// One client's connection: smtp-server's SMTPConnection with our own reader, transaction, replies and deadlines.
+// The library keeps what it is good at: the socket's life, the TLS upgrade, the AUTH dialogue, the order of commands.
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { IntakeSource, RecipientVerdict } from '@skein/delivery'
+import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
+import { LetterReceiver } from './letter-receiver.ts'
+import type { SmtpHouse } from './house.ts'
+import { isLoopback } from './address-set.ts'
+import { type Reply, replies, replyForError } from './replies.ts'
+import type { SmtpListener } from './listener.ts'
+import { type PathCommand, isAscii, isMailbox, parsePathCommand } from './wire/mail-path.ts'
+import { SessionReader } from './wire/session-reader.ts'
+
+interface Transaction {
+  from: string
+  smtpUtf8: boolean
+  eightBit: boolean
+  recipients: string[]
+  /** Canonical addresses, so that one named twice gets one copy. */
+  known: Set<string>
+}
+
+export interface SignedIn {
+  account: { id: string; address: string }
+  username: string
+}
+
+/** Commands that exist in mail's standards and not here: 502, where others get 500 (RFC 5321 §4.2.4). */
+const notImplemented = new Set([
+  'EXPN',
+  'ETRN',
+  'TURN',
+  'ATRN',
+  'SEND',
+  'SOML',
+  'SAML',
+  'BDAT',
+  'BURL',
+  'XCLIENT',
+  'XFORWARD',
+])
+const countsAsBad = new Set([500, 501, 502, 503, 504, 555])
+const startsWithStatus = /^[245]\.\d{1,3}\.\d{1,3} /
+// oxlint-disable-next-line no-control-regex
+const controls = /[\x00-\x1f\x7f-\x9f]/g
+const helloName = /^[!-~\u0080-\uffff]+$/
+const base64 = /^(?:=|(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$/
+const repliesGatheredMax = 16 * 1024
+
+export class SmtpSession extends SMTPConnection {
+  readonly #listener: SmtpListener
+  readonly #house: SmtpHouse
+  #replies = ''
+  #transaction: Transaction | null = null
+  #receiver: LetterReceiver | null = null
+  #source: IntakeSource | null = null
+  #badCommands = 0
+  #authFailures = 0
+  /** When the client must have sent something; Infinity while it waits for us. */
+  #deadlineMs: number
+  #dataDeadlineMs = Infinity
+
+  constructor(listener: SmtpListener, socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null) {
+    super(listener, socket, options)
+    this.#listener = listener
+    this.#house = listener.house
+    this.#deadlineMs = this.#house.clock.monotonicMs() + this.#house.limits.commandTimeoutMs
+    this._maxAllowedUnauthenticatedCommands = this.#house.limits.unauthenticatedCommandsMax
+  }
+
+  /* ---------------------------------------------------------------- life */
+
+  /** Greets at once, except strangers on the MX port, who first have to keep quiet for a moment. */
+  override init(): void {
+    this._setListeners(() => {
+      if (!this.#listener.pausesFor(this.remoteAddress)) return this.connectionReady()
+      this.#house.clock.setTimer(this.#house.limits.greetingPauseMs, () => {
+        if (!this._closing && !this._closed) this.connectionReady()
+      })
+    })
+  }
+
+  /** Deadlines are kept here and looked at by `checkDeadline`, cheaper than a timer for each read. */
+  override _armTimeout(): void {}
+
+  checkDeadline(nowMs: number): void {
+    if (this._closing || this._closed) return
+    if (nowMs < this.#deadlineMs && nowMs < this.#dataDeadlineMs) return
+    const receiver = this.#receiver
+    if (!receiver) return this.#say(replies.commandTimeout)
+    // What was refused while it streamed is answered so: the client must not try the same again.
+    this.#say(receiver.refused ?? replies.dataTimeout)
+    this.close()
+  }
+
+  /** True where the client is in no transaction, so that it may be sent away without harm. */
+  get isIdle(): boolean {
+    return !this.#receiver && !this._handlerPending
+  }
+
+  /** For a server that closes. */
+  sendAway(): void {
+    if (!this._closing) this.#say(replies.shuttingDown)
+  }
+
+  destroy(): void {
+    this._socket.destroy()
+  }
+
+  override close(): void {
+    this.#flush()
+    super.close()
+  }
+
+  override _onClose(): void {
+    const receiver = this.#receiver
+    this.#receiver = null
+    receiver?.abandon()
+    super._onClose()
+  }
+
+  override _createParser(): SessionReader {
+    // Called by the library's constructor too, before our own fields exist: only the listener is there then.
+    const { limits, bareLineEnds } = (this._server as SmtpListener).house
+    return new SessionReader(
+      {
+        commandLineBytesMax: limits.commandLineBytesMax,
+        commandsPerTurnMax: limits.commandsPerTurnMax,
+        bareLineEnds,
+      },
+      {
+        command: (line, resume) => this._onCommand(line, resume),
+        badLine: (fault, resume) => {
+          if (!this._ready) return this.close()
+          this._nextHandler = false
+          this.#say(fault === 'line-too-long' ? replies.lineTooLong : replies.bareLineEnd)
+          this._whenWritable(resume)
+        },
+        pause: () => this.#flush(),
+        end: () => this.close(),
+      },
+    )
+  }
+
+  override upgrade(callback: () => void, secureCallback?: () => void): void {
+    this.#flush()
+    this.#source = null
+    this.#deadlineMs = this.#house.clock.monotonicMs() + this.#house.limits.tlsHandshakeTimeoutMs
+    super.upgrade(callback, () => {
+      this.#clientsTurn()
+      secureCallback?.()
+    })
+  }
+
+  #clientsTurn(): void {
+    this.#deadlineMs = this.#house.clock.monotonicMs() + this.#house.limits.commandTimeoutMs
+  }
+
+  /* ---------------------------------------------------------------- replies */
+
+  #say(reply: Reply): void {
+    this.send(
+      reply.code,
+      reply.status === '' ? reply.text : `${reply.status} ${reply.text}`,
+      reply.status === '' ? false : '',
+    )
+  }
+
+  /** A status code at the head of the text is kept; otherwise the library's table gives one. */
+  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    if (countsAsBad.has(code) && ++this.#badCommands > this.#house.limits.badCommandsMax) {
+      return this.#say(replies.tooManyBadCommands)
+    }
+    const lines = Array.isArray(data) ? data : [data ?? '']
+    const last = lines.length - 1
+    lines.forEach((line, i) => {
+      const status = startsWithStatus.test(line) ? '' : this._getEnhancedStatusCode(code, context)
+      const text = line.replace(controls, ' ')
+      this.#replies += `${code}${i < last ? '-' : ' '}${status === '' ? '' : `${status} `}${text}\r\n`
+    })
+    const reader = this._parser
+    const isGathering = reader instanceof SessionReader && reader.isRunning
+    if (!isGathering || this.#replies.length > repliesGatheredMax) this.#flush()
+    if (code === 421) this.close()
+  }
+
+  /** RFC 2920 §3.2: replies to a batch of commands go out together, at the latest when its last command is done. */
+  #flush(): void {
+    if (this.#replies === '') return
+    const text = this.#replies
+    this.#replies = ''
+    // During the TLS handshake the socket is still the one below it: nothing may be written there.
+    if (!this._upgrading && !this._socket.destroyed && this._socket.writable) this._socket.write(text, 'utf8')
+  }
+
+  override _whenWritable(next: () => void): void {
+    this.#clientsTurn()
+    super._whenWritable(next)
+  }
+
+  override _onCommand(command: Buffer, callback?: () => void): void {
+    this.#deadlineMs = Infinity
+    this._unrecognizedCommands = 0
+    if (this._nextHandler && !this._upgrading) {
+      // RFC 4954 §4: a response that is not base64 fails the AUTH command.
+      const line = command.toString('latin1').trim()
+      if (line !== '*' && !base64.test(line)) {
+        this._nextHandler = false
+        this.#say(replies.authBase64)
+        return this._whenWritable(callback ?? (() => {}))
+      }
+    }
+    super._onCommand(command, callback)
+  }
+
+  override _getHandler(command: string): ReturnType<SMTPConnection['_getHandler']> {
+    if (notImplemented.has(command) || (command === 'AUTH' && !this.#listener.offersAuth)) {
+      return (_command, callback) => {
+        this.#say(replies.notImplemented)
+        callback()
+      }
+    }
+    return super._getHandler(command)
+  }
+
+  /* ---------------------------------------------------------------- commands */
+
+  override handler_EHLO(command: Buffer, callback: () => void): void {
+    if (!this.#hello(command)) return callback()
+    const { limits, hostName } = this.#house
+    const features = ['PIPELINING', `SIZE ${limits.messageBytesMax}`, '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES']
+    if (!this.secure) features.push('STARTTLS')
+    if (this.#listener.offersAuth && !this.session.user && this.#mayAuthenticate) features.push('AUTH PLAIN LOGIN')
+    this.send(250, [`${hostName} greets [${this.remoteAddress}]`, ...features], false)
+    callback()
+  }
+
+  override handler_HELO(command: Buffer, callback: () => void): void {
+    if (this.#hello(command)) this.send(250, `${this.#house.hostName} greets [${this.remoteAddress}]`, false)
+    callback()
+  }
+
+  #hello(command: Buffer): boolean {
+    const name = command.toString().trim().split(/ +/)
+    const host = name[1] ?? ''
+    if (name.length !== 2 || host.length > this.#house.limits.heloBytesMax || !helloName.test(host)) {
+      this.#say(replies.helloSyntax)
+      return false
+    }
+    this.hostNameAppearsAs = host
+    this.#source = null
+    this._resetSession()
+    return true
+  }
+
+  /** RFC 5321 §4.1.4: EHLO and RSET, like TLS, end a transaction that is open. */
+  override _resetSession(): void {
+    this.#transaction = null
+    super._resetSession()
+  }
+
+  override handler_STARTTLS(command: Buffer, callback: () => void): void {
+    const reader = this._parser
+    // RFC 3207 §6: what came along in clear text might be an attacker's, meant to be run inside TLS.
+    if (!this.secure && ((reader instanceof SessionReader && reader.hasMore) || this._socket.readableLength > 0)) {
+      this.#say(replies.plaintextAfterStarttls)
+      return callback()
+    }
+    super.handler_STARTTLS(command, callback)
+  }
+
+  get #mayAuthenticate(): boolean {
+    return this.secure || isLoopback(this.remoteAddress)
+  }
+
+  override handler_AUTH(command: Buffer, callback: () => void): void {
+    const words = command.toString().trim().split(/ +/)
+    const initial = words[2]
+    let refusal: Reply | null = null
+    if (!this.#mayAuthenticate) refusal = replies.authNeedsTls
+    else if (this.#transaction) refusal = replies.inTransaction
+    else if (!/^(PLAIN|LOGIN)$/i.test(words[1] ?? '')) refusal = replies.authMechanismUnknown
+    else if (initial !== undefined && !base64.test(initial)) refusal = replies.authBase64
+    if (refusal) {
+      this.#say(refusal)
+      return callback()
+    }
+    const before = this.session.user as SignedIn | undefined
+    super.handler_AUTH(command, () => {
+      if (this.session.user !== before) this.#source = null
+      callback()
+    })
+  }
+
+  /** Called by the listener after a wrong password. True when it was one too many, and the session is over. */
+  authFailed(): boolean {
+    return ++this.#authFailures >= this.#house.limits.authFailuresMax
+  }
+
+  override handler_MAIL(command: Buffer, callback: () => void): void {
+    const refusal = this.#startTransaction(command.toString())
+    if (refusal) this.#say(refusal)
+    else this.send(250, '2.1.0 sender ok')
+    callback()
+  }
+
+  #startTransaction(line: string): Reply | null {
+    if (this.#transaction) return replies.nestedMail
+    const parsed = parsePathCommand(line, 'MAIL FROM', this.#house.limits.pathBytesMax)
+    if (parsed === 'parameter-syntax') return replies.parameterSyntax
+    if (parsed === 'path-syntax' || (parsed.address !== '' && !isMailbox(parsed.address))) return replies.senderSyntax
+    const fault = this.#checkMailParameters(parsed)
+    if (fault) return fault
+    const smtpUtf8 = parsed.parameters.has('SMTPUTF8')
+    if (!smtpUtf8 && !isAscii(parsed.address)) return replies.needsSmtpUtf8
+    const verdict = this.#judge(() => this.#house.intake.checkSender(this.#currentSource(), parsed.address))
+    if ('status' in verdict) return verdict
+    this.#transaction = {
+      from: parsed.address,
+      smtpUtf8,
+      eightBit: parsed.parameters.get('BODY')?.toUpperCase() === '8BITMIME',
+      recipients: [],
+      known: new Set(),
+    }
+    return null
+  }
+
+  #checkMailParameters(parsed: PathCommand): Reply | null {
+    for (const [keyword, value] of parsed.parameters) {
+      switch (keyword) {
+        case 'SIZE':
+          // RFC 1870 §3.
+          if (!/^\d{1,20}$/.test(value)) return replies.parameterSyntax
+          if (Number(value) > this.#house.limits.messageBytesMax) return replies.messageTooLarge
+          break
+        case 'BODY':
+          if (!/^(7BIT|8BITMIME)$/i.test(value)) return replies.parameterSyntax
+          break
+        case 'SMTPUTF8':
+          if (value !== '') return replies.parameterSyntax
+          break
+        case 'AUTH':
+          // RFC 4954 §5: to be understood where AUTH is offered; whom a relay names means nothing here.
+          if (!this.#listener.offersAuth || value === '') return replies.parameterUnknown
+          break
+        default:
+          return replies.parameterUnknown
+      }
+    }
+    return null
+  }
+
+  override handler_RCPT(command: Buffer, callback: () => void): void {
+    const refusal = this.#addRecipient(command.toString())
+    if (refusal) this.#say(refusal)
+    else this.send(250, '2.1.5 recipient ok')
+    callback()
+  }
+
+  #addRecipient(line: string): Reply | null {
+    const transaction = this.#transaction
+    if (!transaction) return replies.needMail
+    const parsed = parsePathCommand(line, 'RCPT TO', this.#house.limits.pathBytesMax)
+    if (parsed === 'parameter-syntax') return replies.parameterSyntax
+    if (parsed === 'path-syntax') return replies.recipientSyntax
+    const { address, parameters } = parsed
+    // RFC 5321 §4.1.1.3: postmaster is the one recipient without a domain.
+    if (!isMailbox(address) && address.toLowerCase() !== 'postmaster') return replies.recipientSyntax
+    if (parameters.size > 0) return replies.parameterUnknown
+    if (!transaction.smtpUtf8 && !isAscii(address)) return replies.needsSmtpUtf8
+    if (transaction.recipients.length >= this.#house.limits.recipientsMax) return replies.tooManyRecipients
+    const verdict = this.#judge(() => this.#house.intake.checkRecipient(this.#currentSource(), address))
+    if ('status' in verdict) return verdict
+    if (!transaction.known.has(verdict.address)) {
+      transaction.known.add(verdict.address)
+      transaction.recipients.push(address)
+    }
+    return null
+  }
+
+  #judge(ask: () => RecipientVerdict): Reply | { address: string } {
+    try {
+      const verdict = ask()
+      return verdict.kind === 'accepted' ? { address: verdict.address } : verdict
+    } catch (error) {
+      const { reply, isKnown } = replyForError(error)
+      if (!isKnown) this.#unexpected(error)
+      return reply
+    }
+  }
+
+  override handler_DATA(command: Buffer, callback: () => void): void {
+    const transaction = this.#transaction
+    const reader = this._parser
+    let refusal: Reply | null = null
+    if (command.length > 4 && command.toString().trim().length > 4) refusal = replies.noParameters
+    else if (!transaction) refusal = replies.needMail
+    else if (transaction.recipients.length === 0) refusal = replies.needRecipient
+    if (refusal || !transaction || !(reader instanceof SessionReader)) {
+      if (refusal) this.#say(refusal)
+      return callback()
+    }
+    this.#transaction = null
+    const { intake, clock, limits } = this.#house
+    try {
+      const source = this.#currentSource()
+      const writer = intake.begin({
+        // RFC 6531 §4.3 names the protocol of a letter that used SMTPUTF8.
+        source: transaction.smtpUtf8 ? { ...source, protocol: this.#protocol('UTF8') } : source,
+        from: transaction.from,
+        recipients: transaction.recipients,
+        smtpUtf8: transaction.smtpUtf8,
+        eightBit: transaction.eightBit,
+        receivedMs: clock.nowMs(),
+      })
+      const answers = this.#listener.role === 'lmtp' ? transaction.recipients.length : 1
+      this.#receiver = this.#receive(writer, answers)
+    } catch (error) {
+      const { reply, isKnown } = replyForError(error)
+      if (!isKnown) this.#unexpected(error)
+      this.#say(reply)
+      return callback()
+    }
+    this.#dataDeadlineMs = clock.monotonicMs() + limits.dataTotalTimeoutMs
+    reader.startMessage(this.#receiver)
+    this.send(354, 'end with <CR><LF>.<CR><LF>')
+    callback()
+    // After the callback, which gives the client the time for a command.
+    this.#deadlineMs = clock.monotonicMs() + limits.dataTimeoutMs
+  }
+
+  #receive(writer: ConstructorParameters<typeof LetterReceiver>[0], answers: number): LetterReceiver {
+    const { clock, limits } = this.#house
+    return new LetterReceiver(writer, limits, {
+      progress: () => {
+        this.#deadlineMs = clock.monotonicMs() + limits.dataTimeoutMs
+      },
+      complete: () => {
+        this.#deadlineMs = Infinity
+        this.#dataDeadlineMs = Infinity
+      },
+      done: (result) => {
+        this.#receiver = null
+        this.#dataDeadlineMs = Infinity
+        this.#badCommands = 0
+        this.#clientsTurn()
+        // RFC 2033 §4.2: LMTP answers once for each recipient.
+        for (let i = 0; i < answers; i++) {
+          if ('refused' in result) this.#say(result.refused)
+          else this.send(250, `2.0.0 taken, queued as ${result.queueId}`)
+        }
+      },
+      overrun: (refused) => {
+        this.#receiver = null
+        this.#say(refused)
+        this.close()
+      },
+      unexpected: (error) => this.#unexpected(error),
+    })
+  }
+
+  #unexpected(error: unknown): void {
+    this.#house.logger.error({ session: this.id, remoteAddress: this.remoteAddress, error }, 'SMTP: unexpected error')
+  }
+
+  /* ---------------------------------------------------------------- who is it */
+
+  #currentSource(): IntakeSource {
+    this.#source ??= {
+      kind: this.#listener.offersAuth ? 'submission' : 'smtp',
+      remoteAddress: this.remoteAddress,
+      remoteName: '',
+      helo: this.hostNameAppearsAs || '',
+      tls: this.#tlsText(),
+      protocol: this.#protocol(''),
+      account: (this.session.user as SignedIn | undefined)?.account ?? null,
+    }
+    return this.#source
+  }
+
+  #tlsText(): string | null {
+    const socket = this._socket
+    if (!this.secure || !('getCipher' in socket)) return null
+    return `${socket.getProtocol() ?? 'TLS'} ${socket.getCipher()?.standardName ?? ''}`.trim()
+  }
+
+  /** RFC 3848 and RFC 6531 §4.3. */
+  #protocol(utf8: '' | 'UTF8'): string {
+    const suffix = (this.secure ? 'S' : '') + (this.session.user ? 'A' : '')
+    if (this.#listener.role === 'lmtp') return `${utf8}LMTP${suffix}`
+    if (this.openingCommand === 'HELO') return 'SMTP'
+    return `${utf8 === '' ? 'ESMTP' : 'UTF8SMTP'}${suffix}`
+  }
+}
