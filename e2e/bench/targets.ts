@@ -1,0 +1,71 @@
+// What the bench measures: a Skein node, or a peer, as endpoints with users. Both run their own processes; neither knows the other.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { temporaryDirectory } from '../harness/processes.ts'
+import { type SkeinNode, initNode, ports, stopNodes } from '../harness/skein.ts'
+import type { Endpoint } from './job.ts'
+
+export interface Target {
+  name: string
+  smtp: Endpoint
+  imap: Endpoint
+  users: { address: string; password: string }[]
+  stop(): Promise<void>
+}
+
+export const benchPassword = 'a long enough bench password'
+
+/** Settings of a node under load from this machine: no greeting pause and no limit of connections for loopback addresses. */
+export const loadSettings = {
+  smtp: { trusted: ['127.0.0.0/8'] },
+  '': { 'log-level': 'warn' },
+} as const
+
+export function endpoint(node: SkeinNode, service: keyof typeof ports): Endpoint {
+  return { host: node.address, port: ports[service] }
+}
+
+export async function startSkein(userCount: number): Promise<Target & { node: SkeinNode }> {
+  const node = await initNode({ name: 'bench', domains: ['bench.test'], settings: benchSettings() })
+  await node.start()
+  const users = Array.from({ length: userCount }, (_, index) => ({
+    address: `u${index}@bench.test`,
+    password: benchPassword,
+  }))
+  for (const user of users) await addUser(node, user.address)
+  return {
+    name: 'Skein',
+    smtp: endpoint(node, 'smtp'),
+    imap: endpoint(node, 'imap'),
+    users,
+    node,
+    stop: () => stopNodes([node]),
+  }
+}
+
+export function benchSettings(): Record<string, Record<string, string | string[]>> {
+  return { smtp: { trusted: [...loadSettings.smtp.trusted] }, '': { ...loadSettings[''] } }
+}
+
+export async function addUser(node: SkeinNode, address: string): Promise<void> {
+  await node.ask('user.add', { address, password: benchPassword, role: 'user', displayName: '' })
+}
+
+/** `skein user import` of u0@bench.test … ; they have no password. */
+export async function importUsers(node: SkeinNode, count: number): Promise<void> {
+  const file = join(temporaryDirectory('users'), 'users.txt')
+  const lines: string[] = []
+  for (let index = 0; index < count; index++) lines.push(numberedAddress(index))
+  writeFileSync(file, `${lines.join('\n')}\n`)
+  await node.must(['user', 'import', file], { timeoutMs: 900_000 })
+}
+
+export function numberedAddress(index: number): string {
+  return `user${index}@bench.test`
+}
+
+/** Resident memory of a process in MiB. */
+export function residentMiB(pid: number): number {
+  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return Number(line?.[1]) / 1024
+}
