@@ -32,8 +32,11 @@ export function dialAddressOf(peer: NodeId, address: string): Multiaddr | undefi
 export function ipOf(address: Multiaddr): string | undefined {
   const host = address.getComponents().find(({ code }) => code === CODE_IP4 || code === CODE_IP6)?.value
   if (host === undefined) return undefined
-  const mapped = /^::ffff:(?:0*:)?(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1]
-  return mapped ?? host
+  // Multiaddrs print such an address in hexadecimal groups.
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/i.exec(host)
+  if (mapped === null) return host
+  const [high, low] = [parseInt(mapped[1]!, 16), parseInt(mapped[2]!, 16)]
+  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`
 }
 
 /**

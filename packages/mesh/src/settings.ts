@@ -19,8 +19,10 @@ export const wireLimits = {
 export const meshLimits = {
   /** Requests of one stream that wait here for credit; the next one is refused as `peer-unreachable`. */
   requestsWaitingMax: 4096,
-  /** Answers of one stream that the peer has not taken yet; above it no further request of that stream is begun. */
+  /** Answers of one stream that the peer has not taken yet, those being worked on included; above it none is begun. */
   answerBytesQueuedMax: 4 * 1024 * 1024,
+  /** What an answer is taken to be before the first is known: so many run at once at first. */
+  answerBytesExpectedAtFirst: 64 * 1024,
   /** What is handed to a stream at once. */
   writeBatchBytes: 256 * 1024,
   /** A frame that was begun must be complete within this time. */

@@ -65,7 +65,8 @@ export class OpenGate implements MeshGate {
 
   async acceptJoin(stranger: NodeId, remoteIp: string, request: Uint8Array): Promise<Uint8Array> {
     await this.joinDelay
-    if (Buffer.from(request).toString() !== this.invite) throw new SkeinError('bad-proof', 'refused', 'the proof is wrong')
+    if (Buffer.from(request).toString() !== this.invite)
+      throw new SkeinError('bad-proof', 'refused', 'the proof is wrong')
     this.joined.push({ stranger, ip: remoteIp })
     this.add(stranger, [])
     return encodeCbor({ welcome: this.meshId })
