@@ -1,1 +1,5 @@
+export * from './delivery.ts'
 export * from './ports.ts'
+export { retryPausesMs } from './retry-schedule.ts'
+export { returnPathBytes } from './peer-courier.ts'
+export type { LineStats } from './scheduler.ts'

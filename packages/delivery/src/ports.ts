@@ -170,6 +170,7 @@ export interface LetterWriter {
 /** What `skein queue` does. */
 export interface QueueControl {
   list(): QueueItem[]
+  /** Now, also what is held. @throws SkeinError `no-such-letter`, as do the others. */
   retry(id: QueueId): Promise<void>
   hold(id: QueueId): Promise<void>
   release(id: QueueId): Promise<void>
@@ -202,7 +203,6 @@ export const deliveryLimits = {
   peerUploadsMax: 64,
   peerUploadsPerPeerMax: 16,
   peerUploadIdleMs: 60_000,
-  peerTraceTimeoutMs: 3_000,
   /** Back-off of a destination never grows beyond these. */
   peerBackOffMaxMs: 60_000,
   outsideBackOffMaxMs: 30 * 60_000,

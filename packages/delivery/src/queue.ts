@@ -88,7 +88,7 @@ export function next(letter: Letter, event: LetterEvent, limits: LetterLimits): 
     case 'retry':
       return change(
         letter,
-        (it) => (it.state === 'pending' ? { ...it, nextAttemptMs: Math.min(it.nextAttemptMs, event.atMs) } : it),
+        (it) => (isFinal(it) ? it : { ...it, state: 'pending', nextAttemptMs: event.atMs }),
         'retried',
       )
     default:

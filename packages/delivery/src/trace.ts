@@ -23,16 +23,13 @@ export class Tracer {
     if (steps.length === 0) return
     const atMs = this.#clock.nowMs()
     this.#store.add(
-      steps.map((step) => ({ atMs, node: this.#node, queueId: letter.id, messageId: letter.messageId, ...step })),
+      steps.map(({ what, recipient, detail }) => {
+        return { atMs, node: this.#node, queueId: letter.id, messageId: letter.messageId, what, recipient, detail }
+      }),
     )
   }
 
   find(key: string): Promise<TraceEvent[]> {
     return this.#store.find(key)
   }
-}
-
-/** In order of time; of one moment, in the order given. */
-export function mergeTraces(traces: readonly (readonly TraceEvent[])[]): TraceEvent[] {
-  return traces.flat().sort((a, b) => a.atMs - b.atMs)
 }

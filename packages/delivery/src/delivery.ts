@@ -1,0 +1,242 @@
+// How mail moves through one node: intake, queue, couriers and what comes in from other nodes, wired together.
+import type { Directory } from '@skein/accounts'
+import type { Mailboxes, MessageLog } from '@skein/mailboxes'
+import { createUlidFactory, SkeinError, type Clock, type Logger, type PeerLink, type Random } from '@skein/runtime'
+import { composeNotice, newRecipient } from './bounce.ts'
+import { FullMailboxes } from './full-mailboxes.ts'
+import { DeliveryIntake } from './intake.ts'
+import { LetterKeeper } from './letter-keeper.ts'
+import { createLocalCourier } from './local-courier.ts'
+import { PeerCourier } from './peer-courier.ts'
+import { PeerReceiver } from './peer-receiver.ts'
+import { Placement } from './placement.ts'
+import {
+  deliveryLimits,
+  type Courier,
+  type DeliveryLimits,
+  type Intake,
+  type QueueControl,
+  type QueueId,
+  type QueueItem,
+  type QueueRecipient,
+  type QueueStore,
+  type TraceEvent,
+  type TraceStore,
+} from './ports.ts'
+import { expandAddress } from './route.ts'
+import { Scheduler, type LineStats } from './scheduler.ts'
+import { Tracer } from './trace.ts'
+import { formatReceived, formatReturnPath } from '@skein/mail'
+
+export interface DeliveryComponents {
+  queue: QueueStore
+  trace: TraceStore
+  log: MessageLog
+  directory: Directory
+  mailboxes: Mailboxes
+  link: PeerLink
+  /** kind 'outside'. */
+  outside: Courier
+  clock: Clock
+  random: Random
+  logger: Logger
+}
+
+export interface DeliverySettings {
+  /** As SMTP and Received show this node. */
+  hostName: string
+  /** Canonical addresses, best first: who gets postmaster's mail where no account or alias has that name. */
+  administrators?: () => readonly string[]
+  limits?: Partial<DeliveryLimits>
+}
+
+export interface DeliveryStats {
+  /** In the queue now. */
+  letters: number
+  /** Of these letters, not final. */
+  recipients: number
+  held: number
+  bytes: number
+  /** Since start: straight into mailboxes, without the queue. */
+  direct: number
+  uploads: number
+  destinations: LineStats[]
+}
+
+/** A letter that this node itself writes: a notice to a user, for example. */
+export interface OwnLetter {
+  from: string
+  to: readonly string[]
+  /** Complete, with header. */
+  bytes: Uint8Array
+  messageId: string
+  smtpUtf8?: boolean
+}
+
+export interface Delivery {
+  readonly intake: Intake
+  readonly control: QueueControl
+  /** Reads the queue from the store and goes on where the last run ended; then answers peers and takes letters. */
+  start(): Promise<void>
+  /** Takes nothing more, lets running deliveries end (called off after `stopGraceMs`), leaves the rest in the store. */
+  stop(): Promise<void>
+  stats(): DeliveryStats
+  /** This node's part of a letter's story. `key`: a Message-ID (with or without brackets) or a queue id. */
+  traces(key: string): Promise<TraceEvent[]>
+  /** Durable in the queue when it resolves. */
+  post(letter: OwnLetter): Promise<{ queueId: QueueId }>
+}
+
+export function createDelivery(components: DeliveryComponents, settings: DeliverySettings): Delivery {
+  const { queue, log, directory, mailboxes, link, outside, clock, random, logger } = components
+  const limits: DeliveryLimits = { ...deliveryLimits, ...settings.limits }
+  const { hostName } = settings
+  const routes = settings.administrators ? { administrators: settings.administrators } : {}
+  const newId = createUlidFactory(clock, random)
+  const tracer = new Tracer(components.trace, clock, directory.self)
+  const full = new FullMailboxes(clock, limits)
+  const placement = new Placement({ log, mailboxes, full, clock, logger })
+
+  const keeper: LetterKeeper = new LetterKeeper(
+    { queue, log, tracer, clock, logger, report, changed: (id) => scheduler.wake(id) },
+    limits,
+  )
+  const scheduler = new Scheduler(
+    {
+      keeper,
+      couriers: {
+        local: createLocalCourier({ placement, directory, clock }, routes),
+        peer: new PeerCourier({ link, log, directory, clock, logger }, limits, routes),
+        outside,
+      },
+      directory,
+      link,
+      clock,
+      random,
+      logger,
+    },
+    limits,
+    routes,
+  )
+  const intake = new DeliveryIntake(
+    {
+      log,
+      directory,
+      placement,
+      full,
+      tracer,
+      clock,
+      random,
+      logger,
+      newId,
+      queued: () => keeper.size,
+      enqueue,
+    },
+    { hostName, limits, routes },
+  )
+  const receiver = new PeerReceiver(
+    { link, log, directory, placement, tracer, clock, random, logger },
+    { hostName, limits, routes },
+  )
+
+  async function enqueue(item: QueueItem): Promise<void> {
+    await queue.put(item)
+    keeper.admit(item)
+  }
+
+  async function report(
+    item: QueueItem,
+    recipients: readonly QueueRecipient[],
+    kind: 'failure' | 'delay',
+    notice: number,
+  ): Promise<void> {
+    const bounceSettings = { hostName, self: directory.self, queueLifetimeMs: limits.queueLifetimeMs }
+    const letter = await composeNotice({ log, clock }, item, recipients, kind, notice, bounceSettings)
+    // Written before a crash that kept this letter's record from saying so: it is on its way already.
+    if (keeper.get(letter.id)) return log.release(letter.blob)
+    await enqueue(letter)
+    const recipient = recipients.map((it) => it.address).join(', ')
+    const detail = `${kind === 'delay' ? 'notice of delay' : 'notice of failure'} ${letter.id} to ${item.from}`
+    tracer.record(item, [{ what: 'bounced', recipient, detail }])
+  }
+
+  async function post(letter: OwnLetter): Promise<{ queueId: QueueId }> {
+    const id = newId()
+    const nowMs = clock.nowMs()
+    const targets = new Set(letter.to.flatMap((address) => expandAddress(directory, address, routes).targets))
+    if (targets.size === 0) throw new SkeinError('no-such-user', 'refused', 'nobody would get that letter')
+    const head = formatReturnPath(letter.from) + formatReceived({ by: hostName, protocol: 'SKEIN', id, dateMs: nowMs })
+    const blob = await log.append([Buffer.from(head), letter.bytes])
+    await enqueue({
+      id,
+      from: letter.from,
+      recipients: Array.from(targets, (address, index) => newRecipient(index, address, address, nowMs)),
+      blob,
+      size: blob.length,
+      messageId: letter.messageId,
+      receivedMs: nowMs,
+      source: { kind: 'local', remoteAddress: '', node: directory.self, accountId: null },
+      smtpUtf8: letter.smtpUtf8 ?? false,
+      eightBit: true,
+    })
+    return { queueId: id }
+  }
+
+  const control: QueueControl = {
+    list: () => keeper.letters().map(({ item }) => withBackOff(item, scheduler)),
+    async retry(id) {
+      keeper.apply(id, { event: 'retry', atMs: clock.nowMs() })
+      scheduler.hurry(id)
+    },
+    hold: async (id) => keeper.apply(id, { event: 'hold' }),
+    release: async (id) => keeper.apply(id, { event: 'release', atMs: clock.nowMs() }),
+    cancel: async (id, options) =>
+      keeper.apply(id, { event: 'cancel', atMs: clock.nowMs(), silent: options?.silent ?? false }),
+  }
+
+  return {
+    intake,
+    control,
+    async start() {
+      for await (const item of queue.list()) keeper.admit(item)
+      logger.info({ letters: keeper.size }, 'the queue was read')
+      receiver.start()
+      scheduler.start()
+      intake.start()
+    },
+    async stop() {
+      await intake.stop()
+      await receiver.stop()
+      await scheduler.stop(limits.stopGraceMs)
+      await keeper.stop()
+    },
+    stats() {
+      const items = keeper.letters().map((letter) => letter.item)
+      const open = items.flatMap((item) =>
+        item.recipients.filter((it) => it.state === 'pending' || it.state === 'held'),
+      )
+      return {
+        letters: items.length,
+        recipients: open.length,
+        held: open.filter((it) => it.state === 'held').length,
+        bytes: items.reduce((sum, item) => sum + item.size, 0),
+        direct: intake.direct,
+        uploads: receiver.uploads,
+        destinations: scheduler.lines(),
+      }
+    },
+    traces: (key) => tracer.find(key),
+    post,
+  }
+}
+
+/** Who waits for a destination in back-off is tried when that ends, whatever his own record says. */
+function withBackOff(item: QueueItem, scheduler: Scheduler): QueueItem {
+  return {
+    ...item,
+    recipients: item.recipients.map((it) => {
+      const untilMs = scheduler.blockedUntilMs(item.id, it.index)
+      return untilMs === undefined ? it : { ...it, nextAttemptMs: untilMs }
+    }),
+  }
+}

@@ -1,0 +1,329 @@
+// Takes letters from the front doors. When `finish` has resolved the letter is ours: either in every mailbox that it is
+// for, or durably in the queue. When it has thrown, nothing was kept, and whoever sent it still has it.
+import type { Directory } from '@skein/accounts'
+import { formatReceived, formatReturnPath } from '@skein/mail'
+import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
+import { SkeinError, type Clock, type Logger, type Random } from '@skein/runtime'
+import { answers, type Answer } from './answers.ts'
+import { newRecipient } from './bounce.ts'
+import type { FullMailboxes } from './full-mailboxes.ts'
+import { HeaderCollector, readRelayedHeader, readSubmittedHeader, type LetterHeader } from './letter-header.ts'
+import type { Placement } from './placement.ts'
+import type {
+  DeliveryLimits,
+  DeliveryResult,
+  Intake,
+  IntakeEnvelope,
+  IntakeSource,
+  LetterWriter,
+  QueueId,
+  QueueItem,
+  QueueRecipient,
+  RecipientVerdict,
+} from './ports.ts'
+import { checkRecipient } from './recipient-check.ts'
+import { retryPauseMs } from './retry-schedule.ts'
+import { expandAddress, queueAddress, routeAddress, type RouteSettings } from './route.ts'
+import { checkSender, maySpeakAs } from './sender-check.ts'
+import type { Tracer, TraceStep } from './trace.ts'
+
+export interface IntakeComponents {
+  log: MessageLog
+  directory: Directory
+  placement: Placement
+  full: FullMailboxes
+  tracer: Tracer
+  clock: Clock
+  random: Random
+  logger: Logger
+  newId(): QueueId
+  /** How many letters wait. */
+  queued(): number
+  /** Puts a letter into the queue; durable when it resolves. */
+  enqueue(item: QueueItem): Promise<void>
+}
+
+export interface IntakeSettings {
+  hostName: string
+  limits: DeliveryLimits
+  routes: RouteSettings
+}
+
+export class DeliveryIntake implements Intake {
+  readonly #parts: IntakeComponents
+  readonly #settings: IntakeSettings
+  readonly #finishing = new Set<Promise<unknown>>()
+  #open = false
+  /** Letters that went into mailboxes without touching the queue. */
+  direct = 0
+
+  constructor(components: IntakeComponents, settings: IntakeSettings) {
+    this.#parts = components
+    this.#settings = settings
+  }
+
+  start(): void {
+    this.#open = true
+  }
+
+  /** Takes nothing new; resolves when what was being finished is. */
+  async stop(): Promise<void> {
+    this.#open = false
+    while (this.#finishing.size > 0) await Promise.allSettled(this.#finishing)
+  }
+
+  checkSender(source: IntakeSource, from: string): RecipientVerdict {
+    return checkSender(this.#parts.directory, source, from, this.#settings.routes)
+  }
+
+  checkRecipient(source: IntakeSource, address: string): RecipientVerdict {
+    const { directory, full } = this.#parts
+    const components = { directory, isOverQuota: (account: string) => full.has(account) }
+    return checkRecipient(components, source, address, this.#settings.routes)
+  }
+
+  begin(envelope: IntakeEnvelope): LetterWriter {
+    const letter = new IncomingLetter(this.#parts, this.#settings, envelope)
+    return {
+      get length() {
+        return letter.length
+      },
+      write: (chunk) => letter.write(chunk),
+      abort: () => letter.abort(),
+      finish: async () => {
+        if (!this.#open) {
+          await letter.abort()
+          throw new SkeinError('shutting-down', 'temporary', 'this node is stopping')
+        }
+        const work = letter.finish()
+        this.#finishing.add(work)
+        try {
+          const outcome = await work
+          if (outcome.direct) this.direct++
+          return { queueId: outcome.queueId }
+        } finally {
+          this.#finishing.delete(work)
+        }
+      },
+    }
+  }
+}
+
+/** One letter on its way in. Trouble met while it is written is said at the end, when the sender listens. */
+class IncomingLetter {
+  readonly #parts: IntakeComponents
+  readonly #settings: IntakeSettings
+  readonly #envelope: IntakeEnvelope
+  readonly #id: QueueId
+  readonly #collector = new HeaderCollector()
+  readonly #writer: BlobWriter
+  #header: LetterHeader | null = null
+  #refusal: SkeinError | null = null
+  #over = false
+  length = 0
+
+  constructor(components: IntakeComponents, settings: IntakeSettings, envelope: IntakeEnvelope) {
+    this.#parts = components
+    this.#settings = settings
+    this.#envelope = envelope
+    this.#id = components.newId()
+    this.#writer = components.log.writer()
+  }
+
+  write(chunk: Uint8Array): Promise<void> | void {
+    this.length += chunk.length
+    if (this.#refusal) return
+    const { messageBytesMax, headerBytesMax } = this.#settings.limits
+    if (this.length > messageBytesMax) {
+      this.#refusal = new SkeinError('message-too-large', 'permanent', `messages may have ${messageBytesMax} bytes`)
+      return
+    }
+    if (this.#header) return this.#writer.write(chunk)
+    const complete = this.#collector.add(chunk)
+    if (!complete) {
+      if (this.#collector.length > headerBytesMax) this.#refusal = headerTooLarge(headerBytesMax)
+      return
+    }
+    if (complete.header.length > headerBytesMax) {
+      this.#refusal = headerTooLarge(headerBytesMax)
+      return
+    }
+    this.#header = this.#read(complete.header)
+    return this.#writeParts([...this.#header.bytes, complete.rest])
+  }
+
+  async abort(): Promise<void> {
+    if (this.#over) return
+    this.#over = true
+    await this.#writer.abort()
+  }
+
+  async finish(): Promise<{ queueId: QueueId; direct: boolean }> {
+    try {
+      if (!this.#header && !this.#refusal) {
+        this.#header = this.#read(this.#collector.end())
+        await this.#writeParts(this.#header.bytes)
+      }
+      this.#check()
+    } catch (error) {
+      await this.abort()
+      throw error
+    }
+    const recipients = this.#recipients()
+    const prefix = [Buffer.from(this.#traceFields())]
+    this.#over = true
+    const blob = await this.#writer.finish(prefix)
+    return this.#accept(this.#item(recipients, blob))
+  }
+
+  #read(header: Buffer): LetterHeader {
+    if (this.#envelope.source.kind !== 'submission') return readRelayedHeader(header)
+    const messageId = `${this.#id}@${this.#settings.hostName}`
+    return readSubmittedHeader(header, { messageId, nowMs: this.#envelope.receivedMs })
+  }
+
+  async #writeParts(parts: readonly Uint8Array[]): Promise<void> {
+    for (const part of parts) if (part.length > 0) await this.#writer.write(part)
+  }
+
+  #check(): void {
+    if (this.#refusal) throw this.#refusal
+    const { limits, routes } = this.#settings
+    const { source, recipients } = this.#envelope
+    const header = this.#header as LetterHeader
+    if (recipients.length > limits.recipientsMax) {
+      throw new SkeinError('too-many-recipients', 'refused', `letters may have ${limits.recipientsMax} recipients`)
+    }
+    // RFC 5321 §6.3: a letter that has passed so many hands goes in circles.
+    if (header.hops > limits.receivedHopsMax) {
+      throw new SkeinError(
+        'mail-loop',
+        'permanent',
+        `the letter has passed more than ${limits.receivedHopsMax} servers`,
+      )
+    }
+    if (this.#parts.queued() >= limits.queueItemsInMemoryMax) {
+      throw new SkeinError('queue-full', 'temporary', 'too many letters wait here')
+    }
+    const { directory } = this.#parts
+    const account = source.account
+    // Nobody speaks in another's name under one of our domains; what others' domains allow is theirs to check.
+    if (source.kind !== 'submission' || !account) return
+    for (const author of header.authors) {
+      if (!directory.domain(author.slice(author.lastIndexOf('@') + 1))) continue
+      if (maySpeakAs(directory, account, author, routes)) continue
+      throw new SkeinError('sender-not-allowed', 'refused', `you may not send as ${author}`)
+    }
+  }
+
+  /** After aliases, each address once. Whoever the map has lost since RCPT stays, so that the sender hears of it. */
+  #recipients(): { address: string; original: string }[] {
+    const { directory, logger } = this.#parts
+    const seen = new Map<string, string>()
+    for (const original of this.#envelope.recipients) {
+      const { targets, refusals } = expandAddress(directory, original, this.#settings.routes)
+      for (const target of targets) if (!seen.has(target)) seen.set(target, original)
+      if (targets.length === 0) seen.set(queueAddress(directory, original) ?? original, original)
+      else if (refusals.length > 0) {
+        const passedOver = refusals.map(({ address, refusal }) => `${address}: ${refusal.text}`)
+        logger.warn({ queueId: this.#id, alias: original, passedOver }, 'an alias leads to addresses that take no mail')
+      }
+    }
+    return Array.from(seen, ([address, original]) => ({ address, original }))
+  }
+
+  #traceFields(): string {
+    const { source, recipients, from, receivedMs } = this.#envelope
+    const only = recipients.length === 1 ? recipients[0] : undefined
+    return (
+      formatReturnPath(from) +
+      formatReceived({
+        from: { helo: source.helo, name: source.remoteName, ip: source.remoteAddress },
+        by: this.#settings.hostName,
+        protocol: source.protocol,
+        id: this.#id,
+        ...(only !== undefined && { for: only }),
+        ...(source.tls !== null && { tls: source.tls }),
+        dateMs: receivedMs,
+      }) +
+      (this.#header as LetterHeader).added
+    )
+  }
+
+  #item(recipients: readonly { address: string; original: string }[], blob: BlobRef): QueueItem {
+    const { from, receivedMs, source, smtpUtf8, eightBit } = this.#envelope
+    const nowMs = this.#parts.clock.nowMs()
+    return {
+      id: this.#id,
+      from,
+      recipients: recipients.map(({ address, original }, index) => newRecipient(index, address, original, nowMs)),
+      blob,
+      size: blob.length,
+      messageId: (this.#header as LetterHeader).messageId,
+      receivedMs,
+      source: {
+        kind: source.kind,
+        remoteAddress: source.remoteAddress,
+        node: this.#parts.directory.self,
+        accountId: source.account?.id ?? null,
+      },
+      smtpUtf8,
+      eightBit,
+    }
+  }
+
+  /** A few recipients, all here: straight into their mailboxes. Else, or where one takes nothing now: into the queue. */
+  async #accept(item: QueueItem): Promise<{ queueId: QueueId; direct: boolean }> {
+    const { directory, placement, log, enqueue } = this.#parts
+    const { limits, routes } = this.#settings
+    const addressees = item.recipients.flatMap(({ index, address }) => {
+      const route = routeAddress(directory, address, routes)
+      return route.kind === 'local' ? [{ index, accountId: route.accountId }] : []
+    })
+    const accepted = this.#acceptedStep(item)
+    let waiting = item
+    const steps: TraceStep[] = [accepted]
+    if (addressees.length === item.recipients.length && addressees.length <= limits.directRecipientsMax) {
+      const { results, taken } = await placement.put(item.id, item.blob, true, addressees)
+      waiting = this.#withResults(item, results, steps)
+      if (waiting.recipients.every((it) => it.state === 'delivered')) {
+        this.#parts.tracer.record(item, steps)
+        return { queueId: item.id, direct: true }
+      }
+      if (taken && item.recipients.length > 1) waiting = { ...waiting, blob: await placement.copyOf(item.blob) }
+    }
+    try {
+      await enqueue(waiting)
+    } catch (error) {
+      // A record that may have reached the disk all the same keeps its bytes.
+      if (error instanceof SkeinError && error.code === 'disk-full') log.release(waiting.blob)
+      throw error
+    }
+    this.#parts.tracer.record(item, steps)
+    return { queueId: item.id, direct: false }
+  }
+
+  #acceptedStep(item: QueueItem): TraceStep {
+    const { source } = this.#envelope
+    const who = source.account?.address ?? `${source.helo} [${source.remoteAddress}]`
+    return { what: 'accepted', recipient: '', detail: `${item.size} bytes from ${who} by ${source.protocol}` }
+  }
+
+  #withResults(item: QueueItem, results: readonly Answer[], steps: TraceStep[]): QueueItem {
+    const { clock, random, directory } = this.#parts
+    const atMs = clock.nowMs()
+    const recipients = item.recipients.map((it, at): QueueRecipient => {
+      const answer = results[at] ?? answers.internal
+      const result: DeliveryResult = { ...answer, atMs, courier: 'local', hop: directory.self }
+      const delivered = answer.kind === 'delivered'
+      steps.push({ what: delivered ? 'delivered' : 'deferred', recipient: it.address, detail: answer.text })
+      const nextAttemptMs = delivered ? atMs : atMs + retryPauseMs('mailbox', 1, random)
+      return { ...it, state: delivered ? 'delivered' : 'pending', attempts: 1, lastResult: result, nextAttemptMs }
+    })
+    return { ...item, recipients }
+  }
+}
+
+function headerTooLarge(bytes: number): SkeinError {
+  return new SkeinError('header-too-large', 'permanent', `message headers may have ${bytes} bytes`)
+}

@@ -1,0 +1,108 @@
+// What intake does to a header: finds its end in bytes that come in pieces, counts hops, adds what a submission lacks,
+// takes out Bcc. Every other byte stays as it came.
+import {
+  canonicalAddress,
+  countReceived,
+  decodedFieldValue,
+  findMessageId,
+  formatDate,
+  parseAddressList,
+  parseHeaderFields,
+} from '@skein/mail'
+
+/** Collects the first bytes of a letter until its header is complete. */
+export class HeaderCollector {
+  #held: Buffer | null = null
+
+  get length(): number {
+    return this.#held?.length ?? 0
+  }
+
+  /** @returns header (with its blank line) and what follows, once the end is in sight. May keep `chunk` until then. */
+  add(chunk: Uint8Array): { header: Buffer; rest: Buffer } | undefined {
+    const view = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    const before = this.#held
+    const all = before ? Buffer.concat([before, view]) : view
+    const end = blankLineEnd(all, Math.max(0, (before?.length ?? 0) - 3))
+    if (end === undefined) {
+      // A copy: whoever wrote the chunk may use its memory again.
+      this.#held = before ? all : Buffer.from(view)
+      return undefined
+    }
+    this.#held = null
+    return { header: all.subarray(0, end), rest: all.subarray(end) }
+  }
+
+  /** A letter without a body. */
+  end(): Buffer {
+    const all = this.#held ?? Buffer.alloc(0)
+    this.#held = null
+    return all
+  }
+}
+
+/** Offset after the first empty line, whichever line ends were used. */
+function blankLineEnd(bytes: Buffer, from: number): number | undefined {
+  if (from === 0) {
+    if (bytes[0] === 10) return 1
+    if (bytes[0] === 13 && bytes[1] === 10) return 2
+  }
+  const crlf = bytes.indexOf('\n\r\n', from, 'latin1')
+  const before = crlf < 0 ? bytes : bytes.subarray(0, crlf + 1)
+  const lf = before.indexOf('\n\n', from, 'latin1')
+  if (lf >= 0) return lf + 2
+  return crlf < 0 ? undefined : crlf + 3
+}
+
+export interface LetterHeader {
+  /** The header as it is to be kept. */
+  bytes: readonly Uint8Array[]
+  /** Fields to put on top of it, ended by CRLF. */
+  added: string
+  /** Without brackets; '' where there is none. */
+  messageId: string
+  hops: number
+  /** Canonical addresses of From, for submissions. */
+  authors: string[]
+}
+
+/** A letter from another server: nothing is changed. */
+export function readRelayedHeader(header: Uint8Array): LetterHeader {
+  return {
+    bytes: [header],
+    added: '',
+    messageId: findMessageId(header),
+    hops: countReceived(header),
+    authors: [],
+  }
+}
+
+// RFC 6409 §8: a submission server may complete what a mail program left out.
+export function readSubmittedHeader(header: Uint8Array, made: { messageId: string; nowMs: number }): LetterHeader {
+  const fields = parseHeaderFields(header)
+  const names = new Set(fields.map((field) => field.lower))
+  let messageId = findMessageId(header)
+  let added = ''
+  if (!names.has('message-id')) {
+    messageId = made.messageId
+    added += `Message-ID: <${messageId}>\r\n`
+  }
+  if (!names.has('date')) added += `Date: ${formatDate(made.nowMs)}\r\n`
+  const bytes: Uint8Array[] = []
+  let kept = 0
+  for (const { lower, start, end } of fields) {
+    // RFC 5322 §3.6.3: others may not learn who was copied in secret.
+    if (lower !== 'bcc' && lower !== 'resent-bcc') continue
+    if (start > kept) bytes.push(header.subarray(kept, start))
+    kept = end
+  }
+  bytes.push(kept === 0 ? header : header.subarray(kept))
+  const authors = fields
+    .filter((field) => field.lower === 'from')
+    .flatMap((field) => parseAddressList(decodedFieldValue(header, field)))
+    .flatMap(({ mailbox, host }) => {
+      const address = mailbox && host ? canonicalAddress(`${mailbox}@${host}`) : undefined
+      return address === undefined ? [] : [address]
+    })
+  return { bytes, added, messageId, hops: countReceived(header), authors }
+}

@@ -1,0 +1,165 @@
+// Holds the letters of the queue, feeds their events to the state machine and carries out its effects in their order,
+// one after the other for each letter; what the disk refuses is tried again until it is done.
+import type { MessageLog } from '@skein/mailboxes'
+import { SkeinError, type Clock, type Logger, type Timer } from '@skein/runtime'
+import { belongsToMailbox } from './local-courier.ts'
+import type { QueueId, QueueItem, QueueRecipient, QueueStore } from './ports.ts'
+import { next, openLetter, type Letter, type LetterEffect, type LetterEvent, type LetterLimits } from './queue.ts'
+import type { Tracer } from './trace.ts'
+
+export interface LetterKeeperComponents {
+  queue: QueueStore
+  log: MessageLog
+  tracer: Tracer
+  clock: Clock
+  logger: Logger
+  /** Puts a notice to the sender durably into the queue. */
+  report(
+    item: QueueItem,
+    recipients: readonly QueueRecipient[],
+    kind: 'failure' | 'delay',
+    notice: number,
+  ): Promise<void>
+  /** The letter has changed or is over. */
+  changed(id: QueueId): void
+}
+
+interface Kept {
+  letter: Letter
+  effects: LetterEffect[]
+  working: boolean
+  retry: Timer | undefined
+}
+
+const retryPauseMs = 5_000
+
+export class LetterKeeper {
+  readonly #parts: LetterKeeperComponents
+  readonly #limits: LetterLimits
+  readonly #kept = new Map<QueueId, Kept>()
+  readonly #work = new Set<Promise<void>>()
+  #stopped = false
+
+  constructor(components: LetterKeeperComponents, limits: LetterLimits) {
+    this.#parts = components
+    this.#limits = limits
+  }
+
+  get size(): number {
+    return this.#kept.size
+  }
+
+  get(id: QueueId): Letter | undefined {
+    return this.#kept.get(id)?.letter
+  }
+
+  /** In the order in which they came in or were found. */
+  letters(): Letter[] {
+    return Array.from(this.#kept.values(), (kept) => kept.letter)
+  }
+
+  /** A letter whose record is in the store. A second one with the same id is the same letter. */
+  admit(item: QueueItem): void {
+    if (this.#kept.has(item.id)) return
+    const { letter, effects } = openLetter(item)
+    const kept: Kept = { letter, effects: [], working: false, retry: undefined }
+    this.#kept.set(item.id, kept)
+    this.#take(kept, letter, effects)
+  }
+
+  /** @throws SkeinError `no-such-letter` */
+  apply(id: QueueId, event: LetterEvent): void {
+    const kept = this.#kept.get(id)
+    if (!kept) throw new SkeinError('no-such-letter', 'refused', `there is no letter ${id} in the queue`)
+    const { letter, effects } = next(kept.letter, event, this.#limits)
+    this.#take(kept, letter, effects)
+  }
+
+  /** Resolves when no effect is being carried out; what waits for the disk to recover stays undone. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const kept of this.#kept.values()) kept.retry?.cancel()
+    while (this.#work.size > 0) await Promise.all(this.#work)
+  }
+
+  #take(kept: Kept, letter: Letter, effects: readonly LetterEffect[]): void {
+    kept.letter = letter
+    this.#parts.tracer.record(
+      letter.item,
+      effects.filter((it) => it.effect === 'trace'),
+    )
+    for (const effect of effects) if (effect.effect !== 'trace' && !isAsked(kept, effect)) kept.effects.push(effect)
+    this.#start(kept)
+    this.#parts.changed(letter.item.id)
+  }
+
+  #start(kept: Kept): void {
+    if (kept.working || kept.retry || this.#stopped || kept.effects.length === 0) return
+    kept.working = true
+    const work = this.#carryOut(kept).finally(() => this.#work.delete(work))
+    this.#work.add(work)
+  }
+
+  async #carryOut(kept: Kept): Promise<void> {
+    const { clock, logger } = this.#parts
+    const id = kept.letter.item.id
+    try {
+      for (let effect = kept.effects[0]; effect && !this.#stopped; effect = kept.effects[0]) {
+        await this.#act(kept, effect)
+      }
+    } catch (error) {
+      logger.error({ err: error, queueId: id }, 'a step of a letter failed; it will be tried again')
+      if (!this.#stopped) {
+        kept.retry = clock.setTimer(retryPauseMs, () => {
+          kept.retry = undefined
+          this.#start(kept)
+        })
+      }
+    } finally {
+      kept.working = false
+    }
+  }
+
+  /** Takes the effect off the list once it is done. */
+  async #act(kept: Kept, effect: LetterEffect): Promise<void> {
+    const { queue, log, report } = this.#parts
+    const { item } = kept.letter
+    if (effect.effect === 'store') {
+      // The record is written as it is now: this serves every write that was asked for so far.
+      const served = new Set<LetterEffect>(kept.effects.filter((it) => it.effect === 'store'))
+      await queue.put(item)
+      kept.effects = kept.effects.filter((it) => !served.has(it))
+    } else if (effect.effect === 'report') {
+      const open = item.recipients.filter(
+        (it) =>
+          effect.indexes.includes(it.index) &&
+          (effect.kind === 'delay' ? it.state === 'pending' && !it.delayNoticeSent : it.noticeOwed === effect.notice),
+      )
+      if (open.length > 0) await report(item, open, effect.kind, effect.notice)
+      kept.effects.shift()
+      if (open.length > 0) {
+        this.apply(item.id, { event: 'reported', kind: effect.kind, indexes: open.map((it) => it.index) })
+      }
+    } else if (effect.effect === 'close') {
+      await queue.remove(item.id)
+      // What a mailbox took as it lies is the mailbox's; everything else ends with the letter.
+      const taken = belongsToMailbox(item) && item.recipients[0]?.lastResult?.courier === 'local'
+      const delivered = item.recipients[0]?.state === 'delivered'
+      if (!(taken && delivered)) log.release(item.blob)
+      kept.effects.shift()
+      this.#kept.delete(item.id)
+      this.#parts.changed(item.id)
+    } else kept.effects.shift()
+  }
+}
+
+/** The same is waiting to be done already: a disk that is in trouble for long does not make the list grow. */
+function isAsked(kept: Kept, effect: LetterEffect): boolean {
+  // The first one may be under way with an older record.
+  const waiting = kept.working ? kept.effects.slice(1) : kept.effects
+  if (effect.effect === 'store') return waiting.at(-1)?.effect === 'store'
+  return (
+    effect.effect === 'report' &&
+    waiting.some((it) => it.effect === 'report' && it.kind === effect.kind && it.notice === effect.notice)
+  )
+}

@@ -1,0 +1,44 @@
+// Carries letters into mailboxes that live on this node.
+import type { AccountId, Directory } from '@skein/accounts'
+import type { Clock } from '@skein/runtime'
+import { answers, type Answer } from './answers.ts'
+import type { Placement } from './placement.ts'
+import type { Consignment, Courier, DeliveryResult, QueueItem } from './ports.ts'
+import { routeAddress, type RouteSettings } from './route.ts'
+
+export interface LocalCourierComponents {
+  placement: Placement
+  directory: Directory
+  clock: Clock
+}
+
+/** The letter's bytes go to its only recipient's mailbox as they lie; with several, the queue keeps them to the end. */
+export function belongsToMailbox(item: Pick<QueueItem, 'recipients'>): boolean {
+  return item.recipients.length === 1
+}
+
+export function createLocalCourier(
+  { placement, directory, clock }: LocalCourierComponents,
+  settings: RouteSettings = {},
+): Courier {
+  return {
+    kind: 'local',
+    async deliver({ item, recipients }: Consignment): Promise<DeliveryResult[]> {
+      const homes = recipients.map((recipient): AccountId | undefined => {
+        const route = routeAddress(directory, recipient.address, settings)
+        return route.kind === 'local' ? route.accountId : undefined
+      })
+      const addressees = recipients.flatMap(({ index }, at) => {
+        const accountId = homes[at]
+        return accountId === undefined ? [] : [{ index, accountId }]
+      })
+      const { results } = await placement.put(item.id, item.blob, belongsToMailbox(item), addressees)
+      let nextResult = 0
+      return homes.map((home): DeliveryResult => {
+        // Moved to another node a moment ago: the next attempt goes there.
+        const answer: Answer = home === undefined ? answers.notHere : (results[nextResult++] ?? answers.internal)
+        return { ...answer, atMs: clock.nowMs(), courier: 'local', hop: directory.self }
+      })
+    },
+  }
+}

@@ -1,0 +1,358 @@
+// Who is due, and whose turn it is: letters wait for their own time, then for a place at their destination. A destination
+// that does not answer backs off as a whole and is asked again by one letter at a time; a sign of life ends that at once.
+import type { Directory } from '@skein/accounts'
+import type { Clock, Logger, NodeId, PeerLink, Random, Timer } from '@skein/runtime'
+import { answers, isDestinationDown, isMapBehind } from './answers.ts'
+import { DestinationLines, type Line } from './destination-lines.ts'
+import { DueHeap } from './due-heap.ts'
+import type { LetterKeeper } from './letter-keeper.ts'
+import type { Courier, DeliveryLimits, DeliveryResult, Destination, QueueId, QueueRecipient } from './ports.ts'
+import { dueRecipients, nextWakeMs, type Outcome } from './queue.ts'
+import { retryPauseMs, type RetryTable } from './retry-schedule.ts'
+import { destinationKey, routeAddress, type Refusal, type RouteSettings } from './route.ts'
+
+export interface SchedulerComponents {
+  keeper: LetterKeeper
+  couriers: Record<Destination['kind'], Courier>
+  directory: Directory
+  link: Pick<PeerLink, 'onPeerChange'>
+  clock: Clock
+  random: Random
+  logger: Logger
+}
+
+export interface LineStats {
+  /** `local`, `peer <node id>` or `outside <domain>`. */
+  destination: string
+  waiting: number
+  running: number
+  failures: number
+  /** 0 while it answers. */
+  blockedUntilMs: number
+}
+
+/** Letters are looked at again for their age no more often than this. */
+const ageCheckMs = 1_000
+/** Changes of the directory within this time count as one. */
+const directoryPauseMs = 250
+
+export class Scheduler {
+  readonly #parts: SchedulerComponents
+  readonly #limits: DeliveryLimits
+  readonly #routes: RouteSettings
+  readonly #due = new DueHeap()
+  readonly #lines = new DestinationLines()
+  readonly #agedMs = new Map<QueueId, number>()
+  /** Letters that failed because two maps differed: due when ours changes. */
+  readonly #mapBehind = new Set<QueueId>()
+  readonly #running = new Map<Promise<void>, AbortController>()
+  readonly #unsubscribe: (() => void)[] = []
+  #outsideRunning = 0
+  #wakeTimer: Timer | undefined
+  #wakeAtMs = Infinity
+  #directoryTimer: Timer | undefined
+  #directoryChanged = false
+  #toRoute: { line: Line; id: QueueId }[] = []
+  #started = false
+
+  constructor(components: SchedulerComponents, limits: DeliveryLimits, routes: RouteSettings = {}) {
+    this.#parts = components
+    this.#limits = limits
+    this.#routes = routes
+  }
+
+  start(): void {
+    const { link, directory, keeper } = this.#parts
+    this.#started = true
+    this.#unsubscribe.push(
+      link.onPeerChange((peer, state) => {
+        if (state === 'up') this.#signOfLife(peer)
+      }),
+      directory.onChange(() => {
+        this.#directoryChanged = true
+        this.#watchDirectory()
+      }),
+    )
+    for (const letter of keeper.letters()) this.wake(letter.item.id)
+  }
+
+  /** Starts nothing more; what runs may end within `graceMs`, then is called off. */
+  async stop(graceMs: number): Promise<void> {
+    this.#started = false
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
+    this.#wakeTimer?.cancel()
+    this.#directoryTimer?.cancel()
+    for (const line of this.#lines.all()) line.timer?.cancel()
+    const grace = this.#parts.clock.setTimer(graceMs, () => {
+      for (const controller of this.#running.values()) controller.abort()
+    })
+    while (this.#running.size > 0) await Promise.all(this.#running.keys())
+    grace.cancel()
+  }
+
+  lines(): LineStats[] {
+    return this.#lines.all().map((line) => ({
+      destination: line.key,
+      waiting: line.waiting.size,
+      running: line.running,
+      failures: line.failures,
+      blockedUntilMs: line.failures > 0 ? line.blockedUntilMs : 0,
+    }))
+  }
+
+  /** When that recipient's destination is asked again; undefined where the letter's own time counts. */
+  blockedUntilMs(id: QueueId, index: number): number | undefined {
+    const line = this.#lines.placesOf(id)?.get(index)
+    return line && line.failures > 0 ? line.blockedUntilMs : undefined
+  }
+
+  /** The letter is new or has changed, or its time has come. */
+  wake(id: QueueId): void {
+    if (!this.#started) return
+    const letter = this.#parts.keeper.get(id)
+    if (letter?.phase !== 'open') return this.#forget(id)
+    const waiting = this.#lines.placesOf(id)
+    const due = dueRecipients(letter, this.#parts.clock.nowMs()).filter((it) => !waiting?.has(it.index))
+    if (due.length > 0) this.#dispatch(id, due)
+    this.#plan(id)
+  }
+
+  /** An operator's word: what this letter waits for is tried now, destinations in back-off too. */
+  hurry(id: QueueId): void {
+    for (const line of new Set(this.#lines.placesOf(id)?.values())) {
+      this.#lines.toFront(line, id)
+      line.blockedUntilMs = 0
+      this.#pump(line)
+    }
+    this.wake(id)
+  }
+
+  #forget(id: QueueId): void {
+    this.#due.set(id, undefined)
+    this.#agedMs.delete(id)
+    this.#mapBehind.delete(id)
+    for (const line of this.#lines.leaveAll(id)) this.#tidy(line)
+  }
+
+  /** Looks up where these recipients go and puts them in line there. */
+  #dispatch(id: QueueId, due: readonly QueueRecipient[]): void {
+    const { directory, keeper, clock } = this.#parts
+    const lines = new Set<Line>()
+    const refused: Outcome[] = []
+    for (const { index, address } of due) {
+      const route = routeAddress(directory, address, this.#routes)
+      if (route.kind === 'refused') refused.push({ index, result: this.#refusal(route), retryAtMs: 0 })
+      else lines.add(this.#lines.enter(id, index, route))
+    }
+    if (refused.length > 0) keeper.apply(id, { event: 'attempted', atMs: clock.nowMs(), outcomes: refused })
+    for (const line of lines) {
+      const indexes = line.waiting.get(id)
+      if (line.failures > 0 && line.trouble && indexes) {
+        const { blockedUntilMs: untilMs, trouble: result } = line
+        keeper.apply(id, { event: 'deferred', indexes: [...indexes], untilMs, result })
+      }
+      this.#pump(line)
+    }
+  }
+
+  #refusal({ code, status, text }: Refusal): DeliveryResult {
+    const { clock, directory } = this.#parts
+    return { atMs: clock.nowMs(), kind: 'permanent', code, status, text, courier: 'local', hop: directory.self }
+  }
+
+  #runningMax(line: Line): number {
+    if (line.failures > 0) return 1
+    if (line.destination.kind === 'local') return this.#limits.localDeliveriesAtOnceMax
+    if (line.destination.kind === 'peer') return this.#limits.peerDeliveriesAtOnceMax
+    const left = this.#limits.outsideDeliveriesAtOnceMax - this.#outsideRunning
+    return Math.min(this.#limits.outsideDeliveriesPerDomainMax, line.running + left)
+  }
+
+  /** Gives places to those who wait, as far as there are any. */
+  #pump(line: Line): void {
+    while (this.#started && line.waiting.size > 0 && line.running < this.#runningMax(line)) {
+      if (this.#backsOff(line)) return
+      const [id, indexes] = line.waiting.entries().next().value as [QueueId, Set<number>]
+      const letter = this.#parts.keeper.get(id)
+      const recipients =
+        letter?.phase !== 'open'
+          ? []
+          : letter.item.recipients.filter(
+              (it) => indexes.has(it.index) && it.state === 'pending' && !letter.running.has(it.index),
+            )
+      for (const index of indexes) this.#lines.leave(line, id, index)
+      if (recipients.length > 0) this.#run(line, id, recipients)
+    }
+  }
+
+  /** True while the destination is left alone; then the line is looked at again at the end of that time. */
+  #backsOff(line: Line): boolean {
+    const { clock } = this.#parts
+    const leftMs = line.blockedUntilMs - clock.nowMs()
+    if (line.failures === 0 || leftMs <= 0) return false
+    line.timer ??= clock.setTimer(leftMs, () => {
+      line.timer = undefined
+      this.#pump(line)
+      this.#tidy(line)
+    })
+    return true
+  }
+
+  #tidy(line: Line): void {
+    if (line.waiting.size > 0 || line.running > 0 || (this.#started && this.#backsOff(line))) return
+    this.#lines.remove(line)
+  }
+
+  #run(line: Line, id: QueueId, recipients: QueueRecipient[]): void {
+    const { keeper, couriers, logger, clock, directory } = this.#parts
+    const letter = keeper.get(id)
+    if (!letter) return
+    const { kind } = line.destination
+    line.running++
+    if (kind === 'outside') this.#outsideRunning++
+    keeper.apply(id, { event: 'started', indexes: recipients.map((it) => it.index) })
+    const controller = new AbortController()
+    const work = couriers[kind]
+      .deliver({ item: letter.item, recipients }, line.destination, controller.signal)
+      .catch((error: unknown): DeliveryResult[] => {
+        logger.error({ err: error, queueId: id, destination: line.key }, 'a courier failed')
+        const result = { ...answers.internal, atMs: clock.nowMs(), courier: kind, hop: directory.self }
+        return recipients.map(() => result)
+      })
+      .then((results) => {
+        this.#running.delete(work)
+        line.running--
+        if (kind === 'outside') this.#outsideRunning--
+        this.#settle(line, id, recipients, results)
+        this.#pump(line)
+        this.#tidy(line)
+        if (kind === 'outside') this.#outsidePlaceFree()
+      })
+    this.#running.set(work, controller)
+  }
+
+  /** Lines that waited for a place among all outside deliveries. */
+  #outsidePlaceFree(): void {
+    if (this.#outsideRunning !== this.#limits.outsideDeliveriesAtOnceMax - 1) return
+    for (const line of this.#lines.all()) if (line.destination.kind === 'outside') this.#pump(line)
+  }
+
+  #settle(line: Line, id: QueueId, recipients: readonly QueueRecipient[], results: readonly DeliveryResult[]): void {
+    const { keeper, clock, random, directory } = this.#parts
+    const { kind } = line.destination
+    if (kind !== 'local' && isDestinationDown(results)) {
+      const result = results[0] as DeliveryResult
+      const longestMs = kind === 'peer' ? this.#limits.peerBackOffMaxMs : this.#limits.outsideBackOffMaxMs
+      line.failures++
+      line.trouble = result
+      line.blockedUntilMs = clock.nowMs() + Math.min(longestMs, retryPauseMs(kind, line.failures, random))
+      const indexes = recipients.map((it) => it.index)
+      for (const index of indexes) this.#lines.enter(id, index, line.destination)
+      keeper.apply(id, { event: 'deferred', indexes, untilMs: line.blockedUntilMs, result })
+      return
+    }
+    line.failures = 0
+    line.trouble = null
+    if (results.some(isMapBehind)) this.#mapBehind.add(id)
+    else this.#mapBehind.delete(id)
+    const nowMs = clock.nowMs()
+    const missing: DeliveryResult = { ...answers.internal, atMs: nowMs, courier: kind, hop: directory.self }
+    const outcomes = recipients.map((recipient, at): Outcome => {
+      const result = results[at] ?? missing
+      const pauseMs = retryPauseMs(retryTable(result), recipient.attempts + 1, random)
+      return { index: recipient.index, result, retryAtMs: nowMs + pauseMs }
+    })
+    keeper.apply(id, { event: 'attempted', atMs: nowMs, outcomes })
+  }
+
+  #signOfLife(peer: NodeId): void {
+    const line = this.#lines.get(`peer ${peer}`)
+    if (!line) return
+    line.failures = 0
+    line.blockedUntilMs = 0
+    line.trouble = null
+    this.#pump(line)
+    this.#tidy(line)
+  }
+
+  #watchDirectory(): void {
+    this.#directoryTimer ??= this.#parts.clock.setTimer(directoryPauseMs, () => {
+      this.#directoryTimer = undefined
+      if (this.#directoryChanged) this.#tryAgainWithNewMap()
+      if (this.#directoryChanged && this.#toRoute.length === 0) {
+        this.#toRoute = this.#lines.all().flatMap((line) => [...line.waiting.keys()].map((id) => ({ line, id })))
+        this.#directoryChanged = false
+      }
+      this.#routeSome()
+      if (this.#toRoute.length > 0 || this.#directoryChanged) this.#watchDirectory()
+    })
+  }
+
+  #tryAgainWithNewMap(): void {
+    const { keeper, clock } = this.#parts
+    for (const id of this.#mapBehind) {
+      this.#mapBehind.delete(id)
+      for (const it of keeper.get(id)?.item.recipients ?? []) {
+        if (it.state !== 'pending' || it.lastResult === null || !isMapBehind(it.lastResult)) continue
+        keeper.apply(id, { event: 'deferred', indexes: [it.index], untilMs: clock.nowMs(), result: it.lastResult })
+      }
+    }
+  }
+
+  /** Those in line whose way has changed go to their new line: a part of them at a time. */
+  #routeSome(): void {
+    for (const { line, id } of this.#toRoute.splice(-this.#limits.rerouteLettersMax)) {
+      for (const it of this.#parts.keeper.get(id)?.item.recipients ?? []) {
+        if (!line.waiting.get(id)?.has(it.index)) continue
+        const route = routeAddress(this.#parts.directory, it.address, this.#routes)
+        if (route.kind !== 'refused' && destinationKey(route) === line.key) continue
+        this.#lines.leave(line, id, it.index)
+        this.#dispatch(id, [it])
+      }
+      this.#tidy(line)
+    }
+  }
+
+  #plan(id: QueueId): void {
+    const letter = this.#parts.keeper.get(id)
+    if (!letter) return
+    const agedMs = this.#agedMs.get(id)
+    const waiting = new Set(this.#lines.placesOf(id)?.keys())
+    let atMs = nextWakeMs(letter, waiting, this.#limits)
+    if (atMs !== undefined && agedMs !== undefined) atMs = Math.max(atMs, agedMs + ageCheckMs)
+    this.#due.set(id, atMs)
+    this.#setAlarm()
+  }
+
+  #setAlarm(): void {
+    const { clock } = this.#parts
+    const firstMs = this.#due.firstMs()
+    if (firstMs === undefined || firstMs >= this.#wakeAtMs) return
+    this.#wakeTimer?.cancel()
+    this.#wakeAtMs = firstMs
+    this.#wakeTimer = clock.setTimer(Math.max(0, firstMs - clock.nowMs()), () => {
+      this.#wakeAtMs = Infinity
+      if (this.#started) this.#wakeDue()
+    })
+  }
+
+  #wakeDue(): void {
+    const { keeper, clock } = this.#parts
+    const nowMs = clock.nowMs()
+    const ageMs = Math.min(this.#limits.delayNoticeAfterMs, this.#limits.queueLifetimeMs)
+    for (let id = this.#due.take(nowMs); id !== undefined; id = this.#due.take(nowMs)) {
+      const item = keeper.get(id)?.item
+      if (item && nowMs >= item.receivedMs + ageMs) {
+        this.#agedMs.set(id, nowMs)
+        keeper.apply(id, { event: 'aged', atMs: nowMs })
+      }
+      this.wake(id)
+    }
+    this.#setAlarm()
+  }
+}
+
+function retryTable(result: DeliveryResult): RetryTable {
+  if (result.courier === 'outside') return 'outside'
+  return isMapBehind(result) ? 'peer' : 'mailbox'
+}
