@@ -107,9 +107,7 @@ export function stripSubaddress(local: string): { base: string; tag: string | nu
 
 /** `Name <address>` for a header: name quoted or encoded as it needs, nothing that could end the line. */
 export function formatMailbox(name: string | null, address: string): string {
-  // oxlint-disable-next-line no-control-regex
   const plainAddress = address.replace(/[\u0000-\u001f\u007f<>]+/g, '')
-  // oxlint-disable-next-line no-control-regex
   const text = (name ?? '').replace(/[\u0000-\u001f\u007f]+/g, ' ').trim()
   if (text === '') return plainAddress
   return `${formatPhrase(text)} <${plainAddress}>`

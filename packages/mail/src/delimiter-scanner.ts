@@ -26,7 +26,7 @@ export class DelimiterScanner {
   private readonly open: string[] = []
   private readonly levels = new Map<string, number[]>()
   /** How many open boundaries start with this byte: most lines that start with `--` are sorted out by it. */
-  private readonly firstBytes = new Uint16Array(256)
+  private firstBytes: Uint16Array | null = null
   private longest = 0
 
   constructor(buffer: Buffer) {
@@ -40,7 +40,8 @@ export class DelimiterScanner {
     const levels = this.levels.get(boundary)
     if (levels === undefined) this.levels.set(boundary, [level])
     else levels.push(level)
-    this.firstBytes[boundary.charCodeAt(0) & 0xff]! += 1
+    this.firstBytes ??= new Uint16Array(256)
+    this.countFirst(boundary, 1)
     this.longest = Math.max(this.longest, boundary.length)
     return level
   }
@@ -49,7 +50,12 @@ export class DelimiterScanner {
     const boundary = this.open.pop()
     if (boundary === undefined) return
     this.levels.get(boundary)?.pop()
-    this.firstBytes[boundary.charCodeAt(0) & 0xff]! -= 1
+    this.countFirst(boundary, -1)
+  }
+
+  private countFirst(boundary: string, change: number): void {
+    const byte = boundary.charCodeAt(0) & 0xff
+    if (this.firstBytes !== null) this.firstBytes[byte] = (this.firstBytes[byte] ?? 0) + change
   }
 
   /** The first delimiter line at or after `from`, which is the start of a line. */
@@ -78,7 +84,7 @@ export class DelimiterScanner {
   matchLine(start: number): Delimiter | null {
     const { buffer } = this
     const first = buffer[start + 2]
-    if (first === undefined || this.firstBytes[first] === 0) return null
+    if (first === undefined || !this.firstBytes?.[first]) return null
     const length = buffer.length
     const stop = Math.min(length, start + this.longest + 4 + paddingMax)
     let end = start + 2

@@ -84,7 +84,6 @@ function recipientLines(recipient: DsnRecipient, words: Words): string[] {
 }
 
 function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex
   const line = text
     .toWellFormed()
     .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')

@@ -72,7 +72,6 @@ function addressText(address: string): string {
 
 /** One line of text. */
 function clean(text: string): string {
-  // oxlint-disable-next-line no-control-regex
   return text
     .toWellFormed()
     .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
@@ -80,7 +79,6 @@ function clean(text: string): string {
 }
 
 function isAsciiText(text: string): boolean {
-  // oxlint-disable-next-line no-control-regex
   return !/[^\u0000-\u007f]/.test(text)
 }
 

@@ -69,7 +69,6 @@ const payloadMax = wordCharactersMax - 12
  * than 75 characters, single spaces between them, so that it can be folded at any space. Control characters become spaces.
  */
 export function encodeWords(text: string): string {
-  // oxlint-disable-next-line no-control-regex
   const clean = text.toWellFormed().replace(/[\u0000-\u001f\u007f]+/g, ' ')
   if (!needsEncoding(clean) && clean === clean.trim()) return clean
   const words = clean.split(' ')

@@ -118,7 +118,6 @@ export function decodedFieldValue(bytes: Uint8Array, field: HeaderField): string
  * (RFC 5322 §2.1.1). Control characters in the value become spaces, so that nothing can be put in behind it.
  */
 export function formatField(name: string, value: string): string {
-  // oxlint-disable-next-line no-control-regex
   const words = value
     .replace(/[\u0000-\u001f\u007f]+/g, ' ')
     .trim()

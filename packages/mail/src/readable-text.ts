@@ -118,6 +118,9 @@ export function previewText(bytes: Uint8Array, index: MessageIndex): string {
 /** Bytes of a plain text part that hold a preview's characters in all but strange cases. */
 const previewPlainBytes = 4096
 
+/** White space, controls, and what newsletters pad their previews with. */
+const unseen = /(?:[\s\p{Cc}\p{Cf}]|\u034f)+/gu
+
 function partPreview(bytes: Uint8Array, part: MimePart): string {
   const sourceMax = isHtml(part) ? mailLimits.previewSourceBytesMax : previewPlainBytes
   const end = Math.min(part.bodyEnd, part.bodyStart + sourceMax)
@@ -126,8 +129,20 @@ function partPreview(bytes: Uint8Array, part: MimePart): string {
   // A character cut in two at the end.
   if (end < part.bodyEnd && text.endsWith('\ufffd')) text = text.slice(0, -1)
   if (isHtml(part)) text = htmlText(text, mailLimits.previewCharactersMax)
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(/[\s\u0000-\u001f\u007f\u200b-\u200f\u00ad\ufeff\u034f]+/g, ' ').trim()
+  return folded(text, mailLimits.previewCharactersMax)
+}
+
+/** The first `charactersMax` characters or some more, white space folded; reads no more of the text than it needs. */
+function folded(text: string, charactersMax: number): string {
+  let out = ''
+  let position = 0
+  while (position < text.length && out.length < charactersMax) {
+    const end = position + charactersMax * 2
+    const slice = text.slice(position, end).replace(unseen, ' ')
+    out = (out + slice).replace(/ {2,}/g, ' ').trimStart()
+    position = end
+  }
+  return out.trimEnd()
 }
 
 /** At most `charactersMax` UTF-16 units, never half a character. */

@@ -57,7 +57,6 @@ function addressLiteral(ip: string): string {
 
 /** An address between angle brackets: no control characters, no blanks or brackets outside quotes. */
 function pathText(address: string): string {
-  // oxlint-disable-next-line no-control-regex
   const text = address
     .toWellFormed()
     .replace(/[\u0000-\u001f\u007f]/g, '?')

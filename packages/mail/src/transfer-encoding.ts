@@ -104,7 +104,7 @@ const quotedLineMax = 76
 function encodeQuotedLine(line: string): string {
   let out = ''
   let column = 0
-  const characters = [...line]
+  const characters = Array.from(line)
   for (const [index, character] of characters.entries()) {
     const last = index === characters.length - 1
     const plain = /^[!-<>-~]$/.test(character) || (character === ' ' && !last)
