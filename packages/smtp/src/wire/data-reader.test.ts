@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { type DataFault, DataReader } from './data-reader.ts'
 import { DotStuffer } from './dot-stuffer.ts'
 
@@ -63,7 +63,12 @@ function model(text: string, normalise: boolean): Reading {
 
 describe('end of a message', () => {
   test('CR LF . CR LF ends it, and what follows is left', () => {
-    assert.deepEqual(read('Hello\r\n.\r\nQUIT\r\n'), { message: 'Hello\r\n', fault: null, ended: true, rest: 'QUIT\r\n' })
+    assert.deepEqual(read('Hello\r\n.\r\nQUIT\r\n'), {
+      message: 'Hello\r\n',
+      fault: null,
+      ended: true,
+      rest: 'QUIT\r\n',
+    })
   })
 
   test('a dot at once is an empty message', () => {
@@ -158,7 +163,14 @@ test('property: any chunking gives what the byte-by-byte rule gives', () => {
 })
 
 test('property: every two-way cut of the smuggling words gives the same', () => {
-  for (const text of ['a\r\n.\r\nb', 'a\r\n..\r\n.\r\n', '..\r\n.\r\n', 'a\r\n.\0\r\n.\r\n', 'a\r\n.x\r\n\r\n.\r\n', '\r\n.\r\n']) {
+  for (const text of [
+    'a\r\n.\r\nb',
+    'a\r\n..\r\n.\r\n',
+    '..\r\n.\r\n',
+    'a\r\n.\0\r\n.\r\n',
+    'a\r\n.x\r\n\r\n.\r\n',
+    '\r\n.\r\n',
+  ]) {
     const whole = read(text)
     for (let i = 0; i <= text.length; i++) {
       for (let j = i; j <= text.length; j++) {

@@ -1,0 +1,41 @@
+// Sets of network addresses, as single addresses and CIDR blocks.
+import { BlockList, isIPv4, isIPv6 } from 'node:net'
+
+/** Without the prefix that a dual-stack socket gives an IPv4 client. */
+export function plainAddress(address: string): string {
+  return /^::ffff:\d/i.test(address) ? address.slice(7) : address
+}
+
+export function isLoopback(address: string): boolean {
+  const plain = plainAddress(address)
+  return plain === '::1' || plain.startsWith('127.')
+}
+
+/** @throws RangeError for an entry that is neither an address nor a block. */
+export function createAddressSet(entries: readonly string[]): (address: string) => boolean {
+  const list = new BlockList()
+  for (const entry of entries) {
+    const [network = '', bits] = entry.split('/')
+    const family = isIPv4(network) ? 'ipv4' : isIPv6(network) ? 'ipv6' : undefined
+    if (!family) throw new RangeError(`neither an address nor a CIDR block: ${entry}`)
+    if (bits === undefined) list.addAddress(network, family)
+    else list.addSubnet(network, Number(bits), family)
+  }
+  return (address) => {
+    const plain = plainAddress(address)
+    return list.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+  }
+}
+
+/** What counts as one client: an IPv4 address, or an IPv6 /64, which is the least that a network gives a site. */
+export function clientKey(address: string): string {
+  const plain = plainAddress(address)
+  if (!isIPv6(plain)) return plain
+  const [head = '', tail] = plain.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  if (tail !== undefined) {
+    const after = tail === '' ? 0 : tail.split(':').length
+    while (groups.length + after < 8) groups.push('0')
+  }
+  return groups.slice(0, 4).join(':')
+}

@@ -1,0 +1,338 @@
+// One client's connection: reads a command, finds it, checks its state, runs it, writes the answer, one at a time.
+// Promises: answers come in the order of the commands, gathered while more are waiting; a client that does not read
+// stops us from reading; whatever ends the connection, the mailbox is let go and nothing unsaid is deleted.
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { isLoopback, plainAddress } from './address-set.ts'
+import { type Answer, type ErrorAnswer, answerForError, answerForLogin, answers, formatError, ok } from './answers.ts'
+import { commands } from './commands/index.ts'
+import type { Pop3House } from './house.ts'
+import type { CommandContext, Session } from './session.ts'
+import { LineReader } from './wire/line-reader.ts'
+import { MessageWriter } from './wire/message-writer.ts'
+
+const gatheredBytesMax = 64 * 1024
+const lingerMs = 5_000
+
+export class Pop3Connection implements CommandContext {
+  readonly house: Pop3House
+  readonly remoteAddress: string
+  session: Session = { state: 'authorization', user: null, utf8: false }
+  isSecure = false
+  readonly #onClosed: () => void
+  #socket: Socket
+  #lines: LineReader
+  #isRunning = false
+  /** Waits for the client's answer to a challenge. */
+  #challenged: ((line: string | null) => void) | null = null
+  #out: (Buffer | string)[] = []
+  #outBytes = 0
+  #badCommands = 0
+  #authFailures = 0
+  #deadlineMs = Infinity
+  #isClosing = false
+  #isHandshaking = false
+  #isClosed = false
+  #hasEnded = false
+  #wakeWriter: (() => void) | null = null
+
+  constructor(house: Pop3House, socket: Socket, onClosed: () => void) {
+    this.house = house
+    this.#socket = socket
+    this.#onClosed = onClosed
+    this.remoteAddress = plainAddress(socket.remoteAddress ?? '')
+    this.#lines = new LineReader(house.limits.commandLineBytesMax)
+    socket.setNoDelay(true)
+    this.#listen(socket)
+  }
+
+  get mayLogIn(): boolean {
+    return this.isSecure || isLoopback(this.remoteAddress)
+  }
+
+  /** True between commands: it may be sent away without harm. */
+  get isIdle(): boolean {
+    return !this.#isRunning
+  }
+
+  greet(): void {
+    this.#clientsTurn()
+    this.#put(`+OK ${this.house.hostName} POP3 ready\r\n`)
+    this.#flush()
+  }
+
+  /** TLS before the greeting. */
+  secureThenGreet(): void {
+    this.#startTls(() => this.greet())
+  }
+
+  checkDeadline(nowMs: number): void {
+    if (this.#isClosed || nowMs < this.#deadlineMs) return
+    // RFC 1939 §3: an idle session ends without UPDATE. Whoever does not read would not read this either.
+    if (this.#isClosing || this.#isHandshaking || this.#isRunning) this.destroy()
+    else this.sendAway(answers.idle)
+  }
+
+  sendAway(answer: ErrorAnswer): void {
+    if (this.#isClosing || this.#isClosed) return
+    this.#put(formatError(answer))
+    this.#close()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /* ---------------------------------------------------------------- the socket */
+
+  #listen(socket: Socket): void {
+    socket.on('data', (chunk: Buffer) => {
+      if (this.#isClosing) return
+      this.#lines.push(chunk)
+      if (this.#lines.waiting > this.house.limits.pipelinedBytesMax) socket.pause()
+      if (!this.#isRunning) void this.#run()
+      else this.#answerChallenge()
+    })
+    socket.on('end', () => {
+      this.#hasEnded = true
+      this.#challenged?.(null)
+      if (!this.#isRunning) this.#close()
+    })
+    socket.on('drain', () => this.#wakeWriter?.())
+    socket.on('error', (error) => {
+      this.house.logger.debug({ remoteAddress: this.remoteAddress, error: error.message }, 'POP3 connection failed')
+    })
+    socket.once('close', () => this.#ended())
+  }
+
+  #ended(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#challenged?.(null)
+    this.#wakeWriter?.()
+    // A running QUIT has taken the mailbox out of the session, and lets go of it itself.
+    if (this.session.state === 'transaction') {
+      const { maildrop } = this.session
+      this.session = { state: 'update' }
+      maildrop.close().catch((error: unknown) => this.#unexpected(error))
+    }
+    this.#onClosed()
+  }
+
+  #startTls(then: () => void): void {
+    const raw = this.#socket
+    raw.removeAllListeners('data')
+    raw.removeAllListeners('end')
+    raw.removeAllListeners('drain')
+    const { secureContext, limits, clock } = this.house
+    this.#deadlineMs = clock.monotonicMs() + limits.tlsHandshakeTimeoutMs
+    this.#isHandshaking = true
+    const secure = new TLSSocket(raw, { isServer: true, secureContext: secureContext() })
+    this.#socket = secure
+    this.#listen(secure)
+    secure.once('secure', () => {
+      this.isSecure = true
+      this.#isHandshaking = false
+      this.#lines = new LineReader(limits.commandLineBytesMax)
+      this.#clientsTurn()
+      then()
+    })
+  }
+
+  #clientsTurn(): void {
+    if (this.#isClosing || this.#isHandshaking) return
+    this.#deadlineMs = this.house.clock.monotonicMs() + this.house.limits.idleTimeoutMs
+  }
+
+  #close(): void {
+    if (this.#isClosing || this.#isClosed) return
+    this.#isClosing = true
+    this.#flush()
+    this.#socket.resume()
+    this.#socket.end()
+    this.#deadlineMs = this.house.clock.monotonicMs() + lingerMs
+  }
+
+  /* ---------------------------------------------------------------- commands */
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    try {
+      for (;;) {
+        if (this.#isClosing || this.#isClosed) return
+        const line = this.#lines.next()
+        if (line === null) break
+        this.#deadlineMs = Infinity
+        const answer = line === 'too-long' ? answers.lineTooLong : await this.#execute(line)
+        await this.#write(answer)
+        this.#clientsTurn()
+      }
+      this.#flush()
+      if (this.#socket.isPaused()) this.#socket.resume()
+      if (this.#hasEnded) this.#close()
+    } catch (error) {
+      // In the middle of an answer there is nothing left to say.
+      this.#unexpected(error)
+      this.destroy()
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  async #execute(line: Buffer): Promise<Answer> {
+    const text = line.toString('utf8')
+    const space = text.indexOf(' ')
+    const name = (space < 0 ? text : text.slice(0, space)).toUpperCase()
+    const command = commands.get(name)
+    if (!command) return answers.unknownCommand
+    if (!command.states.includes(this.session.state)) return answers.wrongState
+    const run = command.prepare(space < 0 ? '' : text.slice(space + 1))
+    if (!run) return answers.syntax
+    try {
+      return await run(this)
+    } catch (error) {
+      const { answer, isKnown } = answerForError(error)
+      if (!isKnown) this.#unexpected(error)
+      return answer
+    }
+  }
+
+  async challenge(text: string): Promise<string | null> {
+    this.#put(`+ ${text}\r\n`)
+    this.#flush()
+    this.#clientsTurn()
+    return new Promise((resolve) => {
+      this.#challenged = (line) => {
+        this.#challenged = null
+        this.#deadlineMs = Infinity
+        resolve(line)
+      }
+      if (this.#isClosed || this.#hasEnded) this.#challenged(null)
+      else this.#answerChallenge()
+    })
+  }
+
+  #answerChallenge(): void {
+    if (!this.#challenged) return
+    const line = this.#lines.next()
+    if (line === 'too-long') this.#challenged('*')
+    else if (line !== null) this.#challenged(line.toString('latin1'))
+  }
+
+  async logIn(name: string, password: string): Promise<Answer> {
+    const { authenticator, maildrops } = this.house
+    const outcome = await authenticator.login({ name, password, remoteAddress: this.remoteAddress, protocol: 'pop3' })
+    if (outcome.kind !== 'ok') {
+      const isGuess = outcome.kind === 'refused' || outcome.kind === 'throttled'
+      if (isGuess && ++this.#authFailures >= this.house.limits.authFailuresMax) return answers.tooManyAuthFailures
+      return answerForLogin(outcome)
+    }
+    const maildrop = await maildrops.open(outcome.account.id)
+    if (!maildrop) return answers.inUse
+    if (this.#isClosed || this.session.state !== 'authorization') {
+      await maildrop.close()
+      return answers.wrongState
+    }
+    this.session = { state: 'transaction', maildrop, utf8: this.session.utf8 }
+    return ok(`${maildrop.count} messages (${maildrop.octets} octets)`)
+  }
+
+  #unexpected(error: unknown): void {
+    this.house.logger.error({ remoteAddress: this.remoteAddress, error }, 'POP3: unexpected error')
+  }
+
+  /* ---------------------------------------------------------------- answers */
+
+  async #write(answer: Answer): Promise<void> {
+    switch (answer.kind) {
+      case 'ok':
+        this.#put(`+OK ${answer.text}\r\n`)
+        if (answer.thenClose) this.#close()
+        break
+      case 'error':
+        this.#writeError(answer)
+        break
+      case 'lines':
+        this.#put(`+OK ${answer.text}\r\n`)
+        await this.#writeLines(answer.lines)
+        break
+      case 'message':
+        await this.#writeMessage(answer.text, answer.bytes)
+        break
+      case 'start-tls':
+        // RFC 2595 §2.4, RFC 3207 §6: what came along in clear text must not be run inside TLS.
+        if (this.#lines.waiting > 0) return this.sendAway(answers.plaintextAfterStls)
+        this.#put(`+OK ${answer.text}\r\n`)
+        this.#flush()
+        // RFC 2595 §4: what was learnt in clear text is forgotten.
+        this.session = { state: 'authorization', user: null, utf8: false }
+        this.#startTls(() => {})
+        break
+    }
+    if (this.#outBytes > gatheredBytesMax) await this.#drain()
+  }
+
+  #writeError(answer: ErrorAnswer): void {
+    if (answer.isBad && ++this.#badCommands > this.house.limits.badCommandsMax) {
+      return this.sendAway(answers.tooManyBadCommands)
+    }
+    if (answer === answers.tooManyAuthFailures || this.session.state === 'update') return this.sendAway(answer)
+    this.#put(formatError(answer))
+  }
+
+  async #writeLines(lines: Iterable<string>): Promise<void> {
+    let text = ''
+    for (const line of lines) {
+      text += line.startsWith('.') ? `.${line}\r\n` : `${line}\r\n`
+      if (text.length < gatheredBytesMax) continue
+      this.#put(text)
+      text = ''
+      await this.#drain()
+      if (this.#isClosed) return
+    }
+    this.#put(`${text}.\r\n`)
+  }
+
+  async #writeMessage(text: string, bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+    const writer = new MessageWriter()
+    const pieces: Buffer[] = []
+    this.#put(`+OK ${text}\r\n`)
+    for await (const chunk of bytes) {
+      writer.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), pieces)
+      for (const piece of pieces) this.#put(piece)
+      pieces.length = 0
+      if (this.#outBytes > gatheredBytesMax) await this.#drain()
+      if (this.#isClosed) return
+    }
+    this.#put(writer.end())
+  }
+
+  #put(data: Buffer | string): void {
+    this.#out.push(data)
+    this.#outBytes += data.length
+  }
+
+  #flush(): void {
+    const out = this.#out
+    if (out.length === 0) return
+    this.#out = []
+    this.#outBytes = 0
+    const socket = this.#socket
+    if (socket.destroyed || !socket.writable) return
+    if (out.length > 1) socket.cork()
+    for (const data of out) socket.write(data)
+    if (out.length > 1) socket.uncork()
+  }
+
+  /** Resolves when the client has read enough of what was written. */
+  async #drain(): Promise<void> {
+    this.#flush()
+    if (!this.#socket.writableNeedDrain || this.#isClosed) return
+    this.#deadlineMs = this.house.clock.monotonicMs() + this.house.limits.writeTimeoutMs
+    await new Promise<void>((resolve) => {
+      this.#wakeWriter = resolve
+    })
+    this.#wakeWriter = null
+    this.#deadlineMs = Infinity
+  }
+}

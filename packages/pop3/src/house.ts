@@ -1,0 +1,23 @@
+// What every session of one POP3 server shares.
+import type { Authenticator } from '@skein/accounts'
+import type { Mailboxes } from '@skein/mailboxes'
+import type { Clock, Logger, Random, TlsMaterial } from '@skein/runtime'
+import type { SecureContext } from 'node:tls'
+import type { Pop3Limits } from './limits.ts'
+import type { MaildropLocks } from './maildrop.ts'
+
+export interface Pop3Components {
+  mailboxes: Mailboxes
+  authenticator: Authenticator
+  clock: Clock
+  random: Random
+  logger: Logger
+  tls: TlsMaterial
+}
+
+export interface Pop3House extends Pop3Components {
+  hostName: string
+  limits: Pop3Limits
+  maildrops: MaildropLocks
+  secureContext(): SecureContext
+}

@@ -1,0 +1,129 @@
+// An account's INBOX as one POP3 session sees it: numbered at log-in, marks for deletion carried out at QUIT (RFC 1939 §6).
+// Promises: one session for each account; a connection that breaks deletes nothing.
+import type { AccountId } from '@skein/accounts'
+import type { AccountMailboxes, MailboxId, Mailboxes, MessageRecord } from '@skein/mailboxes'
+import { SkeinError } from '@skein/runtime'
+
+export class Maildrop {
+  readonly #account: AccountMailboxes
+  readonly #inbox: MailboxId
+  readonly #messages: readonly MessageRecord[]
+  readonly #release: () => void
+  readonly #deleted = new Set<number>()
+  #octets: number
+  #uniqueIds: readonly string[] | null = null
+  #isClosed = false
+
+  constructor(account: AccountMailboxes, inbox: MailboxId, messages: readonly MessageRecord[], release: () => void) {
+    this.#account = account
+    this.#inbox = inbox
+    this.#messages = messages
+    this.#release = release
+    this.#octets = messages.reduce((sum, message) => sum + message.size, 0)
+  }
+
+  /** Messages that are not marked. */
+  get count(): number {
+    return this.#messages.length - this.#deleted.size
+  }
+
+  get octets(): number {
+    return this.#octets
+  }
+
+  /** `number` counts from 1. Undefined where there is none, or it is marked. */
+  message(number: number): MessageRecord | undefined {
+    return this.#deleted.has(number) ? undefined : this.#messages[number - 1]
+  }
+
+  /** Numbers of the messages that are not marked, ascending. */
+  *numbers(): Iterable<number> {
+    for (let number = 1; number <= this.#messages.length; number++) if (!this.#deleted.has(number)) yield number
+  }
+
+  /** RFC 1939 §7 UIDL: made of the message's EMAILID, which it keeps on whatever node it lies. */
+  uniqueId(number: number): string {
+    this.#uniqueIds ??= uniqueIdsOf(this.#messages)
+    return this.#uniqueIds[number - 1] ?? ''
+  }
+
+  body(message: MessageRecord): Promise<Uint8Array> {
+    return this.#account.body(message)
+  }
+
+  stream(message: MessageRecord): AsyncIterable<Uint8Array> {
+    return this.#account.stream(message)
+  }
+
+  /** False where there is no such message. */
+  markDeleted(number: number): boolean {
+    const message = this.message(number)
+    if (!message) return false
+    this.#deleted.add(number)
+    this.#octets -= message.size
+    return true
+  }
+
+  unmarkAll(): void {
+    for (const number of this.#deleted) this.#octets += this.#messages[number - 1]?.size ?? 0
+    this.#deleted.clear()
+  }
+
+  /** The UPDATE state: removes what is marked, for good. */
+  async update(): Promise<void> {
+    const uids = [...this.#deleted].flatMap((number) => this.#messages[number - 1]?.uid ?? [])
+    if (uids.length > 0)
+      await this.#account.expunge(
+        this.#inbox,
+        uids.toSorted((a, b) => a - b),
+        { origin: this },
+      )
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#release()
+    await this.#account[Symbol.asyncDispose]()
+  }
+}
+
+/** A copy in the same mailbox has its original's EMAILID: the later ones are told apart by their UID. */
+function uniqueIdsOf(messages: readonly MessageRecord[]): string[] {
+  const seen = new Set<string>()
+  return messages.map(({ emailId, uid }) => {
+    if (seen.has(emailId)) return `${emailId}-${uid}`
+    seen.add(emailId)
+    return emailId
+  })
+}
+
+/** Opens maildrops, each account's once at a time. */
+export class MaildropLocks {
+  readonly #mailboxes: Mailboxes
+  readonly #held = new Set<AccountId>()
+
+  constructor(mailboxes: Mailboxes) {
+    this.#mailboxes = mailboxes
+  }
+
+  /** Null where another session has it. @throws SkeinError `no-such-account`, `no-such-mailbox` */
+  async open(accountId: AccountId): Promise<Maildrop | null> {
+    if (this.#held.has(accountId)) return null
+    this.#held.add(accountId)
+    const release = () => void this.#held.delete(accountId)
+    let account: AccountMailboxes | undefined
+    try {
+      account = await this.#mailboxes.open(accountId)
+      const inbox = account.byName('INBOX')
+      if (!inbox) throw new SkeinError('no-such-mailbox', 'permanent', 'the account has no INBOX')
+      // A copy: the live array changes under us, while message numbers must not.
+      const messages = [...(await account.messages(inbox.id))]
+      return new Maildrop(account, inbox.id, messages, release)
+    } catch (error) {
+      release()
+      await account?.[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+}

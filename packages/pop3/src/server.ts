@@ -1,0 +1,124 @@
+// The POP3 front door: one server with any number of listening ports, which share its limits and its mailboxes' locks.
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
+import { type SecureContext, createSecureContext } from 'node:tls'
+import { createAddressSet, plainAddress } from './address-set.ts'
+import { answers, formatError } from './answers.ts'
+import { ConnectionCounter } from './connection-counter.ts'
+import { Pop3Connection } from './connection.ts'
+import type { Pop3Components, Pop3House } from './house.ts'
+import { type Pop3Limits, pop3Limits } from './limits.ts'
+import { MaildropLocks } from './maildrop.ts'
+
+export interface Pop3Settings extends Partial<Pop3Limits> {
+  hostName: string
+  /** Addresses and CIDR blocks without a limit per address. Default: loopback. */
+  trustedAddresses?: readonly string[]
+}
+
+/** starttls: port 110, with STLS. implicit: port 995, TLS from the first byte (RFC 8314 §3). */
+export type Pop3Mode = 'starttls' | 'implicit'
+
+export interface Pop3Server {
+  listen(options: { host: string; port: number; mode: Pop3Mode }): Promise<{ port: number }>
+  /** Connections that stand now, on all ports. */
+  connections(): number
+  /** Takes no new ones, sends idle ones away, gives running commands `drainMs`, then cuts. */
+  close(options: { drainMs: number }): Promise<void>
+}
+
+const refusalLingerMs = 1_000
+
+export function createPop3Server(components: Pop3Components, settings: Pop3Settings): Pop3Server {
+  const limits = { ...pop3Limits, ...limitsOf(settings) }
+  const { clock, logger, tls, mailboxes } = components
+  const isTrusted = createAddressSet(settings.trustedAddresses ?? ['127.0.0.0/8', '::1'])
+  const counter = new ConnectionCounter(limits.connectionsMax, limits.connectionsPerAddressMax, isTrusted)
+  const connections = new Set<Pop3Connection>()
+  const servers = new Set<Server>()
+  let isClosed = false
+
+  let secureContext = contextOf(tls.current())
+  const stopTlsWatch = tls.onChange(() => {
+    try {
+      secureContext = contextOf(tls.current())
+    } catch (error) {
+      logger.error({ error }, 'the new TLS certificate can not be used; the one before stays')
+    }
+  })
+
+  const house: Pop3House = {
+    ...components,
+    hostName: settings.hostName,
+    limits,
+    maildrops: new MaildropLocks(mailboxes),
+    secureContext: () => secureContext,
+  }
+
+  const sweepMs = Math.max(10, Math.min(1_000, Math.min(limits.idleTimeoutMs, limits.writeTimeoutMs) / 4))
+  const sweep = () => {
+    if (isClosed && connections.size === 0) return
+    const now = clock.monotonicMs()
+    for (const connection of connections) connection.checkDeadline(now)
+    clock.setTimer(sweepMs, sweep)
+  }
+  clock.setTimer(sweepMs, sweep)
+
+  function accept(socket: Socket, mode: Pop3Mode): void {
+    const address = plainAddress(socket.remoteAddress ?? '')
+    if (counter.enter(address) !== 'ok') return refuse(socket, mode)
+    socket.once('close', () => counter.leave(address))
+    const connection = new Pop3Connection(house, socket, () => connections.delete(connection))
+    connections.add(connection)
+    if (mode === 'implicit') connection.secureThenGreet()
+    else connection.greet()
+  }
+
+  function refuse(socket: Socket, mode: Pop3Mode): void {
+    socket.on('error', () => {})
+    // Nothing can be said before the TLS handshake.
+    if (mode === 'implicit') return void socket.destroy()
+    socket.resume()
+    socket.end(formatError(answers.tooManyConnections))
+    socket.setTimeout(refusalLingerMs, () => socket.destroy())
+  }
+
+  function listen({ host, port, mode }: { host: string; port: number; mode: Pop3Mode }): Promise<{ port: number }> {
+    if (isClosed) return Promise.reject(new Error('the POP3 server is closed'))
+    // A client may end its side right after QUIT; it still gets its answers.
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => accept(socket, mode))
+    return new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port, backlog: 1024 }, () => {
+        server.off('error', reject)
+        server.on('error', (error) => logger.error({ error, mode }, 'POP3 listener failed'))
+        servers.add(server)
+        resolve({ port: (server.address() as AddressInfo).port })
+      })
+    })
+  }
+
+  async function close({ drainMs }: { drainMs: number }): Promise<void> {
+    if (isClosed) return
+    isClosed = true
+    stopTlsWatch()
+    const closed = [...servers].map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+    for (const connection of connections) if (connection.isIdle) connection.sendAway(answers.shuttingDown)
+    const timer = clock.setTimer(drainMs, () => {
+      for (const connection of connections) connection.destroy()
+    })
+    await Promise.all(closed)
+    timer.cancel()
+  }
+
+  return { listen, connections: () => counter.count, close }
+}
+
+function contextOf({ key, cert }: { key: string; cert: string }): SecureContext {
+  if (key === '' || cert === '') throw new Error('POP3 needs a TLS key and certificate')
+  return createSecureContext({ key, cert, minVersion: 'TLSv1.2' })
+}
+
+function limitsOf(settings: Pop3Settings): Partial<Pop3Limits> {
+  const names = Object.keys(pop3Limits) as (keyof Pop3Limits)[]
+  return Object.fromEntries(names.filter((name) => settings[name] !== undefined).map((name) => [name, settings[name]]))
+}
