@@ -50,6 +50,11 @@ export const configSchema = z.strictObject({
       'outbound-max': count(1024).default(256).describe('Connections to other nodes at once (DI-45).'),
       serve: z.boolean().default(true).describe('Take connections from other nodes (DI-48).'),
       connect: z.boolean().default(true).describe('Open connections to other nodes (DI-49).'),
+      user: z
+        .string()
+        .default('')
+        .describe('With a password: a second factor that every peer must know too, for joining and speaking (DI-46).'),
+      password: z.string().default('').describe('The password of that second factor.'),
       'suspect-after-seconds': count(600).default(8).describe('A peer silent for this long counts as unreachable.'),
     })
     .prefault({})
@@ -78,7 +83,7 @@ export const configSchema = z.strictObject({
       'command-timeout-seconds': count(3600).default(300).describe('A client silent for this long is closed.'),
       trusted: z
         .array(z.string())
-        .default([])
+        .default(['127.0.0.0/8', '::1'])
         .describe('Addresses or CIDR ranges that get no greeting pause and no limit of connections per address.'),
     })
     .prefault({})

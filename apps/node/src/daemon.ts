@@ -17,9 +17,10 @@ import {
   createTraceStore,
   openMessageLog,
 } from '@skein/storage'
-import { type ReloadableTls, loadTlsMaterial } from './certificate.ts'
+import { createAdministrators } from './administrators.ts'
 import { checkStores } from './check.ts'
 import type { Config } from './config.ts'
+import { sendConflictNotices } from './conflict-notices.ts'
 import { listenForControl } from './control/server.ts'
 import type { Listener } from './control/status-view.ts'
 import { type DataDirectory, readNodeKey } from './data-directory.ts'
@@ -28,6 +29,7 @@ import { hostNameOf, meshAddress } from './init.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
 import { type Service, portOf } from './profile.ts'
+import { type ReloadableTls, loadTlsMaterial } from './tls-files.ts'
 import { skeinVersion } from './version.ts'
 
 export interface RunningNode {
@@ -120,6 +122,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     { hostName, routes: config.outside.routes, enabled: config.outside.enabled },
   )
   opened.add('outside courier', () => outside.close())
+  const administrators = createAdministrators(accounts)
   const delivery = createDelivery(
     {
       queue: createQueueStore(database),
@@ -133,12 +136,21 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       random,
       logger: logger.child({ part: 'delivery' }),
     },
-    { hostName, messageBytesMax: config.smtp['message-bytes-max'], recipientsMax: config.smtp['recipients-max'] },
+    {
+      hostName,
+      administrators: () => administrators.list(),
+      limits: {
+        messageBytesMax: config.smtp['message-bytes-max'],
+        recipientsMax: config.smtp['recipients-max'],
+      },
+    },
   )
 
   ledger.attach(mesh)
   const listeners: Listener[] = []
+  sendConflictNotices(ledger, delivery, administrators, { hostName, clock, logger })
   const parts: NodeParts = {
+    administrators,
     ledger,
     mesh,
     accounts,
@@ -157,6 +169,9 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   listeners.push(...meshListeners(mesh))
   await announceSelf(ledger, mesh, config, hostName)
   await delivery.start()
+  administrators.read().catch((error: unknown) => {
+    logger.error({ error: String(error) }, 'the accounts could not be read for their roles')
+  })
   opened.add('delivery', () => delivery.stop())
 
   await openFrontDoors({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, delivery, {
@@ -196,6 +211,7 @@ function meshSettings(config: Config): Parameters<typeof createMesh>[1] {
     serve: mesh.serve,
     connect: mesh.connect,
     suspectAfterMs: mesh['suspect-after-seconds'] * 1000,
+    secondFactor: mesh.user === '' ? null : { user: mesh.user, password: mesh.password },
   }
 }
 
@@ -258,9 +274,12 @@ async function openFrontDoors(
   const imap = createImapServer(
     { mailboxes, log, authenticator, clock, random, logger: logger.child({ part: 'imap' }), tls },
     {
-      connectionsMax: config.imap['connections-max'],
-      connectionsPerAddressMax: config.imap['connections-per-address-max'],
-      literalBytesMax: config.imap['literal-bytes-max'],
+      version: skeinVersion,
+      limits: {
+        connectionsMax: config.imap['connections-max'],
+        connectionsPerAddressMax: config.imap['connections-per-address-max'],
+        literalBytesMax: config.imap['literal-bytes-max'],
+      },
     },
   )
   opened.add('imap', () => imap.close({ drainMs: setting.drainMs() }))

@@ -8,9 +8,9 @@ import { createSigner, generateNodeKey, knock } from '@skein/mesh'
 import { type Ledger, type NodeProfile, createLedger, parseInvite } from '@skein/replication'
 import { SkeinError, silentLogger, systemClock, systemRandom } from '@skein/runtime'
 import { Database, createAccountStore, createLedgerStore } from '@skein/storage'
-import { makeSelfSignedCertificate } from './certificate.ts'
 import { type DataDirectory, createDataDirectory, writeFileDurably } from './data-directory.ts'
 import { type ProfileName, portOf } from './profile.ts'
+import { makeSelfSignedCertificate } from './self-signed-certificate.ts'
 import { newAccount } from './users.ts'
 import { skeinVersion } from './version.ts'
 
@@ -19,6 +19,8 @@ export interface NodeChoices {
   region: string
   bind: string
   profile: ProfileName
+  /** What peers must know beside being members (DI-46). */
+  secondFactor?: { user: string; password: string } | undefined
 }
 
 export interface FoundingChoices extends NodeChoices {
@@ -78,8 +80,9 @@ export async function joinMesh(paths: DataDirectory, choices: JoiningChoices): P
       peers: invite.peers,
       request: ledger.joinRequest(invite, profile),
       clock: systemClock,
-      random: systemRandom,
       logger: silentLogger,
+      ...(choices.bind === '' ? {} : { localAddress: choices.bind }),
+      ...(choices.secondFactor ? { secondFactor: choices.secondFactor } : {}),
     })
     await ledger.adoptJoin(invite, profile, reply)
     return {}
@@ -143,7 +146,7 @@ async function makeNode<More>(
       })
       const more = await enter(ledger, database, privateKey)
       await ledger.close()
-      writeFileDurably(paths.config, firstConfig(choices), 0o644)
+      writeFileDurably(paths.config, firstConfig(choices))
       return { name: choices.name, nodeId: ledger.self, meshId: ledger.meshId as string, ...more }
     } finally {
       await database.close()
@@ -156,12 +159,20 @@ async function makeNode<More>(
   }
 }
 
-function firstConfig({ profile, bind }: NodeChoices): string {
+function firstConfig({ profile, bind, secondFactor }: NodeChoices): string {
   return [
     '# What belongs to this machine. Every key is explained in docs/operating/configuration.md.',
     '# Domains, users, nodes and policy belong to the mesh and are changed with the skein commands.',
     `profile = ${JSON.stringify(profile)}`,
     `bind = ${JSON.stringify(bind)}`,
+    ...(secondFactor
+      ? [
+          '',
+          '[mesh]',
+          `user = ${JSON.stringify(secondFactor.user)}`,
+          `password = ${JSON.stringify(secondFactor.password)}`,
+        ]
+      : []),
     '',
   ].join('\n')
 }

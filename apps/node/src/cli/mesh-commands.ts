@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import type { ProfileName } from '../profile.ts'
 import { collect, contextOf, parseDuration, parseWhole } from './command-context.ts'
 import { formatTime } from './output.ts'
-import { readPassword } from './secrets.ts'
+import { readFirstLine, readPassword } from './secrets.ts'
 import type { StatusView } from '../control/status-view.ts'
 
 function parseProfile(text: string): ProfileName {
@@ -82,9 +82,11 @@ function addJoin(program: Command): void {
     .option('--bind <address>', 'the one address on which everything listens', '')
     .option('--profile <profile>', 'ports: standard or dev', parseProfile, 'standard')
     .option('--witness', 'votes and witnesses only: homes no mail')
+    .option('--mesh-user <user>', 'second factor, where the mesh asks for one; its password on standard input')
     .action(async (token: string, options: Record<string, unknown>, command: Command) => {
       const { joinMesh } = await import('../init.ts')
       const { paths, output } = contextOf(command)
+      const user = options['meshUser'] as string | undefined
       const joined = await joinMesh(paths, {
         token,
         name: options['name'] as string,
@@ -92,6 +94,7 @@ function addJoin(program: Command): void {
         bind: options['bind'] as string,
         profile: options['profile'] as ProfileName,
         witness: options['witness'] === true,
+        secondFactor: user === undefined ? undefined : { user, password: await readFirstLine() },
       })
       output.result(
         joined,

@@ -6,10 +6,12 @@ import type { Mesh } from '@skein/mesh'
 import type { Ledger } from '@skein/replication'
 import { type Clock, type Logger, type NodeId, SkeinError } from '@skein/runtime'
 import type { z } from 'zod'
+import type { Administrators } from '../administrators.ts'
 import type { Listener } from '../control/status-view.ts'
 
 /** What operations act on. */
 export interface NodeParts {
+  administrators: Administrators
   ledger: Ledger
   mesh: Mesh
   accounts: AccountStore

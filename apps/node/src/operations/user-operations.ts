@@ -45,6 +45,7 @@ const addUser = operation({
     const added = await parts.ledger.addUser(params.address)
     const account = await newAccount(added, params, parts.clock.nowMs())
     await parts.accounts.put(account)
+    parts.administrators.changed(account)
     const entry = parts.ledger.directory.byAccountId(added.accountId)
     return entry
       ? userLine(parts, entry)
@@ -96,6 +97,7 @@ const setUser = operation({
       state: params.state ?? before.state,
     }
     await parts.accounts.put(account)
+    parts.administrators.changed(account)
     parts.forgetLogins()
     if (params.quotaBytes !== undefined) {
       await using mailboxes = await parts.mailboxes.open(entry.accountId)
@@ -116,6 +118,7 @@ const removeUser = operation({
     const entry = entryOf(parts, params.address)
     // First nobody can log in, then nothing arrives any more, then the mail goes.
     await parts.accounts.delete(entry.accountId)
+    parts.administrators.removed(entry.accountId)
     parts.forgetLogins()
     await parts.ledger.removeUser(entry.address)
     await parts.mailboxes.deleteAccount(entry.accountId)

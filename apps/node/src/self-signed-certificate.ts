@@ -1,9 +1,6 @@
-// The self-made certificate of a new node, so that TLS works from the first minute; and the one in use, which SIGHUP reads again.
+// The self-made certificate of a new node, so that TLS works from the first minute.
 import 'reflect-metadata'
-import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { createSecureContext } from 'node:tls'
-import { SkeinError, type TlsMaterial } from '@skein/runtime'
 import * as x509 from '@peculiar/x509'
 
 const validityDays = 3650
@@ -35,39 +32,4 @@ export async function makeSelfSignedCertificate(
   const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
   const key = `-----BEGIN PRIVATE KEY-----\n${pkcs8.match(/.{1,64}/g)?.join('\n')}\n-----END PRIVATE KEY-----\n`
   return { cert: `${certificate.toString('pem')}\n`, key }
-}
-
-export interface ReloadableTls extends TlsMaterial {
-  /** Reads the files again. @throws SkeinError `certificate-invalid`; the old pair stays in use then. */
-  reload(): void
-}
-
-export function loadTlsMaterial(files: { cert: string; key: string }): ReloadableTls {
-  const read = () => {
-    try {
-      const pair = { cert: readFileSync(files.cert, 'utf8'), key: readFileSync(files.key, 'utf8') }
-      createSecureContext(pair)
-      return pair
-    } catch (cause) {
-      throw new SkeinError(
-        'certificate-invalid',
-        'refused',
-        `the certificate ${files.cert} with key ${files.key} can't be used: ${(cause as Error).message}`,
-        cause,
-      )
-    }
-  }
-  let pair = read()
-  const listeners = new Set<() => void>()
-  return {
-    current: () => pair,
-    onChange(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-    reload() {
-      pair = read()
-      for (const listener of listeners) listener()
-    },
-  }
 }
