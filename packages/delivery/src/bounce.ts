@@ -30,10 +30,14 @@ export function noticeId(letter: QueueId, kind: 'failure' | 'delay', notice: num
   return letter.slice(0, 10) + tail
 }
 
-/** The notice as a letter, its bytes durable in the log; the caller puts it into the queue. */
+/**
+ * The notice as a letter, its bytes durable in the log; the caller puts it into the queue.
+ * @param to where the sender's address leads; nowhere, and the notice fails as a letter to nobody does.
+ */
 export async function composeNotice(
   { log, clock }: BounceComponents,
   item: QueueItem,
+  to: readonly string[],
   recipients: readonly QueueRecipient[],
   kind: 'failure' | 'delay',
   notice: number,
@@ -63,7 +67,7 @@ export async function composeNotice(
   return {
     id,
     from: '',
-    recipients: [newRecipient(0, item.from, item.from, nowMs)],
+    recipients: (to.length > 0 ? to : [item.from]).map((it, index) => newRecipient(index, it, item.from, nowMs)),
     blob,
     size: blob.length,
     messageId,

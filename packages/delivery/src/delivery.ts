@@ -1,5 +1,6 @@
 // How mail moves through one node: intake, queue, couriers and what comes in from other nodes, wired together.
 import type { Directory } from '@skein/accounts'
+import { formatReceived, formatReturnPath } from '@skein/mail'
 import type { Mailboxes, MessageLog } from '@skein/mailboxes'
 import { createUlidFactory, SkeinError, type Clock, type Logger, type PeerLink, type Random } from '@skein/runtime'
 import { composeNotice, newRecipient } from './bounce.ts'
@@ -25,8 +26,7 @@ import {
 } from './ports.ts'
 import { expandAddress } from './route.ts'
 import { Scheduler, type LineStats } from './scheduler.ts'
-import { Tracer } from './trace.ts'
-import { formatReceived, formatReturnPath } from '@skein/mail'
+import { Tracer, type TraceStep } from './trace.ts'
 
 export interface DeliveryComponents {
   queue: QueueStore
@@ -42,12 +42,12 @@ export interface DeliveryComponents {
   logger: Logger
 }
 
-export interface DeliverySettings {
+/** Limits that are not given keep their default (`deliveryLimits`). */
+export interface DeliverySettings extends Partial<DeliveryLimits> {
   /** As SMTP and Received show this node. */
   hostName: string
   /** Canonical addresses, best first: who gets postmaster's mail where no account or alias has that name. */
   administrators?: () => readonly string[]
-  limits?: Partial<DeliveryLimits>
 }
 
 export interface DeliveryStats {
@@ -89,9 +89,9 @@ export interface Delivery {
 
 export function createDelivery(components: DeliveryComponents, settings: DeliverySettings): Delivery {
   const { queue, log, directory, mailboxes, link, outside, clock, random, logger } = components
-  const limits: DeliveryLimits = { ...deliveryLimits, ...settings.limits }
-  const { hostName } = settings
-  const routes = settings.administrators ? { administrators: settings.administrators } : {}
+  const { hostName, administrators, ...given } = settings
+  const limits: DeliveryLimits = { ...deliveryLimits, ...given }
+  const routes = administrators ? { administrators } : {}
   const newId = createUlidFactory(clock, random)
   const tracer = new Tracer(components.trace, clock, directory.self)
   const full = new FullMailboxes(clock, limits)
@@ -139,8 +139,9 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     { hostName, limits, routes },
   )
 
-  async function enqueue(item: QueueItem): Promise<void> {
+  async function enqueue(item: QueueItem, steps: readonly TraceStep[]): Promise<void> {
     await queue.put(item)
+    tracer.record(item, steps)
     keeper.admit(item)
   }
 
@@ -151,10 +152,11 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     notice: number,
   ): Promise<void> {
     const bounceSettings = { hostName, self: directory.self, queueLifetimeMs: limits.queueLifetimeMs }
-    const letter = await composeNotice({ log, clock }, item, recipients, kind, notice, bounceSettings)
+    const to = expandAddress(directory, item.from, routes).targets
+    const letter = await composeNotice({ log, clock }, item, to, recipients, kind, notice, bounceSettings)
     // Written before a crash that kept this letter's record from saying so: it is on its way already.
     if (keeper.get(letter.id)) return log.release(letter.blob)
-    await enqueue(letter)
+    await enqueue(letter, [{ what: 'accepted', recipient: '', detail: `a notice about ${item.id}` }])
     const recipient = recipients.map((it) => it.address).join(', ')
     const detail = `${kind === 'delay' ? 'notice of delay' : 'notice of failure'} ${letter.id} to ${item.from}`
     tracer.record(item, [{ what: 'bounced', recipient, detail }])
@@ -167,7 +169,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     if (targets.size === 0) throw new SkeinError('no-such-user', 'refused', 'nobody would get that letter')
     const head = formatReturnPath(letter.from) + formatReceived({ by: hostName, protocol: 'SKEIN', id, dateMs: nowMs })
     const blob = await log.append([Buffer.from(head), letter.bytes])
-    await enqueue({
+    const item: QueueItem = {
       id,
       from: letter.from,
       recipients: Array.from(targets, (address, index) => newRecipient(index, address, address, nowMs)),
@@ -178,7 +180,8 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       source: { kind: 'local', remoteAddress: '', node: directory.self, accountId: null },
       smtpUtf8: letter.smtpUtf8 ?? false,
       eightBit: true,
-    })
+    }
+    await enqueue(item, [{ what: 'accepted', recipient: '', detail: `${item.size} bytes written by this node` }])
     return { queueId: id }
   }
 

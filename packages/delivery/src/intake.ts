@@ -39,8 +39,8 @@ export interface IntakeComponents {
   newId(): QueueId
   /** How many letters wait. */
   queued(): number
-  /** Puts a letter into the queue; durable when it resolves. */
-  enqueue(item: QueueItem): Promise<void>
+  /** Puts a letter into the queue, durable when it resolves; `steps` open its trace. */
+  enqueue(item: QueueItem, steps: readonly TraceStep[]): Promise<void>
 }
 
 export interface IntakeSettings {
@@ -293,13 +293,12 @@ class IncomingLetter {
       if (taken && item.recipients.length > 1) waiting = { ...waiting, blob: await placement.copyOf(item.blob) }
     }
     try {
-      await enqueue(waiting)
+      await enqueue(waiting, steps)
     } catch (error) {
       // A record that may have reached the disk all the same keeps its bytes.
       if (error instanceof SkeinError && error.code === 'disk-full') log.release(waiting.blob)
       throw error
     }
-    this.#parts.tracer.record(item, steps)
     return { queueId: item.id, direct: false }
   }
 

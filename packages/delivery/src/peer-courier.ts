@@ -150,8 +150,18 @@ export class PeerCourier implements Courier {
 
   async #ask(node: NodeId, message: MailRequest, signal: AbortSignal): Promise<MailReply> {
     if (signal.aborted) throw new SkeinError('peer-unreachable', 'temporary', 'this node is stopping')
-    return decodeMailReply(await this.#parts.link.request(node, 'mail', encodeMail(message)))
+    const answer = this.#parts.link.request(node, 'mail', encodeMail(message))
+    return decodeMailReply(await untilAborted(answer, signal))
   }
+}
+
+/** The other node may have carried out what is no longer waited for; the next attempt finds that out. */
+function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new SkeinError('peer-unreachable', 'temporary', 'this node is stopping'))
+    signal.addEventListener('abort', onAbort, { once: true })
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
 }
 
 function answerOf(result: PeerResult): Answer {

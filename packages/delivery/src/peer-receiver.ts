@@ -60,6 +60,7 @@ export class PeerReceiver {
   readonly #parts: PeerReceiverComponents
   readonly #settings: PeerReceiverSettings
   readonly #uploads = new Map<string, Upload>()
+  readonly #working = new Set<Promise<unknown>>()
   #stopped = false
 
   constructor(components: PeerReceiverComponents, settings: PeerReceiverSettings) {
@@ -71,12 +72,19 @@ export class PeerReceiver {
     this.#parts.link.handle('mail', async (from, payload) => {
       const request = decodeMailRequest(payload)
       if (this.#stopped) throw new SkeinError('peer-unreachable', 'temporary', 'this node is stopping')
-      return encodeMail(request.t === 'offer' ? await this.#offer(from, request) : await this.#data(from, request))
+      const work = request.t === 'offer' ? this.#offer(from, request) : this.#data(from, request)
+      this.#working.add(work)
+      try {
+        return encodeMail(await work)
+      } finally {
+        this.#working.delete(work)
+      }
     })
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
+    await Promise.allSettled(this.#working)
     await Promise.all([...this.#uploads.keys()].map((token) => this.#drop(token)))
   }
 

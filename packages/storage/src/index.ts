@@ -1,1 +1,6 @@
 export * from './database.ts'
+export * from './mailbox-store.ts'
+export * from './message-log.ts'
+export type { CompactOptions, Compaction } from './message-log-compaction.ts'
+export * from './queue-store.ts'
+export * from './trace-store.ts'

@@ -1,0 +1,2 @@
+export * from './queue-store.ts'
+export * from './trace-store.ts'
