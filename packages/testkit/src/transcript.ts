@@ -7,19 +7,23 @@
 //   S: /^\* (?<n>\d+) EXISTS$/        S: ...            anything up to the line that follows
 //   C: a2 APPEND INBOX {{{size}}}     C|line            neighbouring C| lines: a literal, each ending with CRLF;
 //   S: * 1 FETCH (BODY[] {{{size}}}   S|line            `{{size}}` in the C: or S: line before is its length
-//   @name arguments                   a step of the test's own; @connect C2, @close C2 and @closed C2 are built in
+//   @name arguments                   a step of the test's own; @connect, @tls, @close, @closed C2 are built in
 //
 // In S: lines `{{name}}` stands for a value captured before, or captures one. `{/…/}` is a regular expression within a
 // line, and `/…/` a whole line; what their named groups match is captured too.
 import { readFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
+import type { Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
 /** One end of a connection as a transcript uses it. */
 export interface TranscriptConnection {
   write(bytes: Uint8Array): void
-  /** Chunks as they come; ends when the server closes. */
-  read(): AsyncIterable<Uint8Array>
+  /** Called once: `onEnd` when the server closes or the connection breaks. */
+  listen(onData: (chunk: Uint8Array) => void, onEnd: () => void): void
   close(): void
+  /** Goes over to TLS. The certificate is not looked at. */
+  secure?(): Promise<TranscriptConnection>
 }
 
 export interface TranscriptOptions {
@@ -35,25 +39,36 @@ export interface TranscriptContext {
   values: Map<string, string>
   /** The connection of that name, such as `C` or `C2`; opened when there is none. */
   connection(name: string): Promise<LineReader>
-  /** Takes another connection in the place of the one of that name, such as one under TLS. */
-  replace(name: string, connection: TranscriptConnection): void
 }
 
 export type Connect = (name: string) => Promise<TranscriptConnection> | TranscriptConnection
 
-/** Connects to a TCP port. */
-export function tcpConnect(port: number, host = '127.0.0.1'): Connect {
-  return () =>
-    new Promise((resolve, reject) => {
-      const socket = createConnection({ port, host })
-      socket.once('error', reject)
-      socket.once('connect', () => {
-        socket.off('error', reject)
-        // A reset while we write is seen as the end of what can be read.
-        socket.on('error', () => {})
-        resolve({ write: (bytes) => socket.write(bytes), read: () => socket, close: () => socket.destroy() })
-      })
-    })
+/** Connects to a TCP port; under TLS from the start where `implicitTls`. */
+export function tcpConnect(port: number, options: { host?: string; implicitTls?: boolean } = {}): Connect {
+  return async () => {
+    const socket = createConnection({ port, host: options.host ?? '127.0.0.1' })
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
+    const plain = overSocket(socket)
+    return options.implicitTls === true ? overTls(socket) : plain
+  }
+}
+
+function overSocket(socket: Socket): TranscriptConnection {
+  // A reset while we write is seen as the end of what can be read.
+  socket.on('error', () => {})
+  return {
+    write: (bytes) => socket.write(bytes),
+    listen: (onData, onEnd) => socket.on('data', onData).on('end', onEnd).on('close', onEnd),
+    close: () => socket.destroy(),
+    secure: () => overTls(socket),
+  }
+}
+
+async function overTls(socket: Socket): Promise<TranscriptConnection> {
+  for (const event of ['data', 'end', 'close']) socket.removeAllListeners(event)
+  const secured = connectTls({ socket, rejectUnauthorized: false })
+  await new Promise((resolve, reject) => secured.once('secureConnect', resolve).once('error', reject))
+  return overSocket(secured)
 }
 
 interface TranscriptLine {
@@ -173,7 +188,8 @@ class TranscriptRun {
     } else if (name === 'closed') {
       await (await this.connection(target)).ended()
       this.#readers.delete(target)
-    } else {
+    } else if (name === 'tls') await (await this.connection(target)).secure()
+    else {
       const step = this.#options.steps?.[name]
       if (step === undefined) throw new Error(`there is no step @${name}`)
       await step(this, ...args.map((arg) => this.#fill(arg, undefined)))
@@ -187,10 +203,6 @@ class TranscriptRun {
       this.#readers.set(name, reader)
     }
     return reader
-  }
-
-  replace(name: string, connection: TranscriptConnection): void {
-    this.#readers.set(name, new LineReader(connection, this.#options.lineTimeoutMs ?? 5000))
   }
 
   /** The literal that begins right after line `at`. */
@@ -309,7 +321,7 @@ function unescape(text: string): Buffer {
 
 /** Reads a connection line by line, or by the byte, each with a deadline. */
 export class LineReader {
-  readonly #connection: TranscriptConnection
+  #connection: TranscriptConnection
   readonly #timeoutMs: number
   #buffered: Buffer = Buffer.alloc(0)
   #ended = false
@@ -318,20 +330,28 @@ export class LineReader {
   constructor(connection: TranscriptConnection, timeoutMs: number) {
     this.#connection = connection
     this.#timeoutMs = timeoutMs
-    void this.#pump()
+    this.#listen()
   }
 
-  async #pump(): Promise<void> {
-    try {
-      for await (const chunk of this.#connection.read()) {
+  #listen(): void {
+    this.#connection.listen(
+      (chunk) => {
         this.#buffered = Buffer.concat([this.#buffered, chunk])
         this.#wake?.()
-      }
-    } catch {
-      // A reset is an end like any other: whoever waits for more says so.
-    }
-    this.#ended = true
-    this.#wake?.()
+      },
+      () => {
+        this.#ended = true
+        this.#wake?.()
+      },
+    )
+  }
+
+  /** Goes over to TLS on the same connection. */
+  async secure(): Promise<void> {
+    const secured = await this.#connection.secure?.()
+    if (secured === undefined) throw new Error('this connection cannot go over to TLS')
+    this.#connection = secured
+    this.#listen()
   }
 
   write(bytes: Uint8Array): void {

@@ -1,0 +1,58 @@
+// COPY (RFC 9051 §6.4.7), MOVE (RFC 6851) and their UID forms, with COPYUID (RFC 4315 §3).
+import type { CopyResult } from '@skein/mailboxes'
+import { no, ok } from '../replies.ts'
+import { formatNumbers } from '../wire/sequence-set.ts'
+import type { SequenceSet } from '../wire/sequence-set.ts'
+import { command, parseMailbox, parseSet, selected, selectedOf } from './command.ts'
+import type { Command, Context, Numbering } from './command.ts'
+
+interface CopyArguments {
+  set: SequenceSet
+  destination: string
+}
+
+/** The UIDs named, or undefined where some of them are gone: a copy is of all or of none (RFC 2180 §4.4.1). */
+function sourceUids(context: Context, set: SequenceSet, numbering: Numbering): number[] | undefined {
+  const { view } = selectedOf(context)
+  const uids = view.uidsOf(view.spans(set, numbering))
+  if (numbering === 'uid') return uids.filter((uid) => !view.isExpunged(uid))
+  return uids.some((uid) => view.isExpunged(uid)) ? undefined : uids
+}
+
+function copyUid(result: CopyResult): string | undefined {
+  if (result.pairs.length === 0) return undefined
+  const from = formatNumbers(result.pairs.map((pair) => pair.from))
+  const to = formatNumbers(result.pairs.map((pair) => pair.to))
+  return `COPYUID ${result.uidValidity} ${from} ${to}`
+}
+
+function copyCommand(verb: 'COPY' | 'MOVE', numbering: Numbering): Command {
+  return command<CopyArguments>({
+    name: numbering === 'uid' ? `UID ${verb}` : verb,
+    states: selected,
+    hasDestination: true,
+    parse: (cursor) => ({ set: parseSet(cursor), destination: parseMailbox(cursor) }),
+    async run(context, { set, destination }) {
+      const { mailboxes, view } = selectedOf(context)
+      const uids = sourceUids(context, set, numbering)
+      if (verb === 'MOVE' && view.readOnly) return no('The mailbox is open for reading only', 'READ-ONLY')
+      if (uids === undefined) return no('Some of the messages are gone', 'EXPUNGEISSUED')
+      const to = mailboxes.byName(destination)
+      if (to === undefined) return no('There is no such mailbox', 'TRYCREATE')
+      if (uids.length === 0) return ok('There was nothing to do')
+      const options = { origin: context.origin }
+      if (verb === 'COPY') return ok('Copied', copyUid(await mailboxes.copy(view.mailbox, uids, to.id, options)))
+      const moved = await mailboxes.move(view.mailbox, uids, to.id, options)
+      view.noteExpunged(moved.pairs.map((pair) => pair.from))
+      // RFC 6851 §4.3: before the EXPUNGE answers.
+      const code = copyUid(moved)
+      if (code !== undefined) context.out.text(`* OK [${code}] Moved\r\n`)
+      return ok('Moved')
+    },
+  })
+}
+
+export const copy = copyCommand('COPY', 'sequence')
+export const uidCopy = copyCommand('COPY', 'uid')
+export const move = copyCommand('MOVE', 'sequence')
+export const uidMove = copyCommand('MOVE', 'uid')

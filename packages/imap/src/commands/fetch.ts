@@ -1,0 +1,154 @@
+// FETCH and UID FETCH (RFC 9051 §6.4.5) with CHANGEDSINCE and VANISHED (RFC 7162 §3.1.4, §3.2.6).
+// Works in blocks: what stands in the records goes out at once, bodies are read a few ahead and never pile up.
+import { no, ok } from '../replies.ts'
+import type { Reply } from '../replies.ts'
+import { AnswerWriter } from '../fetch/answer-writer.ts'
+import type { FetchPlan, Fetched } from '../fetch/answer-writer.ts'
+import { parseItems } from '../fetch/fetch-item.ts'
+import type { FetchItem } from '../fetch/fetch-item.ts'
+import type { Cursor } from '../wire/cursor.ts'
+import { absentNumbers, formatRanges, resolveSet } from '../wire/sequence-set.ts'
+import type { SequenceSet } from '../wire/sequence-set.ts'
+import { fault } from '../wire/syntax-error.ts'
+import { findRecord } from '../view.ts'
+import type { Span } from '../view.ts'
+import { command, parseSet, selected, selectedOf } from './command.ts'
+import type { Command, Context, Numbering } from './command.ts'
+
+interface FetchArguments {
+  set: SequenceSet
+  items: readonly FetchItem[]
+  changedSince: number | undefined
+  vanished: boolean
+}
+
+function parseFetch(cursor: Cursor): FetchArguments {
+  const set = parseSet(cursor)
+  cursor.space()
+  const items = parseItems(cursor)
+  let changedSince: number | undefined
+  let vanished = false
+  if (cursor.take(' ')) {
+    cursor.list(() => {
+      const name = cursor.keyword()
+      if (name === 'VANISHED') {
+        vanished = true
+      } else if (name === 'CHANGEDSINCE') {
+        cursor.space()
+        changedSince = cursor.number()
+      } else fault('there is no such modifier')
+    })
+  }
+  if (vanished && changedSince === undefined) fault('VANISHED needs CHANGEDSINCE')
+  return { set, items, changedSince, vanished }
+}
+
+/** What the items mean together. */
+function planOf(context: Context, args: FetchArguments, numbering: Numbering): FetchPlan {
+  const items = [...args.items]
+  const has = (name: string) => items.some((item) => item.kind === 'record' && item.name === name)
+  if (numbering === 'uid' && !has('UID')) items.unshift({ kind: 'record', name: 'UID' })
+  if (args.changedSince !== undefined && !has('MODSEQ')) items.push({ kind: 'record', name: 'MODSEQ' })
+  if (has('MODSEQ')) context.enabled.condstore = true
+  const setsSeen = items.some((item) => item.kind === 'section' && item.setsSeen)
+  const { enabled } = context
+  return {
+    items,
+    setsSeen: setsSeen && !selectedOf(context).view.readOnly,
+    utf8: enabled.utf8,
+    condstore: enabled.condstore,
+  }
+}
+
+/** RFC 7162 §3.2.6: every UID asked for that is not there is said to have vanished. */
+function answerVanished(context: Context, set: SequenceSet): void {
+  const { view, mailboxes } = selectedOf(context)
+  if (set.kind === 'saved') return
+  const past = (mailboxes.byId(view.mailbox)?.uidNext ?? 1) - 1
+  const asked = resolveSet(set.ranges, view.largestUid)
+    .filter((range) => range.first <= past)
+    .map((range) => ({ first: range.first, last: Math.min(range.last, past) }))
+  const absent = formatRanges(absentNumbers(asked, view.uids()))
+  if (absent !== '') context.out.text(`* VANISHED (EARLIER) ${absent}\r\n`)
+}
+
+const RECORD_BLOCK = 2048
+const BODY_BLOCK = 64
+
+/** Records of one block; counts those that are gone. */
+async function readBlock(context: Context, plan: FetchPlan, span: Span): Promise<{ fetched: Fetched[]; gone: number }> {
+  const { mailboxes, view } = selectedOf(context)
+  const collect = async () => {
+    const live = await mailboxes.messages(view.mailbox)
+    const fetched: Fetched[] = []
+    for (let place = span.first; place <= span.last; place++) {
+      const record = findRecord(live, view.uidAt(place), place)
+      if (record !== undefined) fetched.push({ sequence: place + 1, record, nowSeen: false })
+    }
+    return fetched
+  }
+  let fetched = await collect()
+  if (plan.setsSeen) {
+    const unseen = fetched.filter(({ record }) => !record.flags.includes('\\Seen')).map(({ record }) => record.uid)
+    if (unseen.length > 0) {
+      const change = { mode: 'add', flags: ['\\Seen'] } as const
+      await mailboxes.store(view.mailbox, unseen, change, { origin: context.origin })
+      const changed = new Set(unseen)
+      fetched = await collect()
+      for (const one of fetched) one.nowSeen = changed.has(one.record.uid)
+    }
+  }
+  return { fetched, gone: span.last - span.first + 1 - fetched.length }
+}
+
+async function fetchSpans(
+  context: Context,
+  plan: FetchPlan,
+  spans: readonly Span[],
+  changedSince: number | undefined,
+): Promise<{ gone: number; damaged: number }> {
+  const writer = new AnswerWriter(selectedOf(context).mailboxes, context.out, plan)
+  const step = plan.items.every((item) => item.kind === 'record') ? RECORD_BLOCK : BODY_BLOCK
+  let gone = 0
+  for (const span of spans) {
+    for (let first = span.first; first <= span.last; first += step) {
+      const block = await readBlock(context, plan, { first, last: Math.min(span.last, first + step - 1) })
+      gone += block.gone
+      const wanted =
+        changedSince === undefined ? block.fetched : block.fetched.filter(({ record }) => record.modseq > changedSince)
+      await writer.write(wanted)
+      const pause = context.out.breathe()
+      if (pause) await pause
+    }
+  }
+  return { gone: gone + writer.gone, damaged: writer.damaged }
+}
+
+function outcome(numbering: Numbering, { gone, damaged }: { gone: number; damaged: number }): Reply {
+  if (damaged > 0) return no('Some of the messages are damaged; the log says which', 'CORRUPTION')
+  // RFC 2180 §4.1.2; a UID that is not there is no error (RFC 9051 §6.4.9).
+  if (gone > 0 && numbering === 'sequence') return no('Some of the messages are gone', 'EXPUNGEISSUED')
+  return ok('Fetched')
+}
+
+function fetchCommand(name: string, numbering: Numbering): Command {
+  return command<FetchArguments>({
+    name,
+    states: selected,
+    ...(numbering === 'sequence' ? { keepsNumbers: true as const } : {}),
+    parse: parseFetch,
+    async run(context, args) {
+      const { view } = selectedOf(context)
+      if (args.vanished && (numbering !== 'uid' || !context.enabled.qresync)) {
+        fault('VANISHED needs UID FETCH and ENABLE QRESYNC')
+      }
+      const plan = planOf(context, args, numbering)
+      const spans = view.spans(args.set, numbering)
+      if (args.vanished) answerVanished(context, args.set)
+      return outcome(numbering, await fetchSpans(context, plan, spans, args.changedSince))
+    },
+  })
+}
+
+export const fetch = fetchCommand('FETCH', 'sequence')
+export const uidFetch = fetchCommand('UID FETCH', 'uid')

@@ -1,0 +1,80 @@
+// The table of commands: all that this server understands, one row each.
+import type { Cursor } from '../wire/cursor.ts'
+import { append } from './append.ts'
+import { authenticate } from './authenticate.ts'
+import { capability } from './capability.ts'
+import { close, unselect } from './close.ts'
+import type { Command } from './command.ts'
+import { copy, move, uidCopy, uidMove } from './copy.ts'
+import { create } from './create.ts'
+import { deleteMailbox } from './delete.ts'
+import { enable } from './enable.ts'
+import { expunge, uidExpunge } from './expunge.ts'
+import { fetch, uidFetch } from './fetch.ts'
+import { id } from './id.ts'
+import { idle } from './idle.ts'
+import { list, lsub } from './list.ts'
+import { login } from './login.ts'
+import { logout } from './logout.ts'
+import { namespace } from './namespace.ts'
+import { check, noop } from './noop.ts'
+import { getquota, getquotaroot, setquota } from './quota.ts'
+import { rename } from './rename.ts'
+import { search, uidSearch } from './search.ts'
+import { examine, select } from './select.ts'
+import { starttls } from './starttls.ts'
+import { status } from './status.ts'
+import { store, uidStore } from './store.ts'
+import { subscribe, unsubscribe } from './subscribe.ts'
+
+export const commands: readonly Command[] = [
+  capability,
+  noop,
+  logout,
+  id,
+  starttls,
+  login,
+  authenticate,
+  enable,
+  select,
+  examine,
+  create,
+  deleteMailbox,
+  rename,
+  subscribe,
+  unsubscribe,
+  list,
+  lsub,
+  namespace,
+  status,
+  append,
+  idle,
+  getquota,
+  getquotaroot,
+  setquota,
+  check,
+  close,
+  unselect,
+  expunge,
+  uidExpunge,
+  search,
+  uidSearch,
+  fetch,
+  uidFetch,
+  store,
+  uidStore,
+  copy,
+  uidCopy,
+  move,
+  uidMove,
+]
+
+const byName = new Map(commands.map((command) => [command.name, command]))
+
+/** Reads the command's name; `UID` and what follows are one name. */
+export function findCommand(cursor: Cursor): Command | undefined {
+  const word = cursor.keyword()
+  if (word !== 'UID') return byName.get(word)
+  cursor.space()
+  return byName.get(`UID ${cursor.keyword()}`)
+}

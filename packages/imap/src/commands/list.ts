@@ -1,0 +1,162 @@
+// LIST (RFC 9051 §6.3.9) with LIST-EXTENDED (RFC 5258), SPECIAL-USE (RFC 6154) and LIST-STATUS (RFC 5819); LSUB.
+import type { MailboxRecord } from '@skein/mailboxes'
+import { ok } from '../replies.ts'
+import type { Cursor } from '../wire/cursor.ts'
+import { formatMailbox } from '../wire/encode.ts'
+import { matchesPattern } from '../wire/list-pattern.ts'
+import { fault } from '../wire/syntax-error.ts'
+import { accountOf, command, loggedIn } from './command.ts'
+import type { Context } from './command.ts'
+import { parseStatusItems, statusAnswer } from './status.ts'
+import type { StatusItem } from './status.ts'
+
+interface ListArguments {
+  reference: string
+  patterns: string[]
+  select: { subscribed: boolean; specialUse: boolean; recursive: boolean }
+  returned: { subscribed: boolean; status: StatusItem[] | undefined }
+}
+
+function parseSelection(cursor: Cursor, select: ListArguments['select']): void {
+  cursor.list(() => {
+    const name = cursor.keyword()
+    if (name === 'SUBSCRIBED') select.subscribed = true
+    else if (name === 'SPECIAL-USE') select.specialUse = true
+    else if (name === 'RECURSIVEMATCH') select.recursive = true
+    // There are no mailboxes elsewhere: REMOTE adds nothing.
+    else if (name !== 'REMOTE') fault('there is no such selection option')
+  }, true)
+  if (select.recursive && !select.subscribed && !select.specialUse) fault('RECURSIVEMATCH needs something to match')
+  cursor.space()
+}
+
+function parseReturn(cursor: Cursor, returned: ListArguments['returned']): void {
+  if (cursor.keyword() !== 'RETURN') fault('RETURN is wanted')
+  cursor.space()
+  cursor.list(() => {
+    const name = cursor.keyword()
+    if (name === 'SUBSCRIBED') returned.subscribed = true
+    else if (name === 'STATUS') {
+      cursor.space()
+      returned.status = parseStatusItems(cursor)
+    } else if (name !== 'CHILDREN' && name !== 'SPECIAL-USE') fault('there is no such return option')
+  }, true)
+}
+
+function parseList(cursor: Cursor): ListArguments {
+  const result: ListArguments = {
+    reference: '',
+    patterns: [],
+    select: { subscribed: false, specialUse: false, recursive: false },
+    returned: { subscribed: false, status: undefined },
+  }
+  cursor.space()
+  if (cursor.sees('(')) parseSelection(cursor, result.select)
+  result.reference = cursor.mailbox()
+  cursor.space()
+  if (cursor.sees('(')) result.patterns = cursor.list(() => cursor.listPattern())
+  else result.patterns = [cursor.listPattern()]
+  if (cursor.take(' ')) parseReturn(cursor, result.returned)
+  if (result.select.subscribed) result.returned.subscribed = true
+  return result
+}
+
+interface Listed {
+  record: Readonly<MailboxRecord>
+  /** Fits the selection options itself. */
+  fits: boolean
+  matched: boolean
+  hasChildren: boolean
+  /** Some mailbox below fits, and is (not) listed itself. */
+  fittingBelow: boolean
+  fittingBelowUnlisted: boolean
+}
+
+function survey(records: readonly Readonly<MailboxRecord>[], args: ListArguments): Map<string, Listed> {
+  const byName = new Map<string, Listed>()
+  const patterns = args.patterns.map((pattern) => args.reference + pattern)
+  for (const record of records) {
+    byName.set(record.name, {
+      record,
+      fits: (!args.select.subscribed || record.subscribed) && (!args.select.specialUse || record.specialUse !== null),
+      matched: patterns.some((pattern) => matchesPattern(pattern, record.name)),
+      hasChildren: false,
+      fittingBelow: false,
+      fittingBelowUnlisted: false,
+    })
+  }
+  for (const [name, listed] of byName) {
+    for (let at = name.lastIndexOf('/'); at > 0; at = name.lastIndexOf('/', at - 1)) {
+      const parent = byName.get(name.slice(0, at))
+      if (parent === undefined) continue
+      parent.hasChildren = true
+      if (!listed.fits) continue
+      parent.fittingBelow = true
+      if (!listed.matched) parent.fittingBelowUnlisted = true
+    }
+  }
+  return byName
+}
+
+function listAnswer(context: Context, listed: Listed, args: ListArguments): string {
+  const attributes: string[] = [listed.hasChildren ? '\\HasChildren' : '\\HasNoChildren']
+  if (listed.record.specialUse !== null) attributes.push(listed.record.specialUse)
+  if (args.returned.subscribed && listed.record.subscribed) attributes.push('\\Subscribed')
+  const name = formatMailbox(listed.record.name, context.enabled.utf8)
+  const below = args.select.recursive && args.select.subscribed && listed.fittingBelow
+  return `* LIST (${attributes.join(' ')}) "/" ${name}${below ? ' ("CHILDINFO" ("SUBSCRIBED"))' : ''}\r\n`
+}
+
+export const list = command({
+  name: 'LIST',
+  states: loggedIn,
+  parse: parseList,
+  async run(context, args) {
+    if (args.patterns.length === 1 && args.patterns[0] === '') {
+      // RFC 9051 §6.3.9: asks for the separator and the root.
+      context.out.text('* LIST (\\Noselect) "/" ""\r\n')
+      return ok('That is all')
+    }
+    for (const listed of survey(accountOf(context).mailboxes.list(), args).values()) {
+      // RFC 5258 §3.5: what does not fit is shown only for a fitting child that is not listed itself.
+      const shown = listed.fits || (args.select.recursive && listed.fittingBelowUnlisted)
+      if (!listed.matched || !shown) continue
+      context.out.text(listAnswer(context, listed, args))
+      if (args.returned.status !== undefined) {
+        context.out.text(await statusAnswer(context, listed.record, args.returned.status))
+      }
+      const pause = context.out.breathe()
+      if (pause) await pause
+    }
+    return ok('That is all')
+  },
+})
+
+export const lsub = command({
+  name: 'LSUB',
+  states: loggedIn,
+  parse(cursor) {
+    cursor.space()
+    const reference = cursor.mailbox()
+    cursor.space()
+    return reference + cursor.listPattern()
+  },
+  async run(context, pattern) {
+    const answers = new Map<string, string>()
+    for (const { name, subscribed } of accountOf(context).mailboxes.list()) {
+      if (!subscribed) continue
+      if (matchesPattern(pattern, name)) answers.set(name, '()')
+      // RFC 3501 §6.3.9: with %, a name that is only a parent of a subscribed one.
+      else if (pattern.includes('%')) {
+        for (let at = name.lastIndexOf('/'); at > 0; at = name.lastIndexOf('/', at - 1)) {
+          const parent = name.slice(0, at)
+          if (matchesPattern(pattern, parent) && !answers.has(parent)) answers.set(parent, '(\\Noselect)')
+        }
+      }
+    }
+    for (const [name, attributes] of answers) {
+      context.out.text(`* LSUB ${attributes} "/" ${formatMailbox(name, context.enabled.utf8)}\r\n`)
+    }
+    return ok('That is all')
+  },
+})

@@ -1,0 +1,475 @@
+// One client: reads a command, finds it in the table, checks its state, runs it, writes the reply.
+// Promises: one command at a time, in order; whatever a client does costs only its own connection.
+import type { Socket } from 'node:net'
+import type { BlobWriter } from '@skein/mailboxes'
+import { assert } from '@skein/runtime'
+import type { Timer } from '@skein/runtime'
+import { capabilityList } from './capabilities.ts'
+import { findCommand } from './commands/index.ts'
+import type { Command, Context, ImapServices } from './commands/command.ts'
+import type { ImapLimits } from './limits.ts'
+import { ConnectionGone, Output } from './output.ts'
+import { bad, formatReply, replyToError } from './replies.ts'
+import type { Reply } from './replies.ts'
+import { nextState } from './session.ts'
+import type { Enabled, OpenAccount, SessionEvent, SessionState } from './session.ts'
+import { CommandDecoder } from './wire/command-decoder.ts'
+import type { DecoderEvent } from './wire/command-decoder.ts'
+import { Cursor } from './wire/cursor.ts'
+import type { CommandPart, LiteralAnnouncement } from './wire/literal.ts'
+import { SyntaxFault } from './wire/syntax-error.ts'
+
+export interface ConnectionParts {
+  services: ImapServices
+  limits: ImapLimits
+  product: { name: string; version: string }
+  /** Puts TLS over a socket; resolves after the handshake. */
+  secureSocket(socket: Socket): Promise<Socket>
+}
+
+export class Connection implements Context {
+  readonly services: ImapServices
+  readonly limits: ImapLimits
+  readonly product: { name: string; version: string }
+  readonly out: Output
+  readonly remoteAddress: string
+  readonly enabled: Enabled = { condstore: false, qresync: false, utf8: false }
+  tag = ''
+  state: SessionState = { kind: 'not-authenticated' }
+  readonly #parts: ConnectionParts
+  #decoder: CommandDecoder
+  #socket: Socket
+  #secure = false
+  #tlsWanted = false
+  /** The client has closed its side, or we have said BYE. */
+  #ended = false
+  /** Why the connection ends: said as BYE as soon as nothing is being answered. */
+  #leaving: string | undefined
+  /** Set while the connection waits for input, and only then. */
+  #wake: (() => void) | undefined
+  #newsPlanned = false
+  #lastInputMs: number
+  #startedMs: number
+  #timer: Timer | undefined
+  #badCommands = 0
+  #stopWatching: (() => void) | undefined
+  #writer: BlobWriter | undefined
+  /** The answer to a command whose literal was refused, once that has been read past. */
+  #refusal: string | undefined
+  /** Stops listening to the socket. */
+  #deafen: (() => void) | undefined
+  #account: OpenAccount | undefined
+
+  constructor(socket: Socket, parts: ConnectionParts) {
+    this.#parts = parts
+    this.services = parts.services
+    this.limits = parts.limits
+    this.product = parts.product
+    this.remoteAddress = socket.remoteAddress ?? ''
+    this.#socket = socket
+    this.#decoder = new CommandDecoder(parts.limits)
+    this.out = new Output(socket, parts.services.clock, parts.limits)
+    this.#lastInputMs = this.#startedMs = parts.services.clock.monotonicMs()
+  }
+
+  get secure(): boolean {
+    return this.#secure
+  }
+
+  get loginAllowed(): boolean {
+    return this.#secure || isLoopback(this.remoteAddress)
+  }
+
+  /** The session itself: unique for each connection. */
+  get origin(): unknown {
+    return this
+  }
+
+  /** Serves the client until it is gone. Never rejects. */
+  async serve(mode: 'starttls' | 'implicit'): Promise<void> {
+    this.#armTimer()
+    try {
+      if (mode === 'implicit') await this.#secureNow()
+      this.#listen()
+      this.out.text(`* OK [CAPABILITY ${this.capabilities()}] ${this.product.name} is ready\r\n`)
+      while (this.state.kind !== 'logged-out') {
+        const event = await this.#nextEvent()
+        this.out.startTurn()
+        await this.#handle(event)
+        if (this.#leaving !== undefined) this.#bye(this.#leaving)
+      }
+    } catch (error) {
+      if (!(error instanceof ConnectionGone)) this.#logError(error, 'an IMAP connection failed')
+    } finally {
+      await this.#end()
+    }
+  }
+
+  /** Says BYE: at once where the connection waits for input, else once the running command is answered. */
+  leave(text: string): void {
+    this.#leaving ??= text
+    this.#wake?.()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /* ---------------------------------------------------------------- for the commands */
+
+  advance(event: SessionEvent): void {
+    this.state = nextState(this.state, event)
+    if (event.kind === 'logged-in') this.#watchAccount(event.account)
+  }
+
+  capabilities(): string {
+    return capabilityList(this)
+  }
+
+  async ask(text: string): Promise<string | undefined> {
+    this.out.text(`+ ${text}\r\n`)
+    this.#decoder.expectLine()
+    const event = await this.#nextEvent()
+    return event.kind === 'line' ? event.text : undefined
+  }
+
+  async announce(expunges: boolean): Promise<void> {
+    const state = this.state
+    if (state.kind !== 'selected' || !state.view.hasNews) return
+    const { view } = state
+    if (view.gone) {
+      this.#leaving ??= 'The selected mailbox was deleted'
+      return
+    }
+    const live = await state.account.mailboxes.messages(view.mailbox)
+    const options = { expunges, condstore: this.enabled.condstore, qresync: this.enabled.qresync }
+    for (const text of view.announce(live, options)) {
+      this.out.text(text)
+      const pause = this.out.breathe()
+      if (pause) await pause
+    }
+  }
+
+  async watch(): Promise<string> {
+    this.#decoder.expectLine()
+    for (;;) {
+      const event = this.#decoder.next()
+      if (event !== undefined) return event.kind === 'line' ? event.text : ''
+      await this.announce(true)
+      this.out.flush()
+      if (this.out.congested) await this.out.breathe()
+      const state = this.state
+      if (state.kind !== 'selected' || !state.view.hasNews || state.view.gone) await this.#moreInput()
+    }
+  }
+
+  tlsObstacle(): string | undefined {
+    if (this.#secure) return 'TLS is active already'
+    // What was pipelined after STARTTLS came in clear and may be someone else's (RFC 9051 §6.2.1, §11.1).
+    if (this.#decoder.bufferedBytes > 0) {
+      this.#leaving = 'Nothing may follow STARTTLS in clear'
+      return this.#leaving
+    }
+    return undefined
+  }
+
+  startTlsAfterReply(): void {
+    this.#tlsWanted = true
+  }
+
+  /* ---------------------------------------------------------------- commands */
+
+  async #handle(event: DecoderEvent): Promise<void> {
+    if (event.kind === 'command') return this.#command(event.parts)
+    if (event.kind === 'literal') return this.#literal(event.parts, event.announcement)
+    if (event.kind === 'data') return this.#data(event.chunk, event.last)
+    if (event.kind === 'discarded') {
+      this.out.text(this.#refusal ?? '')
+      this.#refusal = undefined
+      return
+    }
+    if (event.kind === 'line') return
+    this.#releaseStored(event.parts)
+    this.#badReply(event.tag ?? '*', bad('The command is too long'))
+  }
+
+  async #command(parts: CommandPart[]): Promise<void> {
+    let reply: Reply
+    let ran = false
+    let command: Command | undefined
+    this.tag = '*'
+    try {
+      const cursor = this.#cursor(parts)
+      this.tag = cursor.tag()
+      cursor.space()
+      command = this.#find(cursor)
+      const args = command.parse(cursor)
+      cursor.end()
+      ran = true
+      reply = await command.run(this, args)
+    } catch (error) {
+      if (error instanceof ConnectionGone) throw error
+      reply = error instanceof SyntaxFault ? bad(capitalised(error.message)) : this.#failure(error, command)
+    }
+    if (!ran) this.#releaseStored(parts)
+    await this.announce(command?.keepsNumbers !== true)
+    this.#answer(this.tag, reply)
+    if (this.#tlsWanted) {
+      this.#tlsWanted = false
+      this.out.flush()
+      await this.#secureNow()
+      this.#listen()
+    }
+  }
+
+  #find(cursor: Cursor): Command {
+    const command = findCommand(cursor)
+    if (command === undefined) throw new SyntaxFault('there is no such command')
+    if (!command.states.includes(this.state.kind)) throw new SyntaxFault(stateText(command, this.state))
+    return command
+  }
+
+  #failure(error: unknown, command: Command | undefined): Reply {
+    const { reply, unexpected } = replyToError(error, command?.hasDestination === true)
+    if (unexpected) this.#logError(error, 'an IMAP command failed', command?.name)
+    return reply
+  }
+
+  #answer(tag: string, reply: Reply): void {
+    if (reply.status === 'BAD') return this.#badReply(tag, reply)
+    this.out.text(formatReply(tag, reply))
+  }
+
+  #badReply(tag: string, reply: Reply): void {
+    this.out.text(formatReply(tag, reply))
+    if (++this.#badCommands >= this.limits.badCommandsMax) this.#leaving ??= 'Too many bad commands'
+  }
+
+  #cursor(parts: readonly CommandPart[]): Cursor {
+    return new Cursor(parts, { nestingDepthMax: this.limits.nestingDepthMax, utf8: this.enabled.utf8 })
+  }
+
+  /* ---------------------------------------------------------------- literals */
+
+  #literal(parts: readonly CommandPart[], announcement: LiteralAnnouncement): void {
+    const decision = this.#decide(parts, announcement)
+    if (decision !== 'hold' && 'status' in decision) return this.#refuseLiteral(decision, parts, announcement)
+    if (decision === 'hold') {
+      this.#decoder.hold()
+    } else {
+      this.#writer = decision
+      this.#decoder.stream()
+    }
+    if (announcement.synchronising) this.out.text('+ OK\r\n')
+  }
+
+  #decide(parts: readonly CommandPart[], announcement: LiteralAnnouncement): BlobWriter | 'hold' | Reply {
+    this.tag = '*'
+    try {
+      const cursor = this.#cursor(parts)
+      this.tag = cursor.tag()
+      cursor.space()
+      const command = this.#find(cursor)
+      const decision = command.intake?.(this).accept(cursor, announcement) ?? 'hold'
+      if (decision === 'hold' && announcement.bytes > this.limits.commandLineBytesMax) {
+        return bad('The literal is too long')
+      }
+      return decision
+    } catch (error) {
+      return error instanceof SyntaxFault ? bad(capitalised(error.message)) : this.#failure(error, undefined)
+    }
+  }
+
+  #refuseLiteral(reply: Reply, parts: readonly CommandPart[], announcement: LiteralAnnouncement): void {
+    this.#releaseStored(parts)
+    if (!announcement.synchronising && announcement.bytes > this.limits.literalDiscardBytesMax) {
+      // RFC 7888 §4: rather than reading all of it.
+      this.#leaving = '[TOOBIG] The literal is too long'
+      return
+    }
+    this.#refusal = formatReply(this.tag, reply)
+    if (reply.status === 'BAD') this.#badCommands++
+    this.#decoder.refuse()
+  }
+
+  async #data(chunk: Buffer, last: boolean): Promise<void> {
+    const writer = this.#writer
+    assert(writer !== undefined, 'a streamed literal has a writer')
+    try {
+      const taken = chunk.length > 0 ? writer.write(chunk) : undefined
+      if (taken) await taken
+    } catch (error) {
+      this.#writer = undefined
+      this.#releaseStored(this.#decoder.unfinished)
+      this.#refusal = formatReply(this.tag, this.#failure(error, undefined))
+      this.#decoder.abandon()
+      await writer.abort()
+      return
+    }
+    if (!last) return
+    this.#writer = undefined
+    const length = writer.length
+    const blob = writer.finish()
+    // Awaited by the command; a failure before that is not an unhandled one.
+    blob.catch(() => {})
+    this.#decoder.stored({ kind: 'stored', length, blob })
+  }
+
+  /** Lets go of messages whose command never ran. */
+  #releaseStored(parts: readonly CommandPart[]): void {
+    for (const part of parts) {
+      if (typeof part === 'string' || part.kind !== 'stored') continue
+      part.blob.then(
+        (blob) => this.services.log.release(blob),
+        (error: unknown) => this.#logError(error, 'a message could not be written'),
+      )
+    }
+  }
+
+  /* ---------------------------------------------------------------- the socket */
+
+  /** @throws ConnectionGone when the client has closed. */
+  async #nextEvent(): Promise<DecoderEvent> {
+    for (;;) {
+      const event = this.#decoder.next()
+      if (event !== undefined) return event
+      this.out.flush()
+      await this.#moreInput()
+    }
+  }
+
+  /** @throws ConnectionGone when there will be none: the client has closed, or we leave. */
+  async #moreInput(): Promise<void> {
+    if (this.#leaving === undefined && !this.#ended) {
+      if (this.#socket.isPaused()) this.#socket.resume()
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+      this.#wake = undefined
+    }
+    if (this.#leaving !== undefined) this.#bye(this.#leaving)
+    if (this.#ended && this.#decoder.bufferedBytes === 0) throw new ConnectionGone('the client is gone')
+  }
+
+  #listen(): void {
+    const socket = this.#socket
+    const onData = (chunk: Buffer) => {
+      this.#lastInputMs = this.services.clock.monotonicMs()
+      this.#decoder.push(chunk)
+      if (this.#decoder.bufferedBytes > this.limits.readAheadBytesMax) socket.pause()
+      this.#wake?.()
+    }
+    const onEnd = () => {
+      this.#ended = true
+      this.#wake?.()
+    }
+    const onClose = () => {
+      this.out.close()
+      onEnd()
+    }
+    socket.on('data', onData).on('end', onEnd).on('error', onEnd).on('close', onClose)
+    this.#deafen = () => {
+      socket.off('data', onData).off('end', onEnd).off('close', onClose)
+    }
+  }
+
+  async #secureNow(): Promise<void> {
+    const plain = this.#socket
+    this.#deafen?.()
+    plain.pause()
+    try {
+      this.#socket = await this.#parts.secureSocket(plain)
+    } catch (error) {
+      this.services.logger.debug({ error, remote: this.remoteAddress }, 'a TLS handshake failed')
+      throw new ConnectionGone('the TLS handshake failed')
+    }
+    this.out.useSocket(this.#socket)
+    this.#secure = true
+  }
+
+  #watchAccount(account: OpenAccount): void {
+    this.#badCommands = 0
+    this.#account = account
+    this.#stopWatching = account.mailboxes.onChange((change) => {
+      const state = this.state
+      if (state.kind !== 'selected') return
+      state.view.note(change)
+      if (!state.view.hasNews || this.#newsPlanned || this.#wake === undefined) return
+      this.#newsPlanned = true
+      // One look for all that is committed in the same moment.
+      setImmediate(() => {
+        this.#newsPlanned = false
+        this.#wake?.()
+      })
+    })
+  }
+
+  #logError(error: unknown, message: string, command?: string): void {
+    this.services.logger.error({ error, command, remote: this.remoteAddress }, message)
+  }
+
+  /** One timer for the two time-outs: before login since the start, afterwards since the last input. */
+  #armTimer(): void {
+    const { clock } = this.services
+    const now = clock.monotonicMs()
+    const before = this.state.kind === 'not-authenticated'
+    const due = before ? this.#startedMs + this.limits.preAuthTimeoutMs : this.#lastInputMs + this.limits.idleTimeoutMs
+    if (now < due) {
+      this.#timer = clock.setTimer(due - now, () => this.#armTimer())
+    } else if (!before && this.#wake === undefined) {
+      // A long answer is on its way: whether the client takes it is watched by `Output`.
+      this.#timer = clock.setTimer(this.limits.idleTimeoutMs, () => this.#armTimer())
+    } else {
+      this.leave(before ? 'Nobody logged in for too long' : 'Nothing came for too long')
+      // Whatever hangs, as a TLS handshake may, is cut off.
+      this.#timer = clock.setTimer(BYE_GRACE_MS, () => this.destroy())
+    }
+  }
+
+  #bye(text: string): void {
+    if (this.state.kind !== 'logged-out') {
+      this.state = nextState(this.state, { kind: 'logged-out' })
+      this.out.text(`* BYE ${text}\r\n`)
+      this.out.flush()
+    }
+    throw new ConnectionGone(text)
+  }
+
+  async #end(): Promise<void> {
+    this.#timer?.cancel()
+    this.#stopWatching?.()
+    this.out.flush()
+    const socket = this.#socket
+    socket.end()
+    // What the client still sends is not read, and a client that keeps its half open is not waited for.
+    socket.resume()
+    if (!socket.destroyed) {
+      const grace = this.services.clock.setTimer(BYE_GRACE_MS, () => socket.destroy())
+      socket.once('close', () => grace.cancel())
+    }
+    this.#releaseStored(this.#decoder.unfinished)
+    try {
+      await this.#writer?.abort()
+      await this.#account?.mailboxes[Symbol.asyncDispose]()
+    } catch (error) {
+      this.#logError(error, 'an IMAP session could not be put away')
+    }
+  }
+}
+
+const BYE_GRACE_MS = 2_000
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+function stateText(command: Command, state: SessionState): string {
+  if (command.states.includes('not-authenticated')) return `${command.name} comes before login`
+  if (state.kind === 'not-authenticated') return `${command.name} needs a login first`
+  return `${command.name} needs a selected mailbox`
+}
+
+/** 127.0.0.0/8 and ::1: this machine, where passwords may be told in clear. */
+export function isLoopback(address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address)
+}

@@ -1,0 +1,151 @@
+// FETCH's data items (RFC 9051 §6.4.5) as values, read from the command.
+import type { Cursor } from '../wire/cursor.ts'
+import { formatString } from '../wire/encode.ts'
+import { fault } from '../wire/syntax-error.ts'
+
+export interface Section {
+  /** Part numbers from the root; empty for the message itself. */
+  part: readonly number[]
+  what: 'all' | 'header' | 'fields' | 'other-fields' | 'text' | 'mime'
+  /** Lower-case names for `fields` and `other-fields`. */
+  fields: readonly string[]
+}
+
+/** Items that need nothing but the message's record. */
+export type RecordItem =
+  | 'FLAGS'
+  | 'UID'
+  | 'INTERNALDATE'
+  | 'RFC822.SIZE'
+  | 'MODSEQ'
+  | 'EMAILID'
+  | 'THREADID'
+  | 'SAVEDATE'
+
+/** Items made from what was parsed at delivery. */
+export type IndexItem = 'ENVELOPE' | 'BODY' | 'BODYSTRUCTURE' | 'PREVIEW'
+
+export interface SectionItem {
+  kind: 'section'
+  /** As the answer names it, without the partial. */
+  label: string
+  section: Section
+  partial: { start: number; count: number } | undefined
+  /** Fetching it sets \Seen. */
+  setsSeen: boolean
+}
+
+export type FetchItem = { kind: 'record'; name: RecordItem } | { kind: 'index'; name: IndexItem } | SectionItem
+
+const recordItems: readonly string[] = [
+  'FLAGS',
+  'UID',
+  'INTERNALDATE',
+  'RFC822.SIZE',
+  'MODSEQ',
+  'EMAILID',
+  'THREADID',
+  'SAVEDATE',
+]
+
+const indexItems: readonly string[] = ['ENVELOPE', 'BODYSTRUCTURE']
+
+const record = (name: RecordItem): FetchItem => ({ kind: 'record', name })
+
+const fast = [record('FLAGS'), record('INTERNALDATE'), record('RFC822.SIZE')]
+const all: FetchItem[] = [...fast, { kind: 'index', name: 'ENVELOPE' }]
+
+/** Stand alone, never in a list (RFC 9051 §6.4.5). */
+const macros: Readonly<Record<string, readonly FetchItem[]>> = {
+  FAST: fast,
+  ALL: all,
+  FULL: [...all, { kind: 'index', name: 'BODY' }],
+}
+
+const whole = (what: Section['what']): Section => ({ part: [], what, fields: [] })
+
+/** The names of RFC 3501 for what BODY[] gives too. */
+const oldNames: Readonly<Record<string, { section: Section; setsSeen: boolean }>> = {
+  RFC822: { section: whole('all'), setsSeen: true },
+  'RFC822.HEADER': { section: whole('header'), setsSeen: false },
+  'RFC822.TEXT': { section: whole('text'), setsSeen: true },
+}
+
+/** Parts in one section number: deeper ones do not exist. */
+const PART_DEPTH_MAX = 128
+
+function parsePart(name: string): { part: number[]; rest: string } {
+  const part: number[] = []
+  let rest = name
+  for (let match = /^(\d{1,9})(?:\.|$)/.exec(rest); match !== null; match = /^(\d{1,9})(?:\.|$)/.exec(rest)) {
+    const number = Number(match[1])
+    if (number === 0 || part.length === PART_DEPTH_MAX) fault('there is no such part')
+    part.push(number)
+    rest = rest.slice(match[0].length)
+    if (rest === '' && match[0].endsWith('.')) fault('a section is malformed')
+  }
+  return { part, rest }
+}
+
+const sectionTexts: Readonly<Record<string, Section['what']>> = {
+  '': 'all',
+  HEADER: 'header',
+  'HEADER.FIELDS': 'fields',
+  'HEADER.FIELDS.NOT': 'other-fields',
+  TEXT: 'text',
+  MIME: 'mime',
+}
+
+function parseSection(cursor: Cursor): { section: Section; label: string } {
+  cursor.want('[')
+  if (cursor.take(']')) return { section: whole('all'), label: 'BODY[]' }
+  const name = cursor.itemName()
+  const { part, rest } = parsePart(name)
+  const what = Object.hasOwn(sectionTexts, rest) ? sectionTexts[rest] : undefined
+  if (what === undefined || (what === 'mime' && part.length === 0)) fault('there is no such section')
+  let fields: string[] = []
+  let label = `BODY[${name}`
+  if (what === 'fields' || what === 'other-fields') {
+    cursor.space()
+    fields = cursor.list(() => cursor.astring())
+    label += ` (${fields.map((field) => (/^[!#$&'+-[\]-z|}~]+$/.test(field) ? field : formatString(field))).join(' ')})`
+  }
+  cursor.want(']')
+  const section = { part, what, fields: fields.map((field) => field.toLowerCase()) }
+  return { section, label: `${label}]` }
+}
+
+function parsePartial(cursor: Cursor): { start: number; count: number } | undefined {
+  if (!cursor.take('<')) return undefined
+  const start = cursor.number()
+  cursor.want('.')
+  const count = cursor.nonZeroNumber()
+  cursor.want('>')
+  return { start, count }
+}
+
+function parseItem(cursor: Cursor): FetchItem {
+  const name = cursor.itemName()
+  if (recordItems.includes(name)) return record(name as RecordItem)
+  if (indexItems.includes(name)) return { kind: 'index', name: name as IndexItem }
+  if (name === 'PREVIEW') {
+    // RFC 8970 §3.1: made at delivery, so there is nothing to be lazy about.
+    cursor.takeText(' (LAZY)')
+    return { kind: 'index', name }
+  }
+  if (name === 'BODY' && !cursor.sees('[')) return { kind: 'index', name }
+  if (name === 'BODY' || name === 'BODY.PEEK') {
+    const { section, label } = parseSection(cursor)
+    return { kind: 'section', label, section, partial: parsePartial(cursor), setsSeen: name === 'BODY' }
+  }
+  const old = Object.hasOwn(oldNames, name) ? oldNames[name] : undefined
+  if (old === undefined) fault('there is no such item')
+  return { kind: 'section', label: name, section: old.section, partial: undefined, setsSeen: old.setsSeen }
+}
+
+/** One item, a macro, or a list of items. */
+export function parseItems(cursor: Cursor): readonly FetchItem[] {
+  if (cursor.sees('(')) return cursor.list(() => parseItem(cursor))
+  for (const [name, items] of Object.entries(macros)) if (cursor.takeWord(name)) return items
+  return [parseItem(cursor)]
+}

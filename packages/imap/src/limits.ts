@@ -1,0 +1,55 @@
+// Every limit of the IMAP front door with its default. Nothing a client sends can grow past these.
+
+export interface ImapLimits {
+  /** Open connections on this node; one more is told `* BYE` and closed. */
+  connectionsMax: number
+  connectionsPerAddressMax: number
+  /** From connecting to being logged in, TLS handshake included. */
+  preAuthTimeoutMs: number
+  /** Without a byte from the client, also in IDLE (RFC 9051 §5.4: at least 30 minutes). */
+  idleTimeoutMs: number
+  /** A client that takes no byte of what it asked for this long is cut off. */
+  writeStallTimeoutMs: number
+  /** The text lines of one command together, and its in-memory literals together. */
+  commandLineBytesMax: number
+  /** One message in APPEND: also what APPENDLIMIT says (RFC 7889). */
+  literalBytesMax: number
+  /** A refused non-synchronising literal up to this size is read and thrown away; a larger one ends the connection. */
+  literalDiscardBytesMax: number
+  literalsPerCommandMax: number
+  /** Messages of one MULTIAPPEND. */
+  appendMessagesMax: number
+  /** Parentheses within parentheses, in SEARCH and elsewhere. */
+  nestingDepthMax: number
+  /** BAD answers before BYE. */
+  badCommandsMax: number
+  /** Failed logins on one connection before BYE. */
+  loginFailuresMax: number
+  /** Answer to the first failed login waits this long; each further one twice as long, up to the maximum. */
+  loginFailureDelayMs: number
+  loginFailureDelayMaxMs: number
+  /** Bytes that may wait in the socket before the server stops working for (and reading from) that client. */
+  writeBufferBytesMax: number
+  /** Bytes of pipelined commands held while one is running; then the socket is not read. */
+  readAheadBytesMax: number
+}
+
+export const imapLimits: Readonly<ImapLimits> = {
+  connectionsMax: 10_000,
+  connectionsPerAddressMax: 1_000,
+  preAuthTimeoutMs: 60_000,
+  idleTimeoutMs: 30 * 60_000,
+  writeStallTimeoutMs: 5 * 60_000,
+  commandLineBytesMax: 64 * 1024,
+  literalBytesMax: 64 * 1024 * 1024,
+  literalDiscardBytesMax: 256 * 1024 * 1024,
+  literalsPerCommandMax: 1_000,
+  appendMessagesMax: 10_000,
+  nestingDepthMax: 50,
+  badCommandsMax: 20,
+  loginFailuresMax: 10,
+  loginFailureDelayMs: 500,
+  loginFailureDelayMaxMs: 15_000,
+  writeBufferBytesMax: 256 * 1024,
+  readAheadBytesMax: 128 * 1024,
+}

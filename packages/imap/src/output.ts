@@ -1,0 +1,135 @@
+// What goes to the client. Promises: small replies are joined in one write, a slow reader holds at most
+// `writeBufferBytesMax` and its own connection, and one that stops reading is cut off.
+import type { Socket } from 'node:net'
+import type { Clock } from '@skein/runtime'
+
+/** The client is gone: ends whatever was being done for it. */
+export class ConnectionGone extends Error {
+  override readonly name = 'ConnectionGone'
+}
+
+export interface OutputLimits {
+  writeBufferBytesMax: number
+  writeStallTimeoutMs: number
+}
+
+/** Text is handed to the socket in pieces of about this size. */
+const BLOCK_BYTES = 32 * 1024
+/** Work goes on this long before other connections get their turn. */
+const TURN_MS = 8
+
+export class Output {
+  readonly #clock: Clock
+  readonly #limits: OutputLimits
+  #socket: Socket
+  #text = ''
+  #corked = false
+  #turnStartedMs = 0
+  #gone = false
+
+  constructor(socket: Socket, clock: Clock, limits: OutputLimits) {
+    this.#socket = socket
+    this.#clock = clock
+    this.#limits = limits
+  }
+
+  /** Goes on with another socket: after STARTTLS. */
+  useSocket(socket: Socket): void {
+    this.#socket = socket
+  }
+
+  /** Nothing is sent any more. */
+  close(): void {
+    this.#gone = true
+    this.#text = ''
+  }
+
+  /** Cuts the connection: what was begun cannot be finished honestly. */
+  abandon(): void {
+    this.close()
+    this.#socket.destroy()
+  }
+
+  get gone(): boolean {
+    return this.#gone
+  }
+
+  /** Adds a byte string. */
+  text(bytes: string): void {
+    this.#text += bytes
+    if (this.#text.length > BLOCK_BYTES) this.#writeText()
+  }
+
+  /** Adds bytes without copying them. They must not change any more. */
+  bytes(chunk: Uint8Array): void {
+    if (chunk.length === 0) return
+    this.#cork()
+    this.#writeText()
+    if (!this.#gone) this.#socket.write(chunk)
+  }
+
+  flush(): void {
+    this.#writeText()
+    if (this.#corked) {
+      this.#corked = false
+      this.#socket.uncork()
+    }
+  }
+
+  #cork(): void {
+    if (this.#corked || this.#gone) return
+    this.#corked = true
+    this.#socket.cork()
+  }
+
+  #writeText(): void {
+    if (this.#text === '') return
+    const text = this.#text
+    this.#text = ''
+    if (!this.#gone) this.#socket.write(text, 'latin1')
+  }
+
+  get congested(): boolean {
+    return this.#socket.writableLength > this.#limits.writeBufferBytesMax
+  }
+
+  /** Marks the start of a command's work, for `breathe`. */
+  startTurn(): void {
+    this.#turnStartedMs = this.#clock.monotonicMs()
+  }
+
+  /**
+   * To be awaited between blocks of work: waits while the client reads too slowly, and lets others have their turn.
+   * @throws ConnectionGone
+   */
+  breathe(): Promise<void> | void {
+    if (this.#gone) throw new ConnectionGone('the client is gone')
+    if (this.#socket.writableLength + this.#text.length > BLOCK_BYTES) this.flush()
+    if (this.congested) return this.#drained()
+    if (this.#clock.monotonicMs() - this.#turnStartedMs < TURN_MS) return
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        this.startTurn()
+        resolve()
+      })
+    })
+  }
+
+  /** Resolves when the client has taken what it was sent. @throws ConnectionGone */
+  #drained(): Promise<void> {
+    const socket = this.#socket
+    return new Promise((resolve, reject) => {
+      const stalled = this.#clock.setTimer(this.#limits.writeStallTimeoutMs, () => socket.destroy())
+      const settle = () => {
+        stalled.cancel()
+        socket.off('drain', settle)
+        socket.off('close', settle)
+        this.startTurn()
+        if (this.#gone || socket.destroyed) reject(new ConnectionGone('the client is gone'))
+        else resolve()
+      }
+      socket.on('drain', settle)
+      socket.on('close', settle)
+    })
+  }
+}

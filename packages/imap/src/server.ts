@@ -1,0 +1,161 @@
+// Listens, puts TLS over sockets, and bounds how many connections there are.
+import { createServer } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import { createSecureContext, TLSSocket } from 'node:tls'
+import type { SecureContext } from 'node:tls'
+import type { Authenticator } from '@skein/accounts'
+import type { Mailboxes, MessageLog } from '@skein/mailboxes'
+import { sleep } from '@skein/runtime'
+import type { Clock, Logger, Random, TlsMaterial } from '@skein/runtime'
+import { Connection } from './connection.ts'
+import type { ConnectionParts } from './connection.ts'
+import { imapLimits } from './limits.ts'
+import type { ImapLimits } from './limits.ts'
+
+export interface ImapComponents {
+  mailboxes: Mailboxes
+  log: MessageLog
+  authenticator: Authenticator
+  clock: Clock
+  random: Random
+  logger: Logger
+  tls: TlsMaterial
+}
+
+export interface ImapSettings {
+  /** What ID answers (RFC 2971). */
+  version?: string
+  limits?: Partial<ImapLimits>
+}
+
+export interface ListenOptions {
+  host: string
+  port: number
+  /** `starttls`: port 143; `implicit`: TLS from the first byte, port 993 (RFC 8314). */
+  mode: 'starttls' | 'implicit'
+}
+
+export interface ImapServer {
+  /** May be called several times. @returns the port in use, where 0 was asked for. */
+  listen(options: ListenOptions): Promise<{ port: number }>
+  connections(): number
+  /** Says BYE to everyone; what is running may go on for `drainMs`, then it is cut off. */
+  close(options: { drainMs: number }): Promise<void>
+}
+
+export function createImapServer(components: ImapComponents, settings: ImapSettings = {}): ImapServer {
+  const limits: ImapLimits = { ...imapLimits, ...settings.limits }
+  const { tls, clock, logger } = components
+  const listeners = new Set<Server>()
+  const connections = new Set<Connection>()
+  const sockets = new Set<Socket>()
+  const byAddress = new Map<string, number>()
+  let secureContext: SecureContext = secureContextOf(tls)
+  let closing = false
+  const forgetTls = tls.onChange(() => {
+    secureContext = secureContextOf(tls)
+  })
+  const parts: ConnectionParts = {
+    services: components,
+    limits,
+    product: { name: 'Skein', version: settings.version ?? '0' },
+    secureSocket: (socket) => secureSocket(socket, secureContext),
+  }
+
+  function obstacle(address: string): string | undefined {
+    if (closing) return 'The server is stopping'
+    if (connections.size >= limits.connectionsMax) return 'Too many connections; try again later'
+    if ((byAddress.get(address) ?? 0) >= limits.connectionsPerAddressMax)
+      return 'Too many connections from your address'
+    return undefined
+  }
+
+  async function accept(socket: Socket, mode: ListenOptions['mode']): Promise<void> {
+    const address = socket.remoteAddress
+    socket.on('error', () => {})
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    if (address === undefined) return void socket.destroy()
+    const reason = obstacle(address)
+    if (reason !== undefined) {
+      // Under implicit TLS a handshake for everyone too many would be the costliest part: they are only closed.
+      if (mode === 'implicit') socket.destroy()
+      else socket.end(`* BYE [LIMIT] ${reason}\r\n`, () => socket.destroy())
+      return
+    }
+    socket.setNoDelay(true)
+    const connection = new Connection(socket, parts)
+    connections.add(connection)
+    byAddress.set(address, (byAddress.get(address) ?? 0) + 1)
+    await connection.serve(mode)
+    connections.delete(connection)
+    const left = (byAddress.get(address) ?? 1) - 1
+    if (left === 0) byAddress.delete(address)
+    else byAddress.set(address, left)
+  }
+
+  return {
+    async listen({ host, port, mode }) {
+      const server = createServer({ pauseOnConnect: false, allowHalfOpen: false }, (socket) => {
+        accept(socket, mode).catch((error: unknown) => logger.error({ error }, 'an IMAP connection failed'))
+      })
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen({ host, port }, () => {
+          server.off('error', reject)
+          server.on('error', (error) => logger.error({ error }, 'an IMAP listener failed'))
+          resolve()
+        })
+      })
+      listeners.add(server)
+      return { port: (server.address() as AddressInfo).port }
+    },
+
+    connections: () => connections.size,
+
+    async close({ drainMs }) {
+      closing = true
+      forgetTls()
+      const closed = [...listeners].map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+      for (const connection of connections) connection.leave('The server is stopping')
+      await waitUntilEmpty(connections, clock, drainMs)
+      for (const connection of connections) connection.destroy()
+      // Clients may read their BYE before the last sockets are taken away.
+      await waitUntilEmpty(sockets, clock, FAREWELL_MS)
+      for (const socket of sockets) socket.destroy()
+      await Promise.all(closed)
+    },
+  }
+}
+
+const POLL_MS = 5
+const FAREWELL_MS = 250
+
+async function waitUntilEmpty(set: ReadonlySet<unknown>, clock: Clock, atMostMs: number): Promise<void> {
+  const deadlineMs = clock.monotonicMs() + atMostMs
+  while (set.size > 0 && clock.monotonicMs() < deadlineMs) await sleep(clock, POLL_MS)
+}
+
+function secureContextOf(tls: TlsMaterial): SecureContext {
+  // RFC 8997: nothing below TLS 1.2.
+  return createSecureContext({ ...tls.current(), minVersion: 'TLSv1.2' })
+}
+
+function secureSocket(socket: Socket, secureContext: SecureContext): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const secured = new TLSSocket(socket, { isServer: true, secureContext })
+    const settle = (error?: Error) => {
+      secured.off('secure', settle)
+      secured.off('error', settle)
+      secured.off('close', closed)
+      if (error === undefined) return resolve(secured)
+      secured.on('error', () => {})
+      secured.destroy()
+      reject(error)
+    }
+    const closed = () => settle(new Error('the connection was closed during the handshake'))
+    secured.on('secure', settle)
+    secured.on('error', settle)
+    secured.on('close', closed)
+  })
+}

@@ -1,0 +1,42 @@
+// Where a connection stands (RFC 9051 §3): a tagged union and the only ways from one state to the next.
+import type { AccountMailboxes } from '@skein/mailboxes'
+import { assert } from '@skein/runtime'
+import type { MailboxView } from './view.ts'
+
+export interface OpenAccount {
+  mailboxes: AccountMailboxes
+  /** Canonical address of whoever is logged in. */
+  address: string
+}
+
+export type SessionState =
+  | { kind: 'not-authenticated' }
+  | { kind: 'authenticated'; account: OpenAccount }
+  | { kind: 'selected'; account: OpenAccount; view: MailboxView }
+  | { kind: 'logged-out' }
+
+export type StateName = SessionState['kind']
+
+export type SessionEvent =
+  | { kind: 'logged-in'; account: OpenAccount }
+  | { kind: 'selected'; view: MailboxView }
+  | { kind: 'deselected' }
+  | { kind: 'logged-out' }
+
+export function nextState(state: SessionState, event: SessionEvent): SessionState {
+  if (event.kind === 'logged-out') return { kind: 'logged-out' }
+  if (event.kind === 'logged-in') {
+    assert(state.kind === 'not-authenticated', 'a login happens once')
+    return { kind: 'authenticated', account: event.account }
+  }
+  assert(state.kind === 'authenticated' || state.kind === 'selected', 'a mailbox belongs to an account')
+  if (event.kind === 'selected') return { kind: 'selected', account: state.account, view: event.view }
+  return { kind: 'authenticated', account: state.account }
+}
+
+/** What ENABLE has switched on (RFC 5161): never switched off again. */
+export interface Enabled {
+  condstore: boolean
+  qresync: boolean
+  utf8: boolean
+}

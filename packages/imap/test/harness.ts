@@ -1,0 +1,139 @@
+// A real IMAP server on a loopback port over memory stores: what the tests of this package talk to.
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Account, Authenticator, LoginOutcome } from '@skein/accounts'
+import { createMailboxes } from '@skein/mailboxes'
+import type { AccountMailboxes, Mailboxes, MessageLog } from '@skein/mailboxes'
+import { silentLogger, systemClock, systemRandom } from '@skein/runtime'
+import type { Logger, TlsMaterial } from '@skein/runtime'
+import { createMemoryMailboxStore, createMemoryMessageLog } from '@skein/testkit'
+import type { TranscriptContext } from '@skein/testkit'
+import { createImapServer } from '../src/index.ts'
+import type { ImapLimits, ImapServer } from '../src/index.ts'
+
+export const ACCOUNT_ID = '0123456789abcdef0123456789abcdef'
+export const PASSWORD = 'secret'
+
+const account: Account = {
+  id: ACCOUNT_ID,
+  address: 'aaa@test.com',
+  displayName: 'Aaa',
+  role: 'user',
+  passwordHash: null,
+  quotaBytes: 0,
+  state: 'active',
+  createdMs: 0,
+}
+
+/** Outcomes by login name; every other name is refused. */
+const outcomes: Readonly<Record<string, LoginOutcome>> = {
+  'aaa@test.com': { kind: 'ok', account },
+  aaa: { kind: 'ok', account },
+  '曹@test.com': { kind: 'ok', account },
+  'away@test.com': {
+    kind: 'elsewhere',
+    account: { id: 'f'.repeat(32), address: 'away@test.com', displayName: '', role: 'user' },
+    home: '12D3KooWelsewhere',
+  },
+  'silent@test.com': { kind: 'unavailable' },
+  'busy@test.com': { kind: 'throttled', retryAfterMs: 2500 },
+}
+
+const authenticator: Authenticator = {
+  login: async ({ name, password }) =>
+    (password === PASSWORD && Object.hasOwn(outcomes, name) ? outcomes[name] : undefined) ?? { kind: 'refused' },
+}
+
+let material: { key: string; cert: string } | undefined
+
+/** A self-signed certificate, made once a run. */
+export function testTls(): TlsMaterial {
+  if (material === undefined) {
+    const directory = mkdtempSync(join(tmpdir(), 'skein-imap-'))
+    const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+    execFileSync('openssl', ['req', '-x509', ...kind, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+    material = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
+    rmSync(directory, { recursive: true })
+  }
+  const current = material
+  return { current: () => current, onChange: () => () => {} }
+}
+
+export interface Harness extends AsyncDisposable {
+  server: ImapServer
+  port: number
+  tlsPort: number
+  mailboxes: Mailboxes
+  log: MessageLog
+  account: AccountMailboxes
+  /** Puts a message in, as a delivery does. */
+  deliver(
+    mailbox: string,
+    message: string | Uint8Array,
+    flags?: readonly string[],
+    internalDateMs?: number,
+  ): Promise<number>
+}
+
+export interface HarnessOptions {
+  limits?: Partial<ImapLimits>
+  quotaBytes?: number
+  logger?: Logger
+}
+
+export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
+  const parts = { clock: systemClock, random: systemRandom, logger: options.logger ?? silentLogger }
+  const log = createMemoryMessageLog()
+  const mailboxes = createMailboxes({ store: createMemoryMailboxStore(), log, ...parts })
+  await mailboxes.createAccount(ACCOUNT_ID, { quotaBytes: options.quotaBytes ?? 10_000_000, epoch: 1 })
+  const open = await mailboxes.open(ACCOUNT_ID)
+  const server = createImapServer(
+    { mailboxes, log, authenticator, ...parts, tls: testTls() },
+    { version: '1.0', limits: { loginFailureDelayMs: 1, ...options.limits } },
+  )
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0, mode: 'starttls' })
+  const { port: tlsPort } = await server.listen({ host: '127.0.0.1', port: 0, mode: 'implicit' })
+  return {
+    server,
+    port,
+    tlsPort,
+    mailboxes,
+    log,
+    account: open,
+    async deliver(mailbox, message, flags = [], internalDateMs = Date.UTC(2026, 6, 1, 12)) {
+      const record = open.byName(mailbox)
+      if (record === undefined) throw new Error(`there is no mailbox ${mailbox}`)
+      const blob = await log.append([Buffer.from(message)])
+      const [appended] = await open.append(record.id, [{ blob, flags, internalDateMs }])
+      if (appended === undefined || appended === 'duplicate') throw new Error('the message was not taken')
+      return appended.uid
+    },
+    async [Symbol.asyncDispose]() {
+      await server.close({ drainMs: 100 })
+      await open[Symbol.asyncDispose]()
+      await mailboxes.close()
+    },
+  }
+}
+
+export const LETTER = [
+  'Date: Wed, 1 Jul 2026 12:00:00 +0800',
+  'From: Aaa <aaa@test.com>',
+  'To: bbb@test.com',
+  'Subject: A letter',
+  'Message-ID: <letter@test.com>',
+  '',
+  'Hello, Bbb.',
+  '',
+].join('\r\n')
+
+export const steps = (harness: Harness) => ({
+  /** `@deliver MAILBOX [subject] [flag…]`: `_` stands for a space. */
+  async deliver(_context: TranscriptContext, mailbox = 'INBOX', subject = 'A letter', ...flags: string[]) {
+    await harness.deliver(mailbox, LETTER.replace('A letter', subject.replaceAll('_', ' ')), flags)
+  },
+})
