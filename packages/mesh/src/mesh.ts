@@ -54,6 +54,8 @@ export interface Mesh extends PeerLink, AsyncDisposable {
   /** The multiaddrs that others may dial, each ending in `/p2p/<own id>`. */
   listenAddresses(): string[]
   peers(): MeshPeer[]
+  /** What stands now, strangers included. */
+  status(): { inboundConnections: number; outboundConnections: number; streams: number }
   /** Closes the connections with that peer; the supervisor dials it again as long as it is a member. */
   disconnect(id: NodeId): void
   /** Turns switches while the mesh runs. */
@@ -158,6 +160,12 @@ class Libp2pMesh implements Mesh {
       rttMs: connection.rttMs,
       lastSeenMs: connection.lastSeenMs,
     }))
+  }
+
+  status(): { inboundConnections: number; outboundConnections: number; streams: number } {
+    let streams = 0
+    for (const connection of this.#connections.values()) streams += connection.streams
+    return { inboundConnections: this.#count('inbound'), outboundConnections: this.#count('outbound'), streams }
   }
 
   disconnect(id: NodeId): void {

@@ -44,6 +44,8 @@ export class PeerConnection {
   /** All that live, those the peer opened included. */
   readonly #open = new Set<Channel>()
   #control: Channel | undefined
+  /** Requests of this side, those that wait for their stream to open included. */
+  #asking = 0
   #state: State = 'new'
   #remoteSession: string | undefined
   #helloAccepted = false
@@ -84,6 +86,11 @@ export class PeerConnection {
 
   get address(): string {
     return this.#connection.remoteAddr.toString()
+  }
+
+  /** Streams of requests in either direction, the hello stream included. */
+  get streams(): number {
+    return this.#open.size
   }
 
   get rttMs(): number | undefined {
@@ -132,6 +139,15 @@ export class PeerConnection {
   }
 
   async request(service: RequestService, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    this.#asking += 1
+    try {
+      return await (await this.#channelFor(service)).request(payload, timeoutMs)
+    } finally {
+      this.#asking -= 1
+    }
+  }
+
+  async #channelFor(service: RequestService): Promise<Channel> {
     let opening = this.#channels.get(service)
     if (opening === undefined || (await opening).closed) {
       // Another request may have opened a fresh one while this one waited.
@@ -139,7 +155,7 @@ export class PeerConnection {
       opening = latest === undefined || latest === opening ? this.#openService(service) : latest
       this.#channels.set(service, opening)
     }
-    return (await opening).request(payload, timeoutMs)
+    return opening
   }
 
   /** Runs libp2p's identify once, on the side that dialled and on the other alike. */
@@ -179,13 +195,16 @@ export class PeerConnection {
   async close(): Promise<void> {
     const connection = this.#connection
     this.#closed(unreachable('the connection to the peer was closed'))
+    await null
     await connection.close().catch((error: Error) => connection.abort(error))
   }
 
   /** At once; what waits for an answer fails with `because`. */
   abort(because: SkeinError): void {
     this.#closed(because)
-    if (this.#connection.status !== 'closed') this.#connection.abort(because)
+    // yamux opens a stream in a microtask of its own, whose error nobody can catch when the connection is gone by then:
+    // the process would end. A microtask queued after it comes after it.
+    queueMicrotask(() => this.#connection.abort(because))
   }
 
   #addChannel(stream: Stream, handler: RequestHandler): Channel {
@@ -304,7 +323,8 @@ export class PeerConnection {
     const { clock } = this.#host
     const untilMs = clock.monotonicMs() + meshLimits.retireTimeoutMs
     while (this.#state === 'retired' && clock.monotonicMs() < untilMs) {
-      if ([...this.#open].every((channel) => channel === this.#control || channel.idle)) return
+      const idle = [...this.#open].every((channel) => channel === this.#control || channel.idle)
+      if (idle && this.#asking === 0) return
       await new Promise<void>((resolve) => {
         clock.setTimer(idlePollMs, resolve)
       })
