@@ -9,12 +9,12 @@ export class Stage {
   private readonly context: TestContext
   private readonly cleanups: (() => Promise<unknown> | void)[] = []
   private failedStep: string | undefined
+  private failed = false
 
   constructor(context: TestContext) {
     this.context = context
     context.after(async () => {
-      const failed = this.failedStep !== undefined || context.error !== null
-      await stopNodes(this.nodes, failed)
+      await stopNodes(this.nodes, this.failed)
       for (const cleanup of this.cleanups.reverse()) await cleanup()
     })
   }
@@ -37,6 +37,20 @@ export class Stage {
         await body()
       } catch (error) {
         this.failedStep ??= name
+        this.failed = true
+        throw error
+      }
+    })
+  }
+
+  /** A subtest on which no other stands. */
+  async independent(name: string, body: () => Promise<void>, skip: string | false = false): Promise<void> {
+    const because = this.failedStep === undefined ? skip : `"${this.failedStep}" failed`
+    await this.context.test(name, { skip: because }, async () => {
+      try {
+        await body()
+      } catch (error) {
+        this.failed = true
         throw error
       }
     })
