@@ -183,8 +183,8 @@ class ListReader {
     }
     if (text[end] !== '>') {
       // It never closes: the next address may start after a comma.
-      const comma = text.indexOf(',', this.position)
-      if (comma >= 0 && comma < end) end = comma
+      const comma = text.slice(this.position, end).indexOf(',')
+      if (comma >= 0) end = this.position + comma
     }
     const inside = text.slice(this.position + 1, end)
     this.position = text[end] === '>' ? end + 1 : end

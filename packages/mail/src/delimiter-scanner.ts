@@ -18,15 +18,22 @@ const CR = 13
 const DASH = 45
 const TAB = 9
 const SPACE = 32
+const newlineDashes = Buffer.from('\n--')
 /** Blanks allowed after a delimiter before the line is no delimiter any more. */
 const paddingMax = 256
+/** Bytes looked at one by one before a native search is worth its call: many short lines may start with `--`. */
+const nearBytes = 48
+
+// FNV-1a: sorts out lines without making strings of them.
+const hashStart = 0x811c9dc5 | 0
+const hashPrime = 0x01000193
 
 export class DelimiterScanner {
   private readonly buffer: Buffer
   private readonly open: string[] = []
   private readonly levels = new Map<string, number[]>()
-  /** How many open boundaries start with this byte: most lines that start with `--` are sorted out by it. */
-  private firstBytes: Uint16Array | null = null
+  /** How many open boundaries have this hash. */
+  private readonly hashes = new Map<number, number>()
   private longest = 0
 
   constructor(buffer: Buffer) {
@@ -40,8 +47,7 @@ export class DelimiterScanner {
     const levels = this.levels.get(boundary)
     if (levels === undefined) this.levels.set(boundary, [level])
     else levels.push(level)
-    this.firstBytes ??= new Uint16Array(256)
-    this.countFirst(boundary, 1)
+    this.countHash(boundary, 1)
     this.longest = Math.max(this.longest, boundary.length)
     return level
   }
@@ -50,12 +56,15 @@ export class DelimiterScanner {
     const boundary = this.open.pop()
     if (boundary === undefined) return
     this.levels.get(boundary)?.pop()
-    this.countFirst(boundary, -1)
+    this.countHash(boundary, -1)
   }
 
-  private countFirst(boundary: string, change: number): void {
-    const byte = boundary.charCodeAt(0) & 0xff
-    if (this.firstBytes !== null) this.firstBytes[byte] = (this.firstBytes[byte] ?? 0) + change
+  private countHash(boundary: string, change: number): void {
+    let hash = hashStart
+    for (let i = 0; i < boundary.length; i += 1) hash = Math.imul(hash ^ (boundary.charCodeAt(i) & 0xff), hashPrime)
+    const count = (this.hashes.get(hash) ?? 0) + change
+    if (count > 0) this.hashes.set(hash, count)
+    else this.hashes.delete(hash)
   }
 
   /** The first delimiter line at or after `from`, which is the start of a line. */
@@ -64,9 +73,7 @@ export class DelimiterScanner {
     const { buffer } = this
     const length = buffer.length
     let line = from
-    if (line < length && (buffer[line] !== DASH || buffer[line + 1] !== DASH)) {
-      line = this.nextDashed(line)
-    }
+    if (line < length && (buffer[line] !== DASH || buffer[line + 1] !== DASH)) line = this.nextDashed(line)
     while (line >= 0 && line < length) {
       const found = this.matchLine(line)
       if (found !== null) return found
@@ -76,23 +83,46 @@ export class DelimiterScanner {
   }
 
   private nextDashed(line: number): number {
-    const index = this.buffer.indexOf('\n--', line, 'latin1')
+    const { buffer } = this
+    const near = Math.min(line + nearBytes, buffer.length - 2)
+    for (let i = line; i < near; i += 1) {
+      if (buffer[i] === LF && buffer[i + 1] === DASH && buffer[i + 2] === DASH) return i + 1
+    }
+    const index = buffer.indexOf(newlineDashes, Math.max(line, near))
     return index < 0 ? -1 : index + 1
   }
 
   /** The delimiter on the line at `start`, which begins with `--`; null where it is none of those open. */
   matchLine(start: number): Delimiter | null {
     const { buffer } = this
-    const first = buffer[start + 2]
-    if (first === undefined || !this.firstBytes?.[first]) return null
     const length = buffer.length
     const stop = Math.min(length, start + this.longest + 4 + paddingMax)
-    let end = start + 2
-    while (end < stop && buffer[end] !== LF) end += 1
-    if (end === stop && stop < length) return null
-    const next = end < length ? end + 1 : length
-    while (end > start && isPadding(buffer[end - 1])) end -= 1
-    const text = buffer.toString('latin1', start + 2, end)
+    let hash = hashStart
+    let before = 0
+    let beforeThat = 0
+    // Of the line up to its last character that is no blank, and the same without two more.
+    let whole = 0
+    let shorter = 0
+    let contentEnd = start + 2
+    let position = start + 2
+    for (; position < stop; position += 1) {
+      const byte = buffer[position] ?? 0
+      if (byte === LF) break
+      beforeThat = before
+      before = hash
+      hash = Math.imul(hash ^ byte, hashPrime)
+      if (byte === SPACE || byte === TAB || byte === CR) continue
+      whole = hash
+      shorter = beforeThat
+      contentEnd = position + 1
+    }
+    if (position === stop && stop < length) return null
+    if (!this.hashes.has(whole) && !this.hashes.has(shorter)) return null
+    return this.confirm(start, contentEnd, position < length ? position + 1 : length)
+  }
+
+  private confirm(start: number, contentEnd: number, next: number): Delimiter | null {
+    const text = this.buffer.toString('latin1', start + 2, contentEnd)
     const level = this.levelOf(text)
     const closingLevel = text.endsWith('--') ? this.levelOf(text.slice(0, -2)) : -1
     if (level < 0 && closingLevel < 0) return null
@@ -104,8 +134,4 @@ export class DelimiterScanner {
   private levelOf(boundary: string): number {
     return this.levels.get(boundary)?.at(-1) ?? -1
   }
-}
-
-function isPadding(byte: number | undefined): boolean {
-  return byte === SPACE || byte === TAB || byte === CR
 }

@@ -1,6 +1,7 @@
 // Encoded words (RFC 2047): `=?charset?B?…?=` to text and back.
 // Promises: never throws; linear time; what is no proper encoded word stays as it is.
 import { decodeText } from './charset.ts'
+import { decodeTransfer } from './transfer-encoding.ts'
 
 // RFC 2047 §2, RFC 2231 §5 (language after '*'). Blanks inside Q text are wrong and common.
 const encodedWord = /=\?([^?\s*]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?]*)\?=/g
@@ -11,7 +12,7 @@ export function decodeWords(text: string): string {
   let out = ''
   let end = 0
   let charset = ''
-  let chunks: Buffer[] = []
+  let chunks: Uint8Array[] = []
   for (const match of text.matchAll(encodedWord)) {
     const between = text.slice(end, match.index)
     const wordCharset = (match[1] ?? '').toLowerCase()
@@ -30,27 +31,25 @@ export function decodeWords(text: string): string {
   return out + text.slice(end)
 }
 
-/** Text of a header field whose bytes stand as latin1 characters (or that is Unicode already): 8-bit and words. */
+/** One line of Unicode from a field whose bytes stand as latin1 characters (or that is Unicode): 8-bit text and words. */
 export function decodeHeaderText(text: string): string {
   let unicode = text
   if (/[\u0080-\u00ff]/.test(text) && !/[^\u0000-\u00ff]/.test(text)) {
     unicode = decodeText(Buffer.from(text, 'latin1'), null)
   }
-  return decodeWords(unicode)
+  const decoded = decodeWords(unicode)
+  // What was encoded may hold line ends: a decoded name or subject is one line.
+  return controls.test(decoded) ? decoded.replace(/[\u0000-\u0008\u000a-\u001f\u007f]+/g, ' ') : decoded
 }
+
+const controls = /[\u0000-\u0008\u000a-\u001f\u007f]/
 
 function isWhite(text: string): boolean {
   return /^[ \t\r\n]*$/.test(text)
 }
 
-function base64Bytes(text: string): Buffer {
-  const data = text.trimEnd()
-  const pad = data.indexOf('=')
-  // Some senders encode in pieces, with padding in the middle.
-  if (pad >= 0 && /[^=]/.test(data.slice(pad))) {
-    return Buffer.concat(data.split(/=+/).map((piece) => Buffer.from(piece, 'base64')))
-  }
-  return Buffer.from(data, 'base64')
+function base64Bytes(text: string): Uint8Array {
+  return decodeTransfer(Buffer.from(text, 'latin1'), 'base64')
 }
 
 function quotedBytes(text: string): Buffer {

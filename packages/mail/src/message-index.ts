@@ -148,7 +148,7 @@ class MessageIndexer {
     let found = this.scanner.find(part.headerEnd)
     while (found !== null && found.level === level && !found.closing) {
       if (this.parts >= mailLimits.mimePartsMax) {
-        // The last part taken keeps what is left: offsets stay true, nothing is lost from view.
+        // What comes after is left out of the index; the search goes on, for where the parts around it end.
         found = this.scanner.find(found.next)
         continue
       }

@@ -15,10 +15,35 @@ function decodeBase64(bytes: Buffer): Buffer {
   const pad = text.indexOf('=')
   if (pad < 0) return Buffer.from(text, 'base64')
   if (!/[A-Za-z0-9+/]/.test(text.slice(pad))) return Buffer.from(text.slice(0, pad), 'base64')
-  // Encoded in pieces, each with its padding, by senders that glue files together.
-  const chunks: Buffer[] = []
-  for (const piece of text.split(/[=\s]*=[=\s]*/)) if (piece !== '') chunks.push(Buffer.from(piece, 'base64'))
-  return Buffer.concat(chunks)
+  return decodeBase64Pieces(bytes)
+}
+
+/** Value of each byte in the base64 alphabet, and that of base64url; 64 for the others. */
+const digits = new Uint8Array(256).fill(64)
+for (const [value, char] of Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/').entries()) {
+  digits[char.charCodeAt(0)] = value
+}
+digits[45] = 62
+digits[95] = 63
+
+/** Encoded in pieces, each with its padding, by senders that glue files together. */
+function decodeBase64Pieces(bytes: Buffer): Buffer {
+  const out = Buffer.allocUnsafe(Math.ceil(bytes.length / 4) * 3)
+  let size = 0
+  let bits = 0
+  let held = 0
+  for (const byte of bytes) {
+    const digit = digits[byte] ?? 64
+    if (digit < 64) {
+      bits = ((bits << 6) | digit) & 0xffff
+      held += 6
+      if (held < 8) continue
+      held -= 8
+      out[size] = bits >> held
+      size += 1
+    } else if (byte === EQUALS) held = 0
+  }
+  return out.subarray(0, size)
 }
 
 const EQUALS = 61
