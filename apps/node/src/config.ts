@@ -111,11 +111,14 @@ export const configSchema = z.strictObject({
     .describe('POP3.'),
   outside: z
     .strictObject({
-      enabled: z.boolean().default(true).describe('Send mail to other mail systems from this node.'),
+      'dns-servers': z
+        .array(z.string())
+        .default([])
+        .describe('Name servers to ask for MX records, with or without port; empty: the system’s.'),
       routes: z
-        .record(z.string(), z.string())
+        .record(z.string(), z.string().regex(/^.+:\d+$/, 'a route is host:port'))
         .default({})
-        .describe('`"example.org" = "relay.example.net:25"`: a fixed next hop for a domain; "*" for all others.'),
+        .describe('A fixed next hop for a domain, "example.org" = "relay.example.net:25"; "*" for all others.'),
     })
     .prefault({})
     .describe('Sending to other mail systems.'),

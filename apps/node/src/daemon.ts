@@ -1,4 +1,5 @@
 // One node: everything is made here, started in order, and stopped in the opposite order. Wiring only; no rules.
+import { networkInterfaces } from 'node:os'
 import { createAuthenticator } from '@skein/accounts'
 import { type Delivery, createDelivery } from '@skein/delivery'
 import { createImapServer } from '@skein/imap'
@@ -28,7 +29,7 @@ import { createHomeMailboxes } from './home-mailboxes.ts'
 import { hostNameOf, meshAddress } from './init.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
-import { type Service, portOf } from './profile.ts'
+import { portOf } from './profile.ts'
 import { type ReloadableTls, loadTlsMaterial } from './tls-files.ts'
 import { skeinVersion } from './version.ts'
 
@@ -116,10 +117,17 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   const name = own?.name ?? ledger.self
   const domains = directory.domains().map((domain) => domain.name)
   const hostName = config['host-name'] || hostNameOf(name, domains)
-  const resolver = createDnsResolver({ clock })
+  const resolver = createDnsResolver({ clock }, { ...listIfAny('servers', config.outside['dns-servers']) })
   const outside = createOutsideCourier(
     { log, clock, random, logger: logger.child({ part: 'outside' }), resolver },
-    { hostName, routes: config.outside.routes, enabled: config.outside.enabled },
+    {
+      hostName,
+      routes: config.outside.routes,
+      ownAddresses: config.bind === '' ? interfaceAddresses() : [config.bind],
+      ownPorts: [portChosen(config, 'smtp') || portOf(config.profile, 'smtp')],
+      // A loopback address reaches nobody outside.
+      ...(config.bind === '' || isLoopback(config.bind) ? {} : { localAddress: config.bind }),
+    },
   )
   opened.add('outside courier', () => outside.close())
   const administrators = createAdministrators(accounts)
@@ -139,10 +147,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     {
       hostName,
       administrators: () => administrators.list(),
-      limits: {
-        messageBytesMax: config.smtp['message-bytes-max'],
-        recipientsMax: config.smtp['recipients-max'],
-      },
+      messageBytesMax: config.smtp['message-bytes-max'],
+      recipientsMax: config.smtp['recipients-max'],
     },
   )
 
@@ -298,8 +304,7 @@ async function openFrontDoors(
     service: Exclude<Listener['service'], 'mesh'>,
     listen: (port: number) => Promise<{ port: number }>,
   ) => {
-    const chosen = config.listen[service as keyof typeof config.listen]
-    const port = chosen ?? (service === 'lmtp' ? false : portOf(config.profile, service as Service))
+    const port = portChosen(config, service)
     if (port === false) return
     try {
       setting.listeners.push({ service, address: host, port: (await listen(port)).port })
@@ -317,6 +322,26 @@ async function openFrontDoors(
     open('pop3', (port) => pop3.listen({ host, port, mode: 'starttls' })),
     open('pop3s', (port) => pop3.listen({ host, port, mode: 'implicit' })),
   ])
+}
+
+type FrontDoor = Exclude<Listener['service'], 'mesh'>
+
+/** False: off. */
+function portChosen(config: Config, service: FrontDoor): number | false {
+  const chosen = config.listen[service as keyof Config['listen']]
+  return chosen ?? (service === 'lmtp' ? false : portOf(config.profile, service))
+}
+
+function listIfAny<Name extends string>(name: Name, list: string[]): { [Key in Name]?: string[] } {
+  return list.length > 0 ? ({ [name]: list } as { [Key in Name]: string[] }) : {}
+}
+
+function isLoopback(ip: string): boolean {
+  return ip === '::1' || ip.startsWith('127.')
+}
+
+function interfaceAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((entry) => entry.address))
 }
 
 function listenError(service: string, host: string, port: number, cause: unknown): SkeinError {
