@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { type CorpusMessage, corpus } from '@skein/mail/test/corpus.ts'
+import { type CorpusMessage, corpus } from '@skein/mail/test/corpus'
 import type { ImapClient } from './harness/imap-client.ts'
 import { eventually } from './harness/poll.ts'
 import { Pop3Client } from './harness/pop3-client.ts'
