@@ -1,0 +1,261 @@
+// One greeted connection to another mail server, over which letters go (RFC 5321 §3).
+// Promises: one outcome for each recipient whose fate was decided, null for those it was not; "delivered" is what the
+// server said after the end of the message, and nothing else is.
+import type { QueueItem, QueueRecipient } from '@skein/delivery'
+import type { MessageLog } from '@skein/mailboxes'
+import type { Clock } from '@skein/runtime'
+import type { OutsideLimits } from '../limits.ts'
+import { DotStuffer } from '../wire/dot-stuffer.ts'
+import type { ServerReply } from '../wire/reply-reader.ts'
+import { Dialogue, DialogueBroken } from './dialogue.ts'
+import { type LetterNeeds, needsOf } from './letter-needs.ts'
+import type { MailHost } from './mail-hosts.ts'
+import { type Outcome, failure, outcomeOfReply } from './outcome.ts'
+
+export interface MailConnectionComponents {
+  log: MessageLog
+  clock: Clock
+  limits: OutsideLimits
+  hostName: string
+  localAddress: string | undefined
+}
+
+/** The host was reached, and takes no mail from us now. */
+export class HostRefusal extends Error {
+  override readonly name = 'HostRefusal'
+  readonly outcome: Outcome
+
+  constructor(outcome: Outcome) {
+    super(outcome.text)
+    this.outcome = outcome
+  }
+}
+
+/** STARTTLS was accepted and failed: without it the host may work. */
+export class TlsFailure extends Error {
+  override readonly name = 'TlsFailure'
+}
+
+export class MailConnection {
+  readonly host: MailHost
+  readonly #components: MailConnectionComponents
+  readonly #dialogue: Dialogue
+  #extensions = new Map<string, string>()
+  /** A transaction was begun that the server may not have ended. */
+  #needsReset = false
+  letters = 0
+
+  private constructor(host: MailHost, dialogue: Dialogue, components: MailConnectionComponents) {
+    this.host = host
+    this.#dialogue = dialogue
+    this.#components = components
+  }
+
+  /** @throws DialogueBroken, HostRefusal, TlsFailure */
+  static async open(
+    host: MailHost,
+    components: MailConnectionComponents,
+    options: { useTls: boolean },
+    signal: AbortSignal,
+  ): Promise<MailConnection> {
+    const dialogue = await Dialogue.open(host, components, signal)
+    const connection = new MailConnection(host, dialogue, components)
+    const stop = dialogue.breakOn(signal)
+    try {
+      await connection.#greet(options.useTls)
+      return connection
+    } catch (error) {
+      dialogue.destroy()
+      throw error
+    } finally {
+      stop()
+    }
+  }
+
+  get isBroken(): boolean {
+    return this.#dialogue.isBroken
+  }
+
+  /** Why it is broken, for people. */
+  get brokenBy(): string {
+    return this.#dialogue.brokenBy
+  }
+
+  get hop(): string {
+    return hopOf(this.host)
+  }
+
+  async #greet(useTls: boolean): Promise<void> {
+    const { limits } = this.#components
+    const greeting = await this.#dialogue.reply('the connection', limits.greetingTimeoutMs)
+    if (greeting.code !== 220) throw new HostRefusal(this.#hostOutcome(greeting, 'greeting'))
+    await this.#hello()
+    if (!useTls || !this.#extensions.has('STARTTLS')) return
+    const ready = await this.#dialogue.say('STARTTLS', limits.commandTimeoutMs)
+    if (ready.code !== 220) return
+    try {
+      await this.#dialogue.startTls(this.host.name)
+    } catch (error) {
+      throw new TlsFailure(error instanceof Error ? error.message : String(error))
+    }
+    await this.#hello()
+  }
+
+  async #hello(): Promise<void> {
+    const { limits, hostName } = this.#components
+    const extended = await this.#dialogue.say(`EHLO ${hostName}`, limits.commandTimeoutMs)
+    this.#extensions = new Map()
+    if (extended.code === 250) {
+      for (const line of extended.lines.slice(1)) {
+        const [keyword = '', ...parameters] = line.split(' ')
+        this.#extensions.set(keyword.toUpperCase(), parameters.join(' '))
+      }
+      return
+    }
+    // RFC 5321 §3.2: an old server knows only HELO.
+    const plain = await this.#dialogue.say(`HELO ${hostName}`, limits.commandTimeoutMs)
+    if (plain.code !== 250) throw new HostRefusal(this.#hostOutcome(plain, 'HELO'))
+  }
+
+  #hostOutcome(reply: ServerReply, stage: string): Outcome {
+    return { ...this.#outcome(reply, stage, true), tryNext: true }
+  }
+
+  #outcome(reply: ServerReply, stage: string, tryNext: boolean): Outcome {
+    const textCharactersMax = this.#components.limits.replyTextCharactersMax
+    return outcomeOfReply(reply, stage, { hop: this.hop, tryNext, textCharactersMax })
+  }
+
+  /** Outcomes in the order of `recipients`; null where the connection broke before anything was decided. */
+  async deliver(
+    item: QueueItem,
+    recipients: readonly QueueRecipient[],
+    signal: AbortSignal,
+  ): Promise<(Outcome | null)[]> {
+    this.letters += 1
+    const stop = this.#dialogue.breakOn(signal)
+    const outcomes: (Outcome | null)[] = recipients.map(() => null)
+    try {
+      const needs = await needsOf(item, recipients, this.#components.log, this.#extensions)
+      const refusal = this.#cannotCarry(item, needs)
+      if (refusal) return recipients.map(() => refusal)
+      await this.#transact(item, recipients, needs, outcomes)
+    } catch (error) {
+      if (!(error instanceof DialogueBroken)) {
+        // Our own log failed us in the middle of the letter: the server must not take half of it.
+        this.#dialogue.destroy()
+        throw error
+      }
+    } finally {
+      stop()
+    }
+    return outcomes
+  }
+
+  #cannotCarry(item: QueueItem, needs: LetterNeeds): Outcome | null {
+    const options = { hop: this.hop, tryNext: false }
+    const has = (keyword: string) => this.#extensions.has(keyword)
+    if (needs.smtpUtf8 && !has('SMTPUTF8')) {
+      // RFC 6531 §3.1, §4.2.
+      return failure('permanent', 550, '5.6.7', 'the host does not take internationalised mail', options)
+    }
+    if (needs.eightBit && !has('8BITMIME')) {
+      // RFC 6152 §3: we neither send 8-bit text there nor rewrite the letter.
+      return failure('permanent', 554, '5.6.3', 'the host takes 7-bit mail only', options)
+    }
+    const sizeMax = Number(this.#extensions.get('SIZE') ?? 0)
+    if (sizeMax > 0 && item.size > sizeMax) {
+      const text = `the letter has ${item.size} bytes, the host takes ${sizeMax}`
+      return failure('permanent', 552, '5.3.4', text, options)
+    }
+    return null
+  }
+
+  async #transact(
+    item: QueueItem,
+    recipients: readonly QueueRecipient[],
+    needs: LetterNeeds,
+    outcomes: (Outcome | null)[],
+  ): Promise<void> {
+    const { commandTimeoutMs, dataInitTimeoutMs, dataEndTimeoutMs } = this.#components.limits
+    const dialogue = this.#dialogue
+    const mail = this.#mailCommand(item, needs)
+    const rcpt = recipients.map(({ address }) => `RCPT TO:<${address}>`)
+    const isPipelined = this.#extensions.has('PIPELINING')
+    const reset = this.#needsReset
+    this.#needsReset = true
+    // RFC 2920 §3.1: DATA may be the last of a batch.
+    if (isPipelined) dialogue.write([...(reset ? ['RSET'] : []), mail, ...rcpt, 'DATA', ''].join('\r\n'))
+    const ask = (line: string, timeoutMs: number) =>
+      isPipelined ? dialogue.reply(line.split(' ', 1)[0] ?? line, timeoutMs) : dialogue.say(line, timeoutMs)
+
+    if (reset) await ask('RSET', commandTimeoutMs)
+    const sender = await ask(mail, commandTimeoutMs)
+    const senderOk = sender.code === 250
+    if (!senderOk) outcomes.fill(this.#outcome(sender, 'MAIL', true))
+    if (!senderOk && !isPipelined) return
+    let accepted = 0
+    for (let i = 0; i < rcpt.length; i++) {
+      const reply = await ask(rcpt[i] ?? '', commandTimeoutMs)
+      if (!senderOk) continue
+      if (reply.code === 250 || reply.code === 251) accepted += 1
+      else outcomes[i] = this.#outcome(reply, 'RCPT', true)
+    }
+    if (accepted === 0 && !isPipelined) return
+    const go = await ask('DATA', dataInitTimeoutMs)
+    if (go.code !== 354) {
+      const refused = this.#outcome(go.code >= 400 ? go : { ...go, code: 451 }, 'DATA', true)
+      fillOpen(outcomes, refused)
+      return
+    }
+    if (accepted === 0) {
+      // RFC 2920 §3.1: the server waits for a message although it took no recipient.
+      await dialogue.say('.', dataEndTimeoutMs)
+      return
+    }
+    await this.#sendMessage(item)
+    let end: ServerReply
+    try {
+      end = await dialogue.reply('the end of the message', dataEndTimeoutMs)
+    } catch (error) {
+      if (!(error instanceof DialogueBroken)) throw error
+      // It may have been taken or not: trying another host at once would make two of it for certain in the one case.
+      const text = `the connection broke before the message was answered: ${error.message}`
+      fillOpen(outcomes, failure('temporary', 451, '4.4.2', text, { hop: this.hop }))
+      return
+    }
+    this.#needsReset = false
+    fillOpen(outcomes, this.#outcome(end, 'end of message', false))
+  }
+
+  #mailCommand(item: QueueItem, needs: LetterNeeds): string {
+    const parameters: string[] = []
+    if (this.#extensions.has('SIZE')) parameters.push(`SIZE=${item.size}`)
+    if (item.eightBit && this.#extensions.has('8BITMIME')) parameters.push('BODY=8BITMIME')
+    if (needs.smtpUtf8) parameters.push('SMTPUTF8')
+    return [`MAIL FROM:<${item.from}>`, ...parameters].join(' ')
+  }
+
+  async #sendMessage(item: QueueItem): Promise<void> {
+    const stuffer = new DotStuffer()
+    for await (const chunk of this.#components.log.stream(item.blob)) {
+      const pieces: Buffer[] = []
+      stuffer.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), pieces)
+      await this.#dialogue.writeAll(pieces)
+    }
+    this.#dialogue.write(stuffer.end())
+  }
+
+  quit(): void {
+    this.#dialogue.quit()
+  }
+}
+
+export function hopOf({ name, address, port }: MailHost): string {
+  const where = port === 25 ? address : `${address}:${port}`
+  return name === address ? where : `${name} [${where}]`
+}
+
+function fillOpen(outcomes: (Outcome | null)[], outcome: Outcome): void {
+  for (let i = 0; i < outcomes.length; i++) outcomes[i] ??= outcome
+}
