@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isErrorCode } from '@skein/runtime'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { FrameReader, encodeFrame, encodeRequest, frameType } from './frame.ts'
 import type { Frame } from './frame.ts'
 import { FrameLengths } from './frame-guard.ts'

@@ -31,7 +31,9 @@ describe('a mesh', { concurrency: 4 }, () => {
     const nodes = await Promise.all(['1', '2', '3', '4', '5'].map((last) => startNode({ ip: `127.0.0.${last}` })))
     try {
       for (const node of nodes) {
-        node.mesh.handle('mail', async (from, payload) => Buffer.from(`${node.id} to ${from}: ${Buffer.from(payload)}`))
+        node.mesh.handle('mail', async (from, payload) =>
+          Buffer.from(`${node.id} to ${from}: ${Buffer.from(payload).toString()}`),
+        )
       }
       await connectAll(...nodes)
       for (const from of nodes) {
@@ -196,7 +198,7 @@ describe('a mesh', { concurrency: 4 }, () => {
     for (let ticks = 0; ticks < 4; ticks += 1) {
       await until('they are connected', () => a.mesh.connected().length === 1)
       const request = ask(a, b, 'x')
-      for (let tick = 0; tick < ticks; tick += 1) await null
+      for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve()
       a.mesh.disconnect(b.id)
       await assert.rejects(request, { code: 'peer-unreachable' })
     }
@@ -222,9 +224,9 @@ describe('two nodes that dial each other', { concurrency: 3 }, () => {
       echo(a)
       echo(b)
       const failed: unknown[] = []
-      let asking = true
+      const enough = new AbortController()
       const keepAsking = async (from: TestNode, to: TestNode) => {
-        while (asking) {
+        while (!enough.signal.aborted) {
           if (from.mesh.connected().length > 0) await ask(from, to, 'x').catch((error) => failed.push(error))
           await new Promise((resolve) => setTimeout(resolve, 1))
         }
@@ -233,7 +235,7 @@ describe('two nodes that dial each other', { concurrency: 3 }, () => {
       introduce(a, b)
       await until('they are connected', () => a.mesh.connected().length > 0 && b.mesh.connected().length > 0)
       await until('one is left', () => connections(a) === 1 && connections(b) === 1)
-      asking = false
+      enough.abort()
       await Promise.all(done)
       assert.deepEqual(failed, [])
       const [lower, higher] = a.id < b.id ? [a, b] : [b, a]

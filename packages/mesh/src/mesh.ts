@@ -258,6 +258,13 @@ class Libp2pMesh implements Mesh {
       connection.abort(new SkeinError('not-a-member', 'refused', 'not a member of this mesh'))
       return
     }
+    // Several may have shaken hands at a time when there was room for one.
+    const { inboundConnectionsMax, outboundConnectionsMax } = this.#settings
+    const max = connection.direction === 'inbound' ? inboundConnectionsMax : outboundConnectionsMax
+    if (this.#count(connection.direction) > max) {
+      connection.abort(new SkeinError('too-many-connections', 'temporary', 'the node has no room for more connections'))
+      return
+    }
     const id = connection.remotePeer.toString()
     if (!this.#with.gate.isMember(id)) {
       this.#reception.admit(connection)

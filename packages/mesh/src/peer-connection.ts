@@ -195,7 +195,7 @@ export class PeerConnection {
   async close(): Promise<void> {
     const connection = this.#connection
     this.#closed(unreachable('the connection to the peer was closed'))
-    await null
+    await Promise.resolve()
     await connection.close().catch((error: Error) => connection.abort(error))
   }
 
