@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { describe, test } from 'node:test'
 import type { Connection } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
 import { decodeCbor, silentLogger, systemClock } from '@skein/runtime'
 import { connectAll, echo, fastClock, introduce, portOf, startNode, until } from '../test/mesh-node.ts'
 import type { TestNode } from '../test/mesh-node.ts'
-import { collect, converse, createStranger } from '../test/stranger.ts'
+import { collect, converse, createStranger, greet } from '../test/stranger.ts'
 import { encodeRequest } from './frame.ts'
 import { encodeGreeting } from './control-message.ts'
 import { knock } from './knock.ts'
@@ -41,6 +43,18 @@ async function closes(connection: Connection, withinMs: number): Promise<void> {
   await until('the connection is cut', () => connection.status !== 'open', withinMs)
 }
 
+/** What a member would get an answer to. */
+function questionFor(protocol: string, node: TestNode, about: TestNode): Uint8Array {
+  if (protocol === kadProtocol) {
+    // FIND_NODE (4) with the bytes of the id as key, length first.
+    const key = peerIdFromString(about.id).toMultihash().bytes
+    return Buffer.concat([Buffer.of(key.byteLength + 4, 0x08, 4, 0x12, key.byteLength), key])
+  }
+  if (protocol.includes('ping')) return Buffer.alloc(32, 1)
+  const greeting = encodeGreeting({ session: new Uint8Array(8), hello: node.gate.helloFor() })
+  return encodeRequest(1, 1_000, greeting)
+}
+
 describe('a stranger', { concurrency: 4 }, () => {
   test('gets no connection while no invite is open, though its dial may look like one', async () => {
     await using node = await startNode()
@@ -60,11 +74,9 @@ describe('a stranger', { concurrency: 4 }, () => {
     await using stranger = await createStranger()
     const connection = await stranger.dial(node)
     for (const protocol of memberProtocols) {
-      // A request, a HELLO and a DHT query in one: whatever the protocol, nothing comes back.
-      const bytes = Buffer.concat([
-        encodeRequest(1, 1_000, encodeGreeting({ session: new Uint8Array(8), hello: node.gate.helloFor() })),
-      ])
-      const answer = await converse(connection, protocol, bytes).catch(() => Buffer.alloc(0))
+      const answer = await converse(connection, protocol, questionFor(protocol, node, member)).catch(() =>
+        Buffer.alloc(0),
+      )
       assert.equal(answer.byteLength, 0, `${protocol} answered a stranger`)
     }
     const answer = collect(await connection.newStream(`${protocolPrefix}join`))
@@ -72,6 +84,25 @@ describe('a stranger', { concurrency: 4 }, () => {
     assert.ok(!node.mesh.connected().includes(stranger.id))
     await stranger.stop()
     await answer
+  })
+
+  test('asks in vain what a member is told', async () => {
+    await using node = await startNode()
+    await using other = await startNode()
+    await connectAll(node, other)
+    for (const service of requestServices) node.mesh.handle(service, async () => Buffer.from('for members'))
+    await using member = await createStranger()
+    const { connection } = await greet(member, node)
+    // The DHT learns of a member a moment after it is up.
+    const address = Buffer.from(multiaddr(other.mesh.listenAddresses()[0]).decapsulate('/p2p').bytes)
+    const told = async (protocol: string) => converse(connection, protocol, questionFor(protocol, node, other), 500)
+    let nodes: Buffer = Buffer.alloc(0)
+    for (let tries = 0; tries < 20 && !nodes.includes(address); tries += 1) nodes = await told(kadProtocol)
+    assert.ok(nodes.includes(address), 'the DHT tells a member where another is')
+    for (const protocol of memberProtocols) {
+      if (protocol === kadProtocol || protocol.endsWith('hello')) continue
+      assert.ok((await told(protocol)).byteLength > 0, `${protocol} answers a member`)
+    }
   })
 
   test('that knocks with the right word is admitted by any member, and told why not otherwise', async () => {

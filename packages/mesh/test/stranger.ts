@@ -47,9 +47,14 @@ export async function createStranger(
 }
 
 /** Opens `protocol`, sends `bytes`, and gives what comes back until the other side ends the stream. */
-export async function converse(connection: Connection, protocol: string, bytes: Uint8Array): Promise<Buffer> {
+export async function converse(
+  connection: Connection,
+  protocol: string,
+  bytes: Uint8Array,
+  whileMs?: number,
+): Promise<Buffer> {
   const stream = await connection.newStream(protocol, { signal: AbortSignal.timeout(3_000) })
-  const answer = collect(stream)
+  const answer = collect(stream, whileMs)
   stream.send(bytes)
   return answer
 }
