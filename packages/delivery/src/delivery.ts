@@ -1,7 +1,7 @@
 // How mail moves through one node: intake, queue, couriers and what comes in from other nodes, wired together.
 import type { Directory } from '@skein/accounts'
 import { formatReceived, formatReturnPath } from '@skein/mail'
-import type { Mailboxes, MessageLog } from '@skein/mailboxes'
+import type { BlobRef, Mailboxes, MessageLog } from '@skein/mailboxes'
 import { createUlidFactory, SkeinError, type Clock, type Logger, type PeerLink, type Random } from '@skein/runtime'
 import { composeNotice, newRecipient } from './bounce.ts'
 import { FullMailboxes } from './full-mailboxes.ts'
@@ -83,6 +83,8 @@ export interface Delivery {
   stats(): DeliveryStats
   /** This node's part of a letter's story. `key`: a Message-ID (with or without brackets) or a queue id. */
   traces(key: string): Promise<TraceEvent[]>
+  /** Bytes that letters of the queue refer to: compaction of the log leaves them alone. */
+  heldBlobs(): BlobRef[]
   /** Durable in the queue when it resolves. */
   post(letter: OwnLetter): Promise<{ queueId: QueueId }>
 }
@@ -128,6 +130,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       clock,
       random,
       logger,
+      memory: { bytes: 0 },
       newId,
       queued: () => keeper.size,
       enqueue,
@@ -229,6 +232,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       }
     },
     traces: (key) => tracer.find(key),
+    heldBlobs: () => keeper.letters().map((letter) => letter.item.blob),
     post,
   }
 }

@@ -36,6 +36,8 @@ export interface IntakeComponents {
   clock: Clock
   random: Random
   logger: Logger
+  /** Bytes of small letters that are in memory on their way in, of all front doors together. */
+  memory: { bytes: number }
   newId(): QueueId
   /** How many letters wait. */
   queued(): number
@@ -116,7 +118,10 @@ class IncomingLetter {
   readonly #envelope: IntakeEnvelope
   readonly #id: QueueId
   readonly #collector = new HeaderCollector()
-  readonly #writer: BlobWriter
+  /** A small letter's pieces; a larger one's go to the log as they come. */
+  #held: Buffer[] = []
+  #heldBytes = 0
+  #writer: BlobWriter | null = null
   #header: LetterHeader | null = null
   #refusal: SkeinError | null = null
   #over = false
@@ -127,7 +132,6 @@ class IncomingLetter {
     this.#settings = settings
     this.#envelope = envelope
     this.#id = components.newId()
-    this.#writer = components.log.writer()
   }
 
   write(chunk: Uint8Array): Promise<void> | void {
@@ -138,7 +142,7 @@ class IncomingLetter {
       this.#refusal = new SkeinError('message-too-large', 'permanent', `messages may have ${messageBytesMax} bytes`)
       return
     }
-    if (this.#header) return this.#writer.write(chunk)
+    if (this.#header) return this.#put(chunk)
     const complete = this.#collector.add(chunk)
     if (!complete) {
       if (this.#collector.length > headerBytesMax) this.#refusal = headerTooLarge(headerBytesMax)
@@ -149,20 +153,21 @@ class IncomingLetter {
       return
     }
     this.#header = this.#read(complete.header)
-    return this.#writeParts([...this.#header.bytes, complete.rest])
+    return this.#putAll([...this.#header.bytes, complete.rest])
   }
 
   async abort(): Promise<void> {
     if (this.#over) return
     this.#over = true
-    await this.#writer.abort()
+    this.#forgetHeld()
+    await this.#writer?.abort()
   }
 
   async finish(): Promise<{ queueId: QueueId; direct: boolean }> {
     try {
       if (!this.#header && !this.#refusal) {
         this.#header = this.#read(this.#collector.end())
-        await this.#writeParts(this.#header.bytes)
+        await this.#putAll(this.#header.bytes)
       }
       this.#check()
     } catch (error) {
@@ -170,10 +175,12 @@ class IncomingLetter {
       throw error
     }
     const recipients = this.#recipients()
-    const prefix = [Buffer.from(this.#traceFields())]
+    const prefix = Buffer.from(this.#traceFields())
     this.#over = true
-    const blob = await this.#writer.finish(prefix)
-    return this.#accept(this.#item(recipients, blob))
+    if (this.#writer) return this.#accept(this.#item(recipients, await this.#writer.finish([prefix])), undefined)
+    const bytes = Buffer.concat([prefix, ...this.#held])
+    this.#forgetHeld()
+    return this.#accept(this.#item(recipients, await this.#parts.log.append([bytes])), bytes)
   }
 
   #read(header: Buffer): LetterHeader {
@@ -182,8 +189,35 @@ class IncomingLetter {
     return readSubmittedHeader(header, { messageId, nowMs: this.#envelope.receivedMs })
   }
 
-  async #writeParts(parts: readonly Uint8Array[]): Promise<void> {
-    for (const part of parts) if (part.length > 0) await this.#writer.write(part)
+  /** Keeps a copy, or hands the bytes on: whoever wrote them may use their memory again. */
+  #put(chunk: Uint8Array): Promise<void> | void {
+    const { memory, log } = this.#parts
+    if (this.#writer) return this.#writer.write(chunk)
+    const fits = this.#heldBytes + chunk.length <= this.#settings.limits.intakeMemoryBytesPerLetterMax
+    if (fits && memory.bytes + chunk.length <= this.#settings.limits.intakeMemoryBytesMax) {
+      this.#held.push(Buffer.from(chunk))
+      this.#heldBytes += chunk.length
+      memory.bytes += chunk.length
+      return
+    }
+    this.#writer = log.writer()
+    const before = this.#held
+    this.#forgetHeld()
+    return this.#putAll([...before, chunk])
+  }
+
+  async #putAll(parts: readonly Uint8Array[]): Promise<void> {
+    for (const part of parts) {
+      // Most of the time there is nothing to wait for.
+      const written = part.length > 0 ? this.#put(part) : undefined
+      if (written) await written
+    }
+  }
+
+  #forgetHeld(): void {
+    this.#parts.memory.bytes -= this.#heldBytes
+    this.#held = []
+    this.#heldBytes = 0
   }
 
   #check(): void {
@@ -273,30 +307,27 @@ class IncomingLetter {
   }
 
   /** A few recipients, all here: straight into their mailboxes. Else, or where one takes nothing now: into the queue. */
-  async #accept(item: QueueItem): Promise<{ queueId: QueueId; direct: boolean }> {
-    const { directory, placement, log, enqueue } = this.#parts
+  async #accept(item: QueueItem, bytes: Uint8Array | undefined): Promise<{ queueId: QueueId; direct: boolean }> {
+    const { directory, placement, log, enqueue, tracer } = this.#parts
     const { limits, routes } = this.#settings
+    const steps: TraceStep[] = [this.#acceptedStep(item)]
+    let waiting = item
     const addressees = item.recipients.flatMap(({ index, address }) => {
       const route = routeAddress(directory, address, routes)
       return route.kind === 'local' ? [{ index, accountId: route.accountId }] : []
     })
-    const accepted = this.#acceptedStep(item)
-    let waiting = item
-    const steps: TraceStep[] = [accepted]
     if (addressees.length === item.recipients.length && addressees.length <= limits.directRecipientsMax) {
-      const { results, taken } = await placement.put(item.id, item.blob, true, addressees)
+      const results = await placement.put({ id: item.id, blob: item.blob, ...(bytes && { bytes }) }, addressees)
       waiting = this.#withResults(item, results, steps)
       if (waiting.recipients.every((it) => it.state === 'delivered')) {
-        this.#parts.tracer.record(item, steps)
+        tracer.record(item, steps)
         return { queueId: item.id, direct: true }
       }
-      if (taken && item.recipients.length > 1) waiting = { ...waiting, blob: await placement.copyOf(item.blob) }
     }
     try {
       await enqueue(waiting, steps)
     } catch (error) {
-      // A record that may have reached the disk all the same keeps its bytes.
-      if (error instanceof SkeinError && error.code === 'disk-full') log.release(waiting.blob)
+      log.release(item.blob)
       throw error
     }
     return { queueId: item.id, direct: false }

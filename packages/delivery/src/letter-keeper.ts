@@ -2,7 +2,6 @@
 // one after the other for each letter; what the disk refuses is tried again until it is done.
 import type { MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type Timer } from '@skein/runtime'
-import { belongsToMailbox } from './local-courier.ts'
 import type { QueueId, QueueItem, QueueRecipient, QueueStore } from './ports.ts'
 import { next, openLetter, type Letter, type LetterEffect, type LetterEvent, type LetterLimits } from './queue.ts'
 import type { Tracer } from './trace.ts'
@@ -142,10 +141,8 @@ export class LetterKeeper {
       }
     } else if (effect.effect === 'close') {
       await queue.remove(item.id)
-      // What a mailbox took as it lies is the mailbox's; everything else ends with the letter.
-      const taken = belongsToMailbox(item) && item.recipients[0]?.lastResult?.courier === 'local'
-      const delivered = item.recipients[0]?.state === 'delivered'
-      if (!(taken && delivered)) log.release(item.blob)
+      // What went into a mailbox here is the mailbox's to let go of.
+      if (!item.recipients.some(isInMailboxHere)) log.release(item.blob)
       kept.effects.shift()
       this.#kept.delete(item.id)
       this.#parts.changed(item.id)
@@ -162,4 +159,8 @@ function isAsked(kept: Kept, effect: LetterEffect): boolean {
     effect.effect === 'report' &&
     waiting.some((it) => it.effect === 'report' && it.kind === effect.kind && it.notice === effect.notice)
   )
+}
+
+function isInMailboxHere({ state, lastResult }: QueueRecipient): boolean {
+  return state === 'delivered' && lastResult?.courier === 'local'
 }

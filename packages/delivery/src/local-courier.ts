@@ -3,18 +3,13 @@ import type { AccountId, Directory } from '@skein/accounts'
 import type { Clock } from '@skein/runtime'
 import { answers, type Answer } from './answers.ts'
 import type { Placement } from './placement.ts'
-import type { Consignment, Courier, DeliveryResult, QueueItem } from './ports.ts'
+import type { Consignment, Courier, DeliveryResult } from './ports.ts'
 import { routeAddress, type RouteSettings } from './route.ts'
 
 export interface LocalCourierComponents {
   placement: Placement
   directory: Directory
   clock: Clock
-}
-
-/** The letter's bytes go to its only recipient's mailbox as they lie; with several, the queue keeps them to the end. */
-export function belongsToMailbox(item: Pick<QueueItem, 'recipients'>): boolean {
-  return item.recipients.length === 1
 }
 
 export function createLocalCourier(
@@ -32,7 +27,7 @@ export function createLocalCourier(
         const accountId = homes[at]
         return accountId === undefined ? [] : [{ index, accountId }]
       })
-      const { results } = await placement.put(item.id, item.blob, belongsToMailbox(item), addressees)
+      const results = await placement.put(item, addressees)
       let nextResult = 0
       return homes.map((home): DeliveryResult => {
         // Moved to another node a moment ago: the next attempt goes there.

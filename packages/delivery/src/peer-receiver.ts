@@ -102,7 +102,8 @@ export class PeerReceiver {
     if (offer.body) {
       if (offer.body.length !== offer.size)
         throw new SkeinError('malformed-mail-request', 'refused', 'the size is wrong')
-      return this.#store(from, offer, (prefix) => this.#parts.log.append([...prefix, offer.body as Uint8Array]))
+      const bytes = Buffer.concat([this.#traceHeader(from, offer), offer.body])
+      return this.#store(from, offer, () => this.#parts.log.append([bytes]), bytes)
     }
     // A letter that this mesh would not have taken in can't come from a member in good faith, but room for headers is left.
     if (offer.size > limits.messageBytesMax + limits.headerBytesMax) {
@@ -194,27 +195,24 @@ export class PeerReceiver {
     }
     this.#uploads.delete(token)
     upload.idle?.cancel()
-    return this.#store(upload.from, upload.offer, (prefix) => upload.writer.finish(prefix))
+    const prefix = this.#traceHeader(upload.from, upload.offer)
+    return this.#store(upload.from, upload.offer, () => upload.writer.finish([prefix]))
   }
 
-  async #store(
-    from: NodeId,
-    offer: Offer,
-    append: (prefix: readonly Uint8Array[]) => Promise<BlobRef>,
-  ): Promise<MailReply> {
+  async #store(from: NodeId, offer: Offer, append: () => Promise<BlobRef>, bytes?: Uint8Array): Promise<MailReply> {
     const { log, placement, logger } = this.#parts
     // The map may have changed while the letter came in.
     const { addressees, refused } = this.#sort(offer)
     let blob: BlobRef
     try {
-      blob = await append([this.#traceHeader(from, offer)])
+      blob = await append()
     } catch (error) {
       const answer = answerToError(error) ?? answers.internal
       if (answer === answers.internal) logger.error({ err: error, queueId: offer.id }, 'a letter could not be written')
       return { t: 'results', results: [...refused, ...addressees.map((it) => fromAnswer(it.index, answer))] }
     }
-    const { results, taken } = await placement.put(offer.id, blob, true, addressees)
-    if (!taken) log.release(blob)
+    const results = await placement.put({ id: offer.id, blob, ...(bytes && { bytes }) }, addressees)
+    if (!results.includes(answers.stored)) log.release(blob)
     this.#trace(from, offer, addressees, results)
     return {
       t: 'results',

@@ -1,6 +1,7 @@
 // Puts one letter into mailboxes of this node, each once: whatever comes twice under one delivery id is left out.
-// A blob in a mailbox belongs to that mailbox alone, which lets go of it when the message is expunged.
+// All of them share the bytes as they lie in the log; the letter is parsed once.
 import type { AccountId } from '@skein/accounts'
+import { indexMessage, type MessageIndex } from '@skein/mail'
 import type { BlobRef, Mailboxes, MessageLog } from '@skein/mailboxes'
 import type { Clock, Logger } from '@skein/runtime'
 import { answers, answerToError, type Answer } from './answers.ts'
@@ -21,10 +22,17 @@ export interface Addressee {
   accountId: AccountId
 }
 
+export interface StoredLetter {
+  id: QueueId
+  blob: BlobRef
+  /** All bytes of `blob`, where they are in memory anyway. */
+  bytes?: Uint8Array
+}
+
 /** Mailboxes of one letter that are written to at the same time. */
 const appendsAtOnce = 32
-/** Letters up to this size are copied through memory, once for all recipients. */
-const copyInMemoryBytesMax = 1024 * 1024
+/** Larger letters are parsed by each mailbox, which takes care not to have many of them in memory. */
+const sharedIndexBytesMax = 1024 * 1024
 
 export class Placement {
   readonly #parts: PlacementComponents
@@ -33,97 +41,56 @@ export class Placement {
     this.#parts = components
   }
 
-  /**
-   * @param own the blob may be given to a mailbox: nobody else needs it. Otherwise each mailbox gets a copy.
-   * @returns one answer for each addressee, in their order, and whether a mailbox has `blob` itself, or may have it
-   *   (a write that failed half-way): then it must not be released.
-   */
-  async put(
-    id: QueueId,
-    blob: BlobRef,
-    own: boolean,
-    addressees: readonly Addressee[],
-  ): Promise<{ results: Answer[]; taken: boolean }> {
+  /** One answer for each addressee, in their order. */
+  async put(letter: StoredLetter, addressees: readonly Addressee[]): Promise<Answer[]> {
     const only = addressees[0]
-    if (own && only && addressees.length === 1) {
-      const result = await this.#append(id, blob, only)
-      return { results: [result], taken: mayHaveTaken(result) }
-    }
+    if (only && addressees.length === 1) return [await this.#append(letter, only, {})]
+    const parsed = await this.#parse(letter)
     const results: Answer[] = []
-    let taken = false
-    let bytes: Promise<Uint8Array> | undefined
     let nextAt = 0
     const worker = async (): Promise<void> => {
       while (nextAt < addressees.length) {
         const at = nextAt++
-        const addressee = addressees[at] as Addressee
-        if (own && at === 0) {
-          const result = await this.#append(id, blob, addressee)
-          results[at] = result
-          taken = mayHaveTaken(result)
-        } else results[at] = await this.#appendCopy(id, blob, () => (bytes ??= this.#parts.log.read(blob)), addressee)
+        results[at] = await this.#append(letter, addressees[at] as Addressee, parsed)
       }
     }
     await Promise.all(Array.from({ length: Math.min(appendsAtOnce, addressees.length) }, worker))
-    return { results, taken }
+    return results
   }
 
-  async #appendCopy(
-    id: QueueId,
-    blob: BlobRef,
-    bytes: () => Promise<Uint8Array>,
-    addressee: Addressee,
+  async #parse({ blob, bytes }: StoredLetter): Promise<{ index?: MessageIndex }> {
+    if (blob.length > sharedIndexBytesMax) return {}
+    try {
+      return { index: indexMessage(bytes ?? (await this.#parts.log.read(blob))) }
+    } catch (error) {
+      // Each mailbox meets the same trouble, and says so in its answer.
+      this.#parts.logger.error({ err: error, blob }, 'a letter could not be parsed')
+      return {}
+    }
+  }
+
+  async #append(
+    { id, blob, bytes }: StoredLetter,
+    { accountId, index }: Addressee,
+    parsed: { index?: MessageIndex },
   ): Promise<Answer> {
-    const { log } = this.#parts
-    let copy: BlobRef
-    try {
-      copy = blob.length <= copyInMemoryBytesMax ? await log.append([await bytes()]) : await this.copyOf(blob)
-    } catch (error) {
-      return this.#answer(error, addressee.accountId)
-    }
-    const result = await this.#append(id, copy, addressee)
-    if (!mayHaveTaken(result)) log.release(copy)
-    return result
-  }
-
-  /** A blob of its own with the same bytes. */
-  async copyOf(blob: BlobRef, start = 0): Promise<BlobRef> {
-    const writer = this.#parts.log.writer()
-    try {
-      for await (const chunk of this.#parts.log.stream(blob, start)) await writer.write(chunk)
-      return await writer.finish()
-    } catch (error) {
-      await writer.abort()
-      throw error
-    }
-  }
-
-  async #append(id: QueueId, blob: BlobRef, { accountId, index }: Addressee): Promise<Answer> {
-    const { mailboxes, full, clock } = this.#parts
+    const { mailboxes, full, clock, logger } = this.#parts
     try {
       await using account = await mailboxes.open(accountId)
       const inbox = account.byName('INBOX')
       if (!inbox) return answers.notHere
       const internalDateMs = clock.nowMs()
-      const message = { blob, flags: [], internalDateMs, emailId: id, deliveryId: `${id}.${index}` }
+      const deliveryId = `${id}.${index}`
+      const message = { blob, flags: [], internalDateMs, emailId: id, deliveryId, ...parsed, ...(bytes && { bytes }) }
       const [outcome] = await account.append(inbox.id, [message])
       full.delete(accountId)
       return outcome === 'duplicate' ? answers.storedBefore : answers.stored
     } catch (error) {
-      return this.#answer(error, accountId)
+      const answer = answerToError(error)
+      if (answer === answers.mailboxFull) full.add(accountId)
+      if (answer) return answer
+      logger.error({ err: error, accountId }, 'a letter could not be put into a mailbox')
+      return answers.internal
     }
   }
-
-  #answer(error: unknown, accountId: AccountId): Answer {
-    const answer = answerToError(error)
-    if (answer === answers.mailboxFull) this.#parts.full.add(accountId)
-    if (answer) return answer
-    this.#parts.logger.error({ err: error, accountId }, 'a letter could not be put into a mailbox')
-    return answers.internal
-  }
-}
-
-/** Only what surely left the mailbox as it was gives the bytes back; better some bytes lost than a message. */
-function mayHaveTaken(answer: Answer): boolean {
-  return answer !== answers.storedBefore && answer !== answers.mailboxFull && answer !== answers.notHere
 }

@@ -195,6 +195,9 @@ export const deliveryLimits = {
   queueItemsInMemoryMax: 100_000,
   /** Letters for at most this many local recipients go into the mailboxes before they are acknowledged. */
   directRecipientsMax: 20,
+  /** Letters on their way in are kept in memory up to this size, and as long as all together fit. */
+  intakeMemoryBytesPerLetterMax: 256 * 1024,
+  intakeMemoryBytesMax: 64 * 1024 * 1024,
   /** Letters up to this size travel within the offer to a peer. */
   peerInlineBytesMax: 256 * 1024,
   peerChunksInFlight: 4,

@@ -26,8 +26,9 @@ export class VirtualClock implements Clock {
     this.#startMs = startMs
   }
 
+  /** Whole milliseconds, as the real one gives. */
   nowMs(): number {
-    return this.#nowMs
+    return Math.floor(this.#nowMs)
   }
 
   monotonicMs(): number {
