@@ -9,7 +9,7 @@ import { unreachable } from './failure.ts'
 import { createLibp2pNode, loadLibp2p } from './libp2p-node.ts'
 import type { Libp2pNode } from './libp2p-node.ts'
 import { nodeIdOf } from './node-key.ts'
-import { dialAddressOf } from './peer-address.ts'
+import { dialAddressOf, dialAddressesOf } from './peer-address.ts'
 import { PeerConnection } from './peer-connection.ts'
 import type { ConnectionHost } from './peer-connection.ts'
 import { PeerTable } from './peer-table.ts'
@@ -307,7 +307,8 @@ class Libp2pMesh implements Mesh {
       clock,
       random,
       logger,
-      members: () => gate.peerAddresses(),
+      members: () =>
+        gate.peerAddresses().map(({ id, addresses }) => ({ id, addresses: dialAddressesOf(id, addresses) })),
       isConnected: (id) => this.#peers.primary(id) !== undefined,
       isGreeting: (id) => [...this.#connections.values()].some((c) => c.peer === id && !c.standing),
       mayDial: () => this.#settings.connect && this.#count('outbound') < this.#settings.outboundConnectionsMax,
@@ -318,7 +319,6 @@ class Libp2pMesh implements Mesh {
 
   async #dial(node: Libp2pNode, id: NodeId, addresses: string[]): Promise<void> {
     const targets = addresses.map((address) => dialAddressOf(id, address)).filter((address) => address !== undefined)
-    if (targets.length === 0) throw unreachable('no address of this peer can be dialled')
     const signal = AbortSignal.timeout(this.#settings.connectTimeoutMs)
     // An existing connection would be returned otherwise, and it is not a greeted one.
     const connection = await node.dial(targets, { signal, force: true })
@@ -334,7 +334,7 @@ class Libp2pMesh implements Mesh {
     try {
       // The peer store would answer with what just failed.
       const found = await node.peerRouting.findPeer(peerIdFromString(id), { signal, useCache: false })
-      return found.multiaddrs.map(String)
+      return dialAddressesOf(id, found.multiaddrs.map(String))
     } catch (error) {
       this.#with.logger.debug({ peer: id, err: error }, 'the DHT knows no address of a peer')
       return []

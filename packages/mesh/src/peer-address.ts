@@ -28,6 +28,12 @@ export function dialAddressOf(peer: NodeId, address: string): Multiaddr | undefi
   }
 }
 
+/** Those that can be dialled, each in the one form that names the peer, without doubles. */
+export function dialAddressesOf(peer: NodeId, addresses: readonly string[]): string[] {
+  const forms = addresses.map((address) => dialAddressOf(peer, address)?.toString())
+  return [...new Set(forms.filter((form) => form !== undefined))]
+}
+
 /** The IP address of a multiaddr; an IPv4 address that came mapped into IPv6 (RFC 4291 §2.5.5.2) as IPv4. */
 export function ipOf(address: Multiaddr): string | undefined {
   const host = address.getComponents().find(({ code }) => code === CODE_IP4 || code === CODE_IP6)?.value
