@@ -1,1 +1,3 @@
+export * from './limits.ts'
+export * from './mailboxes.ts'
 export * from './ports.ts'

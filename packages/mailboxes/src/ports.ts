@@ -1,5 +1,6 @@
 // The mailbox model (design.md §6), the stores behind it, and the face that the front doors use.
 import type { AccountId } from '@skein/accounts'
+import type { MessageIndex } from '@skein/mail'
 
 /* ------------------------------------------------------------------ message log */
 
@@ -24,7 +25,10 @@ export interface MessageLog {
   read(ref: BlobRef, start?: number, end?: number): Promise<Uint8Array>
   /** Yields [start, end) in chunks of at most 256 KiB. */
   stream(ref: BlobRef, start?: number, end?: number): AsyncIterable<Uint8Array>
-  /** Says that nothing refers to the blob any more; its bytes are reclaimed by a later compaction. */
+  /**
+   * Says that a holder no longer refers to the blob. A hint: a later compaction asks whether anything else still does
+   * before it reclaims the bytes.
+   */
   release(ref: BlobRef): void
 }
 
@@ -68,6 +72,8 @@ export interface MailboxRecord {
   messages: number
   unseen: number
   bytes: number
+  /** Keywords seen here, in the case first used; may hold some that no message has any more. Default: none. */
+  keywords?: readonly string[]
 }
 
 /** What changes of a message. `flags` are system flags (`\Seen` …) and keywords, each once; `\Recent` never. */
@@ -127,6 +133,7 @@ export interface MailboxCommit {
   state: AccountMailboxState
   entry: JournalEntry
   putMailboxes: MailboxRecord[]
+  /** Their messages go with them, those put by earlier commits that are still on their way too. */
   deleteMailboxes: MailboxId[]
   putMessages: { mailbox: MailboxId; record: MessageRecord }[]
   deleteMessages: { mailbox: MailboxId; uid: number }[]
@@ -134,6 +141,8 @@ export interface MailboxCommit {
   deleteInfos: string[]
   /** Remembered for `deliveryIdKeepMs` (30 days), so that a delivery that comes twice is put in once. */
   deliveryIds: { id: string; atMs: number }[]
+  /** Which thread a Message-ID belongs to; `key` is a hash of it. */
+  putThreads?: { key: string; threadId: string }[]
 }
 
 export interface MailboxStore {
@@ -141,9 +150,16 @@ export interface MailboxStore {
   /** Ascending UIDs. */
   loadMessages(accountId: AccountId, mailbox: MailboxId): Promise<MessageRecord[]>
   loadInfos(accountId: AccountId, emailIds: readonly string[]): Promise<(MessageInfo | undefined)[]>
-  /** Resolves after fsync; commits of one account become durable in the order of the calls; concurrent ones are joined in one batch. */
+  /**
+   * Resolves after fsync; commits of one account become durable in the order of the calls; concurrent ones are joined in
+   * one batch. When one fails, every later one of that account fails too, until `loadState` was called for it.
+   */
   commit(commit: MailboxCommit): Promise<void>
   hasDelivery(accountId: AccountId, deliveryId: string): Promise<boolean>
+  /** Thread ids by key, as put by commits; in the order asked. */
+  loadThreads(accountId: AccountId, keys: readonly string[]): Promise<(string | undefined)[]>
+  /** Keeps what was parsed again. Best effort: it can always be parsed once more. */
+  saveInfos(accountId: AccountId, infos: readonly MessageInfo[]): void
   /** Entries with seq > `afterSeq`, ascending. */
   journal(accountId: AccountId, afterSeq: number): AsyncIterable<JournalEntry>
   deleteAccount(accountId: AccountId): Promise<void>
@@ -170,6 +186,10 @@ export interface NewMessage {
   emailId?: string
   /** A second delivery with the same id is left out (its result is the string 'duplicate'). */
   deliveryId?: string
+  /** What `indexMessage` says of the bytes, where the caller has it; letters to several accounts are parsed once then. */
+  index?: MessageIndex
+  /** The whole message, where the caller has it: saves reading it back from the log. */
+  bytes?: Uint8Array
 }
 
 export interface Appended {
@@ -221,7 +241,8 @@ export interface AccountMailboxes extends AsyncDisposable {
   stream(record: MessageRecord, start?: number, end?: number): AsyncIterable<Uint8Array>
 
   /**
-   * Puts messages in, all or none, in one commit. @throws `no-such-mailbox`, `over-quota`.
+   * Puts messages in, all or none, in one commit. @throws `no-such-mailbox`, `over-quota`, `too-many-keywords`,
+   * `flag-invalid`.
    * Results in the order given.
    */
   append(
@@ -229,7 +250,7 @@ export interface AccountMailboxes extends AsyncDisposable {
     messages: readonly NewMessage[],
     options?: { origin?: unknown },
   ): Promise<(Appended | 'duplicate')[]>
-  /** UIDs that are not there are passed over. @throws `no-such-mailbox`, `too-many-keywords` */
+  /** UIDs that are not there are passed over. @throws `no-such-mailbox`, `too-many-keywords`, `flag-invalid` */
   store(
     mailbox: MailboxId,
     uids: readonly number[],

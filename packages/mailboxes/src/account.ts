@@ -1,0 +1,331 @@
+// The single writer of one account. Commits are planned without waiting, each on top of the one before, handed to the
+// store in order, many under way at once; they become visible when they are durable, in order. Where one fails, all
+// behind it fail, and memory is made anew from what the store has.
+import { SkeinError, type Clock, type Logger } from '@skein/runtime'
+import { CommitDraft } from './commit-draft.ts'
+import { failures } from './failures.ts'
+import { mailboxMemoryLimits } from './limits.ts'
+import { MailboxTable } from './mailbox-table.ts'
+import { applyEntry } from './message-list.ts'
+import type { AccountChange, AccountMailboxState, JournalEntry, MailboxCommit } from './ports.ts'
+import type { MailboxId, MailboxRecord, MailboxStore, MessageLog, MessageRecord } from './ports.ts'
+import { RecentThreads } from './threads.ts'
+
+export interface AccountParts {
+  store: MailboxStore
+  log: MessageLog
+  clock: Clock
+  logger: Logger
+  newEmailId(): string
+  newMailboxId(): MailboxId
+}
+
+interface UnderWay {
+  commit: MailboxCommit
+  origin: unknown
+  outcome: 'waiting' | 'durable' | 'failed'
+  error: unknown
+  settled: Promise<void>
+  resolve(): void
+  reject(error: unknown): void
+}
+
+interface LoadedList {
+  records: MessageRecord[]
+  loading: Promise<void> | null
+  /** Became visible while the list was loading. */
+  missed: JournalEntry[]
+}
+
+/** What a change that is not visible yet will make of a message; null: gone. */
+interface PlannedRecord {
+  record: MessageRecord | null
+  seq: number
+}
+
+interface View {
+  state: AccountMailboxState
+  table: MailboxTable
+}
+
+export class Account {
+  readonly parts: AccountParts
+  readonly recentThreads = new RecentThreads()
+  /** Ids of messages that were copied lately: their parsed index is still needed when one copy goes. */
+  readonly recentCopies = new Set<string>()
+  /** Delivery ids of appends that are not over, each with the end of its append. */
+  readonly deliveriesUnderWay = new Map<string, Promise<void>>()
+  #visible: View
+  #planned: View
+  readonly #lists = new Map<MailboxId, LoadedList>()
+  readonly #plannedRecords = new Map<MailboxId, Map<number, PlannedRecord>>()
+  #underWay: UnderWay[] = []
+  readonly #listeners = new Set<(change: AccountChange) => void>()
+  /** A commit failed, and memory has not been made anew since. */
+  #failed = false
+  #recovery: Promise<void> | null = null
+  #allOver: (() => void) | null = null
+  #gone = false
+
+  constructor(parts: AccountParts, state: AccountMailboxState, mailboxes: Iterable<MailboxRecord>) {
+    const records = [...mailboxes]
+    this.parts = parts
+    this.#visible = { state, table: new MailboxTable(records) }
+    this.#planned = { state, table: new MailboxTable(records) }
+  }
+
+  get state(): AccountMailboxState {
+    return this.#visible.state
+  }
+
+  /** Committed mailboxes. */
+  get table(): MailboxTable {
+    return this.#visible.table
+  }
+
+  /** As they will be when all commits under way are durable: for what a new one builds on. */
+  get plannedTable(): MailboxTable {
+    return this.#planned.table
+  }
+
+  get busy(): boolean {
+    return this.#underWay.length > 0 || this.#recovery !== null || this.deliveriesUnderWay.size > 0
+  }
+
+  get recordBytes(): number {
+    let records = 0
+    for (const list of this.#lists.values()) records += list.records.length
+    return records * mailboxMemoryLimits.recordBytesEstimate
+  }
+
+  /** The account was deleted: everything asked of it from now on is refused. */
+  markGone(): void {
+    this.#gone = true
+    this.#listeners.clear()
+  }
+
+  onChange(listener: (change: AccountChange) => void): () => void {
+    // A listener given twice is called twice.
+    const own = (change: AccountChange) => listener(change)
+    this.#listeners.add(own)
+    return () => void this.#listeners.delete(own)
+  }
+
+  /* ------------------------------------------------------------------ planning */
+
+  /** @throws SkeinError `no-such-account`, or what keeps the store from being read after a failure. */
+  async ready(): Promise<void> {
+    while (this.#failed && !this.#gone) {
+      this.#recovery ??= this.#recover().finally(() => {
+        this.#recovery = null
+      })
+      await this.#recovery
+    }
+    if (this.#gone) throw failures.noSuchAccount()
+  }
+
+  /**
+   * One change: `plan` fills the draft, without waiting for anything, and the draft is handed in.
+   * @returns what `plan` returned, when the change is durable and visible. An empty draft is no commit.
+   */
+  async change<Result>(origin: unknown, plan: (draft: CommitDraft) => Result): Promise<Result> {
+    while (this.#failed || this.#gone) await this.ready()
+    const draft = new CommitDraft(this.#planned.state, this.#planned.table, this.parts.clock.nowMs())
+    const result = plan(draft)
+    if (!draft.isEmpty) await this.#submit(draft, origin)
+    return result
+  }
+
+  /** The same with the messages of a mailbox at hand. @throws SkeinError `no-such-mailbox` */
+  async changeMessages<Result>(
+    mailbox: MailboxId,
+    origin: unknown,
+    plan: (draft: CommitDraft, list: readonly MessageRecord[]) => Result,
+  ): Promise<Result> {
+    let list = await this.messages(mailbox)
+    while (this.#failed || this.#gone) {
+      await this.ready()
+      list = await this.messages(mailbox)
+    }
+    const draft = new CommitDraft(this.#planned.state, this.#planned.table, this.parts.clock.nowMs())
+    const result = plan(draft, list)
+    if (!draft.isEmpty) await this.#submit(draft, origin)
+    return result
+  }
+
+  /** The message as the next commit finds it; undefined: a commit under way removes it. */
+  planned(mailbox: MailboxId, visible: MessageRecord): MessageRecord | undefined {
+    const planned = this.#plannedRecords.get(mailbox)?.get(visible.uid)
+    return planned ? (planned.record ?? undefined) : visible
+  }
+
+  /** Hands the draft to the store. Resolves when it is durable and visible. */
+  #submit(draft: CommitDraft, origin: unknown): Promise<void> {
+    const commit = draft.finish()
+    this.#planned.state = commit.state
+    for (const record of commit.putMailboxes) this.#planned.table.set(record)
+    for (const id of commit.deleteMailboxes) this.#planned.table.delete(id)
+    this.#notePlanned(commit)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const item: UnderWay = { commit, origin, outcome: 'waiting', error: null, settled: promise, resolve, reject }
+    this.#underWay.push(item)
+    this.parts.store.commit(commit).then(
+      () => this.#over(item, 'durable', null),
+      (error: unknown) => this.#over(item, 'failed', error),
+    )
+    return promise
+  }
+
+  #notePlanned(commit: MailboxCommit): void {
+    const { entry } = commit
+    if (entry.ops.every((op) => op.op === 'add')) return
+    const changed = new Map(commit.putMessages.map((put) => [`${put.mailbox} ${put.record.uid}`, put.record]))
+    for (const op of entry.ops) {
+      if (op.op === 'flags') {
+        const record = changed.get(`${op.mailbox} ${op.uid}`) ?? null
+        this.#plannedOf(op.mailbox).set(op.uid, { record, seq: entry.seq })
+      } else if (op.op === 'expunge') this.#plannedOf(op.mailbox).set(op.uid, { record: null, seq: entry.seq })
+    }
+  }
+
+  #plannedOf(mailbox: MailboxId): Map<number, PlannedRecord> {
+    let planned = this.#plannedRecords.get(mailbox)
+    if (!planned) {
+      planned = new Map()
+      this.#plannedRecords.set(mailbox, planned)
+    }
+    return planned
+  }
+
+  /* ------------------------------------------------------------------ becoming visible */
+
+  #over(item: UnderWay, outcome: 'durable' | 'failed', error: unknown): void {
+    item.outcome = outcome
+    item.error = error
+    if (outcome === 'failed') this.#failed = true
+    for (let first = this.#underWay[0]; first?.outcome === 'durable'; first = this.#underWay[0]) {
+      this.#underWay.shift()
+      this.#show(first.commit)
+      this.#tell({ entry: first.commit.entry, origin: first.origin })
+      first.resolve()
+    }
+    if (this.#failed && this.#underWay.every((it) => it.outcome !== 'waiting')) {
+      this.#allOver?.()
+      // Started here, so that those who wait for the failed commits hear of it with memory in order.
+      this.ready().catch((cause: unknown) => {
+        this.parts.logger.error({ err: cause, accountId: this.state.accountId }, 'an account could not be read again')
+      })
+    }
+  }
+
+  #show(commit: MailboxCommit): void {
+    const { entry } = commit
+    this.#visible.state = commit.state
+    for (const record of commit.putMailboxes) this.#visible.table.set(record)
+    for (const id of commit.deleteMailboxes) {
+      this.#visible.table.delete(id)
+      this.#lists.delete(id)
+      this.#plannedRecords.delete(id)
+    }
+    this.#applyToLists(entry)
+    for (const op of entry.ops) {
+      if (op.op !== 'flags' && op.op !== 'expunge') continue
+      const planned = this.#plannedRecords.get(op.mailbox)
+      if (planned?.get(op.uid)?.seq === entry.seq) planned.delete(op.uid)
+    }
+  }
+
+  #applyToLists(entry: JournalEntry): void {
+    if (this.#lists.size === 0) return
+    for (const [mailbox, list] of this.#lists) {
+      if (list.loading) list.missed.push(entry)
+      else applyEntry(list.records, mailbox, entry)
+    }
+  }
+
+  #tell(change: AccountChange): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(change)
+      } catch (error) {
+        this.parts.logger.error({ err: error, accountId: this.state.accountId }, 'a listener of changes failed')
+      }
+    }
+  }
+
+  /** Resolves when everything handed in so far is durable and visible, or has failed. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#underWay.map((item) => item.settled))
+    if (this.#recovery) await this.#recovery.catch(() => {})
+  }
+
+  /* ------------------------------------------------------------------ after a failed commit */
+
+  async #recover(): Promise<void> {
+    if (this.#underWay.some((item) => item.outcome === 'waiting')) {
+      await new Promise<void>((resolve) => {
+        this.#allOver = resolve
+      })
+      this.#allOver = null
+    }
+    const failed = this.#underWay
+    this.#underWay = []
+    try {
+      await this.#readAgain()
+      this.#failed = false
+    } finally {
+      for (const item of failed)
+        item.reject(item.error ?? new SkeinError('store-write-failed', 'temporary', 'not written'))
+    }
+  }
+
+  async #readAgain(): Promise<void> {
+    const { store } = this.parts
+    const { accountId, seq } = this.state
+    const loaded = await store.loadState(accountId)
+    const entries: JournalEntry[] = []
+    for await (const entry of store.journal(accountId, seq)) entries.push(entry)
+    this.recentThreads.clear()
+    this.#plannedRecords.clear()
+    if (!loaded) return this.markGone()
+    this.#visible = { state: loaded.state, table: new MailboxTable(loaded.mailboxes) }
+    this.#planned = { state: loaded.state, table: new MailboxTable(loaded.mailboxes) }
+    for (const id of this.#lists.keys()) if (!this.#visible.table.get(id)) this.#lists.delete(id)
+    // A commit may have reached the disk although the store said that it failed.
+    for (const entry of entries) {
+      this.#applyToLists(entry)
+      this.#tell({ entry, origin: undefined })
+    }
+  }
+
+  /* ------------------------------------------------------------------ messages */
+
+  /** The live list, loaded when first asked for. @throws SkeinError `no-such-mailbox` */
+  async messages(mailbox: MailboxId): Promise<MessageRecord[]> {
+    if (this.#gone) throw failures.noSuchAccount()
+    if (!this.#visible.table.get(mailbox)) throw failures.noSuchMailbox()
+    let list = this.#lists.get(mailbox)
+    if (!list) {
+      list = { records: [], loading: null, missed: [] }
+      this.#lists.set(mailbox, list)
+      list.loading = this.#load(mailbox, list)
+    }
+    if (list.loading) await list.loading
+    return list.records
+  }
+
+  async #load(mailbox: MailboxId, list: LoadedList): Promise<void> {
+    try {
+      const records = await this.parts.store.loadMessages(this.state.accountId, mailbox)
+      // What was read may hold what is durable but not visible yet: wait until it is.
+      await this.#underWay.at(-1)?.settled.catch(() => {})
+      for (const entry of list.missed) applyEntry(records, mailbox, entry)
+      list.records = records
+      list.missed = []
+      list.loading = null
+    } catch (error) {
+      if (this.#lists.get(mailbox) === list) this.#lists.delete(mailbox)
+      throw error
+    }
+  }
+}

@@ -1,0 +1,153 @@
+// Putting messages in: parsed once, given thread, UID and MODSEQ, left out where their delivery id was seen before.
+// Needs no message list in memory, and many may be under way at once.
+import { indexMessage, type MessageIndex } from '@skein/mail'
+import { SerialByKey, assert } from '@skein/runtime'
+import type { Account, AccountParts } from './account.ts'
+import type { CommitDraft } from './commit-draft.ts'
+import { Keywords, canonicalFlags } from './flags.ts'
+import { mailboxMemoryLimits } from './limits.ts'
+import type { Appended, MailboxId, MailboxRecord, NewMessage } from './ports.ts'
+import { threadKeys } from './threads.ts'
+
+interface Prepared {
+  message: NewMessage
+  emailId: string
+  index: MessageIndex | undefined
+  keys: string[]
+  /** Of `keys`, as the store knows them. */
+  threads: (string | undefined)[]
+}
+
+export async function append(
+  account: Account,
+  mailboxId: MailboxId,
+  messages: readonly NewMessage[],
+  origin: unknown,
+): Promise<(Appended | 'duplicate')[]> {
+  const reservation = new Reservation(account)
+  try {
+    const prepared: (Prepared | 'duplicate')[] = []
+    for (const message of messages) {
+      const duplicate = message.deliveryId !== undefined && !(await reservation.take(message.deliveryId))
+      prepared.push(duplicate ? 'duplicate' : await prepare(account, message))
+    }
+    return await account.change(origin, (draft) => addMessages(draft, account, mailboxId, prepared))
+  } finally {
+    reservation.end()
+  }
+}
+
+function addMessages(
+  draft: CommitDraft,
+  account: Account,
+  mailboxId: MailboxId,
+  prepared: readonly (Prepared | 'duplicate')[],
+): (Appended | 'duplicate')[] {
+  const mailbox = draft.mailbox(mailboxId)
+  draft.checkQuota(prepared.reduce((sum, it) => sum + (it === 'duplicate' ? 0 : it.message.blob.length), 0))
+  const keywords = new Keywords(mailbox.keywords)
+  const results = prepared.map((it) => (it === 'duplicate' ? it : addMessage(draft, account, mailbox, keywords, it)))
+  if (keywords.grown) mailbox.keywords = keywords.names
+  for (const { key, threadId } of draft.putThreads) account.recentThreads.set(key, threadId)
+  return results
+}
+
+function addMessage(
+  draft: CommitDraft,
+  account: Account,
+  mailbox: MailboxRecord,
+  keywords: Keywords,
+  { message, emailId, index, keys, threads }: Prepared,
+): Appended {
+  const threadId = chooseThread(draft, account, keys, threads) ?? emailId
+  keys.forEach((key, at) => {
+    if (threads[at] === undefined && account.recentThreads.get(key) === undefined)
+      draft.putThreads.push({ key, threadId })
+  })
+  const { blob, internalDateMs, deliveryId } = message
+  const flags = canonicalFlags(message.flags, keywords)
+  const record = draft.add(
+    mailbox,
+    { flags, internalDateMs, size: blob.length, blob, emailId, threadId, savedDateMs: draft.atMs },
+    deliveryId,
+  )
+  if (index) draft.putInfos.push({ emailId, index })
+  return { uid: record.uid, emailId, uidValidity: mailbox.uidValidity }
+}
+
+/** The thread of the first key that has one; those not yet in the store count too. */
+function chooseThread(
+  draft: CommitDraft,
+  account: Account,
+  keys: readonly string[],
+  stored: readonly (string | undefined)[],
+): string | undefined {
+  for (const [at, key] of keys.entries()) {
+    const here = draft.putThreads.find((put) => put.key === key)?.threadId
+    const threadId = here ?? account.recentThreads.get(key) ?? stored[at]
+    if (threadId !== undefined) return threadId
+  }
+  return undefined
+}
+
+async function prepare(account: Account, message: NewMessage): Promise<Prepared> {
+  const emailId = message.emailId ?? account.parts.newEmailId()
+  assert(emailId.length > 0 && emailId.length <= mailboxMemoryLimits.emailIdBytesMax, 'an email id of a usable length')
+  const index = message.index ?? (await indexOf(account.parts, message))
+  const keys = index ? threadKeys(index) : []
+  const threads = keys.length > 0 ? await account.parts.store.loadThreads(account.state.accountId, keys) : []
+  return { message, emailId, index, keys, threads }
+}
+
+const largeMessages = new SerialByKey<AccountParts['log']>()
+
+/** Undefined where the parser fails, which must not stop a delivery: it is a mistake of ours, and logged. */
+export async function indexOf(
+  parts: AccountParts,
+  message: Pick<NewMessage, 'blob' | 'bytes'>,
+): Promise<MessageIndex | undefined> {
+  const { log, logger } = parts
+  // Large messages are in memory one at a time.
+  if (!message.bytes && message.blob.length > mailboxMemoryLimits.largeMessageBytes) {
+    return largeMessages.run(log, async () =>
+      indexOf(parts, { blob: message.blob, bytes: await log.read(message.blob) }),
+    )
+  }
+  const bytes = message.bytes ?? (await log.read(message.blob))
+  try {
+    return indexMessage(bytes)
+  } catch (error) {
+    logger.error({ err: error, blob: message.blob }, 'a message could not be parsed')
+    return undefined
+  }
+}
+
+/** Delivery ids that one append has claimed: another with the same id waits for its end, then looks again. */
+class Reservation {
+  readonly #account: Account
+  readonly #ids: string[] = []
+  #promise: Promise<void> | null = null
+  #resolve = () => {}
+
+  constructor(account: Account) {
+    this.#account = account
+  }
+
+  /** False where the id was delivered before, or is in this append already. */
+  async take(id: string): Promise<boolean> {
+    const { deliveriesUnderWay, parts, state } = this.#account
+    if (this.#ids.includes(id)) return false
+    for (let other = deliveriesUnderWay.get(id); other; other = deliveriesUnderWay.get(id)) await other
+    this.#promise ??= new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    deliveriesUnderWay.set(id, this.#promise)
+    this.#ids.push(id)
+    return !(await parts.store.hasDelivery(state.accountId, id))
+  }
+
+  end(): void {
+    for (const id of this.#ids) this.#account.deliveriesUnderWay.delete(id)
+    this.#resolve()
+  }
+}

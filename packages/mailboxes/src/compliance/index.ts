@@ -1,0 +1,2 @@
+export * from './mailbox-store.ts'
+export * from './message-log.ts'

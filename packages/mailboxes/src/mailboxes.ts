@@ -1,0 +1,145 @@
+// Opens accounts: one writer for each, shared by all who have it open, forgotten a while after the last let go.
+import { SerialByKey, createUlidFactory, type Clock, type Logger, type Random, type Timer } from '@skein/runtime'
+import { AccountHandle } from './account-handle.ts'
+import { Account, type AccountParts } from './account.ts'
+import { createDefaults } from './change-mailboxes.ts'
+import { failures } from './failures.ts'
+import { mailboxMemoryLimits, type MailboxesSettings } from './limits.ts'
+import type { AccountMailboxes, MailboxStore, Mailboxes, MessageLog } from './ports.ts'
+
+export interface MailboxesComponents {
+  store: MailboxStore
+  log: MessageLog
+  clock: Clock
+  random: Random
+  logger: Logger
+}
+
+interface OpenAccount {
+  account: Account
+  handles: number
+  idleSinceMs: number
+}
+
+export function createMailboxes(components: MailboxesComponents, settings: MailboxesSettings = {}): Mailboxes {
+  return new OpenAccounts(components, settings)
+}
+
+class OpenAccounts implements Mailboxes {
+  readonly #parts: AccountParts
+  readonly #settings: Required<MailboxesSettings>
+  /** The longest unused first. */
+  readonly #accounts = new Map<string, OpenAccount>()
+  readonly #serial = new SerialByKey<string>()
+  #sweep: Timer | null = null
+  #closed = false
+
+  constructor(components: MailboxesComponents, settings: MailboxesSettings) {
+    const { store, log, clock, random, logger } = components
+    this.#parts = {
+      store,
+      log,
+      clock,
+      logger,
+      newEmailId: createUlidFactory(clock, random),
+      newMailboxId: () => Buffer.from(random.bytes(8)).toString('hex'),
+    }
+    this.#settings = {
+      idleAccountMs: settings.idleAccountMs ?? mailboxMemoryLimits.idleAccountMs,
+      accountsInMemoryMax: settings.accountsInMemoryMax ?? mailboxMemoryLimits.accountsInMemoryMax,
+      idleRecordBytesMax: settings.idleRecordBytesMax ?? mailboxMemoryLimits.idleRecordBytesMax,
+    }
+  }
+
+  createAccount(accountId: string, options: { quotaBytes: number; epoch: number }): Promise<void> {
+    return this.#serial.run(accountId, async () => {
+      if (this.#closed) throw failures.closed()
+      const found = this.#accounts.get(accountId) ?? (await this.#parts.store.loadState(accountId))
+      if (found) return
+      const state = {
+        accountId,
+        epoch: options.epoch,
+        seq: 0,
+        nextUidValidity: Math.max(1, Math.floor(this.#parts.clock.nowMs() / 1000)),
+        quotaBytes: options.quotaBytes,
+        usedBytes: 0,
+      }
+      await createDefaults(new Account(this.#parts, state, []))
+    })
+  }
+
+  deleteAccount(accountId: string): Promise<void> {
+    return this.#serial.run(accountId, async () => {
+      const open = this.#accounts.get(accountId)
+      this.#accounts.delete(accountId)
+      open?.account.markGone()
+      await open?.account.idle()
+      await this.#parts.store.deleteAccount(accountId)
+    })
+  }
+
+  async open(accountId: string): Promise<AccountMailboxes> {
+    if (this.#closed) throw failures.closed()
+    let open = this.#accounts.get(accountId)
+    while (!open) {
+      await this.#serial.run(accountId, () => this.#load(accountId))
+      open = this.#accounts.get(accountId)
+    }
+    this.#accounts.delete(accountId)
+    this.#accounts.set(accountId, open)
+    open.handles += 1
+    const used = open
+    return new AccountHandle(open.account, () => this.#letGo(used))
+  }
+
+  async #load(accountId: string): Promise<void> {
+    if (this.#closed) throw failures.closed()
+    if (this.#accounts.has(accountId)) return
+    const loaded = await this.#parts.store.loadState(accountId)
+    if (!loaded) throw failures.noSuchAccount()
+    const account = new Account(this.#parts, loaded.state, loaded.mailboxes)
+    this.#accounts.set(accountId, { account, handles: 0, idleSinceMs: this.#parts.clock.monotonicMs() })
+    if (this.#accounts.size > this.#settings.accountsInMemoryMax) this.#forget(0)
+    this.#planSweep()
+  }
+
+  #letGo(open: OpenAccount): void {
+    open.handles -= 1
+    if (open.handles > 0) return
+    open.idleSinceMs = this.#parts.clock.monotonicMs()
+    this.#planSweep()
+  }
+
+  #planSweep(): void {
+    if (this.#closed) return
+    this.#sweep ??= this.#parts.clock.setTimer(this.#settings.idleAccountMs, () => {
+      this.#sweep = null
+      this.#forget(this.#settings.idleAccountMs)
+      for (const open of this.#accounts.values()) if (open.handles === 0) return this.#planSweep()
+    })
+  }
+
+  /** Forgets what has been idle so long, and more where the bounds are passed. */
+  #forget(idleMs: number): void {
+    const now = this.#parts.clock.monotonicMs()
+    let bytes = 0
+    for (const { account, handles } of this.#accounts.values()) if (handles === 0) bytes += account.recordBytes
+    for (const [accountId, open] of this.#accounts) {
+      if (open.handles > 0 || open.account.busy) continue
+      const crowded =
+        this.#accounts.size > this.#settings.accountsInMemoryMax || bytes > this.#settings.idleRecordBytesMax
+      if (!crowded && (idleMs === 0 || now - open.idleSinceMs < idleMs)) continue
+      bytes -= open.account.recordBytes
+      this.#accounts.delete(accountId)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#sweep?.cancel()
+    this.#sweep = null
+    await this.#serial.idle()
+    await Promise.all([...this.#accounts.values()].map(({ account }) => account.idle()))
+    this.#accounts.clear()
+  }
+}

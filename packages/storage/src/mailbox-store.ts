@@ -1,0 +1,170 @@
+// The MailboxStore in level. Promises: a commit is one atomic batch, durable when it resolves, in order within its
+// account; commits of many accounts share one write and one fsync. Keys: docs/internals/data-layout.md.
+import type { MailboxCommit, MailboxStore, MessageInfo, MessageRecord } from '@skein/mailboxes'
+import { SkeinError } from '@skein/runtime'
+import { type Database, type DatabaseOp, type WriteChain, afterPrefix } from './database.ts'
+import * as records from './mailbox-records.ts'
+
+/** Keys of one account's mailboxes; each prefix ends in '!'. */
+export const mailboxKeys = {
+  account: (account: string) => `a!${account}!`,
+  state: (account: string) => `a!${account}!meta`,
+  mailboxes: (account: string) => `a!${account}!mbox!`,
+  mailbox: (account: string, id: string) => `a!${account}!mbox!${id}`,
+  messages: (account: string, id: string) => `a!${account}!msg!${id}!`,
+  /** Eight hex digits, so that UIDs are in order. */
+  message: (account: string, id: string, uid: number) => `a!${account}!msg!${id}!${uid.toString(16).padStart(8, '0')}`,
+  infos: (account: string) => `a!${account}!info!`,
+  info: (account: string, emailId: string) => `a!${account}!info!${emailId}`,
+  journal: (account: string) => `a!${account}!log!`,
+  /** Eleven hex digits hold 2^44 entries. */
+  entry: (account: string, seq: number) => `a!${account}!log!${seq.toString(16).padStart(11, '0')}`,
+  deliveries: (account: string) => `a!${account}!dlv!`,
+  delivery: (account: string, id: string) => `a!${account}!dlv!${id}`,
+  threads: (account: string) => `a!${account}!thr!`,
+  thread: (account: string, key: string) => `a!${account}!thr!${key}`,
+} as const
+
+export function createMailboxStore(database: Database): MailboxStore {
+  return new LevelMailboxStore(database)
+}
+
+class LevelMailboxStore implements MailboxStore {
+  readonly #database: Database
+  /** Of accounts with commits under way, or with a failed one since they were loaded. */
+  readonly #chains = new Map<string, { chain: WriteChain; commits: number }>()
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async loadState(accountId: string): ReturnType<MailboxStore['loadState']> {
+    this.#chains.delete(accountId)
+    const bytes = await this.#database.get(mailboxKeys.state(accountId))
+    if (!bytes) return undefined
+    const mailboxes = []
+    for await (const [, value] of this.#database.prefix(mailboxKeys.mailboxes(accountId))) {
+      mailboxes.push(records.decodeMailbox(value))
+    }
+    return { state: records.decodeState(bytes), mailboxes }
+  }
+
+  async loadMessages(accountId: string, mailbox: string): Promise<MessageRecord[]> {
+    const prefix = mailboxKeys.messages(accountId, mailbox)
+    const messages: MessageRecord[] = []
+    for await (const values of this.#database.valuesOf({ gte: prefix, lt: afterPrefix(prefix) })) {
+      for (const value of values) messages.push(records.decodeMessage(value))
+    }
+    return messages
+  }
+
+  async loadInfos(accountId: string, emailIds: readonly string[]): Promise<(MessageInfo | undefined)[]> {
+    if (emailIds.length === 0) return []
+    const values = await this.#database.getMany(emailIds.map((id) => mailboxKeys.info(accountId, id)))
+    return values.map((value, index) => value && records.decodeInfo(emailIds[index] as string, value))
+  }
+
+  commit(commit: MailboxCommit): Promise<void> {
+    const { accountId } = commit.state
+    let link = this.#chains.get(accountId)
+    if (!link) {
+      link = { chain: { failure: null }, commits: 0 }
+      this.#chains.set(accountId, link)
+    }
+    link.commits += 1
+    return this.#write(commit, accountId, link)
+  }
+
+  async #write(commit: MailboxCommit, accountId: string, link: { chain: WriteChain; commits: number }): Promise<void> {
+    try {
+      await this.#database.write(commitOps(commit), link.chain)
+    } catch (cause) {
+      if (cause instanceof SkeinError) throw cause
+      throw new SkeinError('store-write-failed', 'temporary', 'the mailbox could not be written', cause)
+    } finally {
+      link.commits -= 1
+      // A chain with a failure stays until the account is loaded anew.
+      if (link.commits === 0 && !link.chain.failure && this.#chains.get(accountId) === link) {
+        this.#chains.delete(accountId)
+      }
+    }
+  }
+
+  hasDelivery(accountId: string, deliveryId: string): Promise<boolean> {
+    // Nearly always absent, which level's Bloom filters say in a few microseconds without touching the disk.
+    return this.#sync(() => this.#database.getSync(mailboxKeys.delivery(accountId, deliveryId)) !== undefined)
+  }
+
+  loadThreads(accountId: string, keys: readonly string[]): Promise<(string | undefined)[]> {
+    return this.#sync(() =>
+      keys.map((key) => {
+        const value = this.#database.getSync(mailboxKeys.thread(accountId, key))
+        return value && records.decodeText(value)
+      }),
+    )
+  }
+
+  async #sync<Result>(look: () => Result): Promise<Result> {
+    return look()
+  }
+
+  saveInfos(accountId: string, infos: readonly MessageInfo[]): void {
+    this.#database.writeLazily(
+      infos.map((info) => ({
+        type: 'put',
+        key: mailboxKeys.info(accountId, info.emailId),
+        value: records.encodeInfo(info),
+      })),
+    )
+  }
+
+  async *journal(accountId: string, afterSeq: number): ReturnType<MailboxStore['journal']> {
+    const range = {
+      gte: mailboxKeys.entry(accountId, afterSeq + 1),
+      lt: afterPrefix(mailboxKeys.journal(accountId)),
+    }
+    for await (const values of this.#database.valuesOf(range)) {
+      for (const value of values) yield records.decodeJournalEntry(value)
+    }
+  }
+
+  async deleteAccount(accountId: string): Promise<void> {
+    const prefix = mailboxKeys.account(accountId)
+    await this.#database.write([{ type: 'del-range', gte: prefix, lt: afterPrefix(prefix) }])
+    this.#chains.delete(accountId)
+  }
+}
+
+function commitOps(commit: MailboxCommit): DatabaseOp[] {
+  const account = commit.state.accountId
+  const ops: DatabaseOp[] = []
+  const put = (key: string, value: Buffer) => ops.push({ type: 'put', key, value })
+  const packed = new Map<MessageRecord, Buffer>()
+  for (const { mailbox, record } of commit.putMessages) {
+    const value = records.encodeMessage(record)
+    packed.set(record, value)
+    put(mailboxKeys.message(account, mailbox, record.uid), value)
+  }
+  for (const { mailbox, uid } of commit.deleteMessages) {
+    ops.push({ type: 'del', key: mailboxKeys.message(account, mailbox, uid) })
+  }
+  for (const mailbox of commit.putMailboxes) {
+    put(mailboxKeys.mailbox(account, mailbox.id), records.encodeMailbox(mailbox))
+  }
+  for (const id of commit.deleteMailboxes) {
+    const prefix = mailboxKeys.messages(account, id)
+    ops.push({ type: 'del', key: mailboxKeys.mailbox(account, id) })
+    ops.push({ type: 'del-range', gte: prefix, lt: afterPrefix(prefix) })
+  }
+  for (const info of commit.putInfos) put(mailboxKeys.info(account, info.emailId), records.encodeInfo(info))
+  for (const id of commit.deleteInfos) ops.push({ type: 'del', key: mailboxKeys.info(account, id) })
+  for (const { id, atMs } of commit.deliveryIds) {
+    put(mailboxKeys.delivery(account, id), records.encodeNumber(atMs))
+  }
+  for (const { key, threadId } of commit.putThreads ?? []) {
+    put(mailboxKeys.thread(account, key), records.encodeText(threadId))
+  }
+  put(mailboxKeys.entry(account, commit.entry.seq), records.encodeJournalEntry(commit.entry, packed))
+  put(mailboxKeys.state(account), records.encodeState(commit.state))
+  return ops
+}
