@@ -390,6 +390,8 @@ export class Connection implements Context {
   #watchAccount(account: OpenAccount): void {
     this.#badCommands = 0
     this.#account = account
+    this.#timer?.cancel()
+    this.#armTimer()
     this.#stopWatching = account.mailboxes.onChange((change) => {
       const state = this.state
       if (state.kind !== 'selected') return

@@ -1,6 +1,6 @@
 // One session's own view of its mailbox: which message has which sequence number, and what it has not been told yet.
 // Promises: numbers move only in `announce` with `expunges`; a message gone for others keeps its number until then.
-import type { AccountChange, MailboxId, MessageRecord } from '@skein/mailboxes'
+import type { AccountChange, MailboxId, MailboxRecord, MessageRecord } from '@skein/mailboxes'
 import { formatNumbers, isOpenEnded, resolveSet } from './wire/sequence-set.ts'
 import type { NumberRange, SequenceSet } from './wire/sequence-set.ts'
 import { fault } from './wire/syntax-error.ts'
@@ -34,15 +34,18 @@ export class MailboxView {
   #grown = false
 
   /** @param live the mailbox's messages now. @param origin by which the session knows its own changes. */
-  constructor(mailbox: MailboxId, readOnly: boolean, live: readonly MessageRecord[], origin: unknown) {
-    this.mailbox = mailbox
+  constructor(
+    mailbox: Pick<MailboxRecord, 'id' | 'keywords'>,
+    readOnly: boolean,
+    live: readonly MessageRecord[],
+    origin: unknown,
+  ) {
+    this.mailbox = mailbox.id
     this.readOnly = readOnly
     this.#origin = origin
+    this.#learn(mailbox.keywords ?? [])
     this.#uids = new Uint32Array(live.length)
-    for (const record of live) {
-      this.#uids[this.#count++] = record.uid
-      if (record.flags.length > 0) this.#learn(record.flags)
-    }
+    for (const record of live) this.#uids[this.#count++] = record.uid
   }
 
   get count(): number {
@@ -149,11 +152,6 @@ export class MailboxView {
 
   noteExpunged(uids: readonly number[]): void {
     for (const uid of uids) if (this.#place(uid) >= 0) this.#expunged.add(uid)
-  }
-
-  /** Tells flag changes again that were made by a command which does not answer with them. */
-  noteChanged(uids: readonly number[]): void {
-    for (const uid of uids) this.#changed.add(uid)
   }
 
   noteGrown(): void {

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
 import { join } from 'node:path'
 import type { Account, Authenticator, LoginOutcome } from '@skein/accounts'
 import { createMailboxes } from '@skein/mailboxes'
@@ -10,6 +11,7 @@ import { silentLogger, systemClock, systemRandom } from '@skein/runtime'
 import type { Logger, TlsMaterial } from '@skein/runtime'
 import { createMemoryMailboxStore, createMemoryMessageLog } from '@skein/testkit'
 import type { TranscriptContext } from '@skein/testkit'
+import { letterNamed } from './letters.ts'
 import { createImapServer } from '../src/index.ts'
 import type { ImapLimits, ImapServer } from '../src/index.ts'
 
@@ -120,20 +122,43 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   }
 }
 
-export const LETTER = [
-  'Date: Wed, 1 Jul 2026 12:00:00 +0800',
-  'From: Aaa <aaa@test.com>',
-  'To: bbb@test.com',
-  'Subject: A letter',
-  'Message-ID: <letter@test.com>',
-  '',
-  'Hello, Bbb.',
-  '',
-].join('\r\n')
-
+/** Steps that transcripts may call. */
 export const steps = (harness: Harness) => ({
-  /** `@deliver MAILBOX [subject] [flag…]`: `_` stands for a space. */
-  async deliver(_context: TranscriptContext, mailbox = 'INBOX', subject = 'A letter', ...flags: string[]) {
-    await harness.deliver(mailbox, LETTER.replace('A letter', subject.replaceAll('_', ' ')), flags)
+  /** `@deliver MAILBOX LETTER [flag…]` */
+  async deliver(_context: TranscriptContext, mailbox = 'INBOX', letter = 'plain', ...flags: string[]) {
+    await harness.deliver(mailbox, letterNamed(letter), flags)
+  },
+  /** `@deliver-many MAILBOX COUNT`: subjects `Letter 1` and so on, a day apart from 1 Jan 2026. */
+  async 'deliver-many'(_context: TranscriptContext, mailbox = 'INBOX', count = '1') {
+    for (let number = 1; number <= Number(count); number++) {
+      const letter = letterNamed('plain').toString().replace('A letter', `Letter ${number}`)
+      await harness.deliver(mailbox, letter, [], Date.UTC(2026, 0, number, 12))
+    }
+  },
+  /** `@login C` */
+  async login(context: TranscriptContext, name = 'C') {
+    await converse(context, name, 'login LOGIN aaa secret')
+  },
+  /** `@select C MAILBOX`: logs in first. */
+  async select(context: TranscriptContext, name = 'C', mailbox = 'INBOX') {
+    await converse(context, name, 'login LOGIN aaa secret')
+    await converse(context, name, `select SELECT ${mailbox}`)
+  },
+  /** `@connections N`: until that many are open. */
+  async connections(_context: TranscriptContext, count = '0') {
+    for (let tries = 0; harness.server.connections() !== Number(count); tries++) {
+      if (tries > 500) throw new Error(`there are ${harness.server.connections()} connections`)
+      await setTimeout(10)
+    }
   },
 })
+
+async function converse(context: TranscriptContext, name: string, command: string): Promise<void> {
+  const reader = await context.connection(name)
+  reader.write(Buffer.from(`${command}\r\n`))
+  const tag = command.split(' ')[0] as string
+  for (let line = await reader.line(); ; line = await reader.line()) {
+    if (line.startsWith(`${tag} OK`)) return
+    if (line.startsWith(`${tag} `)) throw new Error(line)
+  }
+}

@@ -7,7 +7,7 @@ import type { FetchPlan, Fetched } from '../fetch/answer-writer.ts'
 import { parseItems } from '../fetch/fetch-item.ts'
 import type { FetchItem } from '../fetch/fetch-item.ts'
 import type { Cursor } from '../wire/cursor.ts'
-import { absentNumbers, formatRanges, resolveSet } from '../wire/sequence-set.ts'
+import { absentNumbers, formatRanges, rangesBelow } from '../wire/sequence-set.ts'
 import type { SequenceSet } from '../wire/sequence-set.ts'
 import { fault } from '../wire/syntax-error.ts'
 import { findRecord } from '../view.ts'
@@ -63,11 +63,7 @@ function planOf(context: Context, args: FetchArguments, numbering: Numbering): F
 /** RFC 7162 §3.2.6: every UID asked for that is not there is said to have vanished. */
 function answerVanished(context: Context, set: SequenceSet): void {
   const { view, mailboxes } = selectedOf(context)
-  if (set.kind === 'saved') return
-  const past = (mailboxes.byId(view.mailbox)?.uidNext ?? 1) - 1
-  const asked = resolveSet(set.ranges, view.largestUid)
-    .filter((range) => range.first <= past)
-    .map((range) => ({ first: range.first, last: Math.min(range.last, past) }))
+  const asked = rangesBelow(set, mailboxes.byId(view.mailbox)?.uidNext ?? 1)
   const absent = formatRanges(absentNumbers(asked, view.uids()))
   if (absent !== '') context.out.text(`* VANISHED (EARLIER) ${absent}\r\n`)
 }
@@ -139,6 +135,7 @@ function fetchCommand(name: string, numbering: Numbering): Command {
     parse: parseFetch,
     async run(context, args) {
       const { view } = selectedOf(context)
+      if (args.vanished && args.set.kind === 'saved') fault('VANISHED needs UIDs')
       if (args.vanished && (numbering !== 'uid' || !context.enabled.qresync)) {
         fault('VANISHED needs UID FETCH and ENABLE QRESYNC')
       }

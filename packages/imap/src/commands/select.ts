@@ -2,7 +2,7 @@
 import type { MailboxRecord, MessageRecord } from '@skein/mailboxes'
 import { no, ok } from '../replies.ts'
 import type { Cursor } from '../wire/cursor.ts'
-import { absentNumbers, formatRanges, resolveSet } from '../wire/sequence-set.ts'
+import { absentNumbers, formatRanges, rangesBelow } from '../wire/sequence-set.ts'
 import type { SequenceSet } from '../wire/sequence-set.ts'
 import { fault } from '../wire/syntax-error.ts'
 import { flagsFetch, MailboxView } from '../view.ts'
@@ -79,11 +79,14 @@ function describe(record: Readonly<MailboxRecord>, view: MailboxView, live: read
  * What a client that comes back has missed. Expunges are not remembered one by one: every known UID that is
  * not there is said to have vanished, as RFC 7162 §3.2.5.1 has it for servers without that memory.
  */
-async function resynchronise(context: Context, resync: Resync, view: MailboxView, live: readonly MessageRecord[]) {
-  const known =
-    resync.knownUids?.kind === 'numbers'
-      ? resolveSet(resync.knownUids.ranges, view.largestUid)
-      : resolveSet([{ from: 1, to: Math.max(1, view.largestUid) }], view.largestUid)
+async function resynchronise(
+  context: Context,
+  resync: Resync,
+  view: MailboxView,
+  live: readonly MessageRecord[],
+  uidNext: number,
+): Promise<void> {
+  const known = rangesBelow(resync.knownUids, uidNext)
   const vanished = formatRanges(absentNumbers(known, view.uids()))
   if (vanished !== '') context.out.text(`* VANISHED (EARLIER) ${vanished}\r\n`)
   let at = 0
@@ -118,10 +121,10 @@ function selectCommand(name: 'SELECT' | 'EXAMINE'): Command {
       const record = mailboxes.byId(before.id)
       if (record === undefined) return no('There is no such mailbox', 'NONEXISTENT')
       const readOnly = name === 'EXAMINE'
-      const view = new MailboxView(record.id, readOnly, live, context.origin)
+      const view = new MailboxView(record, readOnly, live, context.origin)
       context.advance({ kind: 'selected', view })
       context.out.text(describe(record, view, live))
-      if (resync?.uidValidity === record.uidValidity) await resynchronise(context, resync, view, live)
+      if (resync?.uidValidity === record.uidValidity) await resynchronise(context, resync, view, live, record.uidNext)
       return ok(`${name} done`, readOnly ? 'READ-ONLY' : 'READ-WRITE')
     },
   })

@@ -102,7 +102,9 @@ function storeCommand(name: string, numbering: Numbering): Command {
         ...(unchangedSince === undefined ? {} : { unchangedSince }),
         origin: context.origin,
       })
-      if (change.mode !== 'remove') context.out.text(view.learnKeywords(change.flags))
+      if (change.mode !== 'remove' && change.flags.some((flag) => !flag.startsWith('\\'))) {
+        for (const record of result.changed) context.out.text(view.learnKeywords(record.flags))
+      }
       if (!silent) await answer(context, uids, numbering, result)
       else if (context.enabled.condstore) await answerModseq(context, result.changed, numbering)
       return outcome(view, uids, numbering, result)

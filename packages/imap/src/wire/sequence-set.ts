@@ -74,6 +74,16 @@ export function resolveSet(ranges: readonly { from: number; to: number }[], larg
   return joined
 }
 
+/** The numbers of `set` (all where there is none) that have been given out: those below `next`. */
+export function rangesBelow(set: SequenceSet | undefined, next: number): NumberRange[] {
+  const last = next - 1
+  if (last < 1 || set?.kind === 'saved') return []
+  if (set === undefined) return [{ first: 1, last }]
+  return resolveSet(set.ranges, last)
+    .filter((range) => range.first <= last)
+    .map((range) => ({ first: range.first, last: Math.min(range.last, last) }))
+}
+
 /** The shortest form of ascending numbers: `1:3,7`. */
 export function formatNumbers(numbers: Iterable<number>): string {
   let text = ''
