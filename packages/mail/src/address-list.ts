@@ -1,5 +1,6 @@
 // Address lists of header fields (RFC 5322 §3.4, §4.4) to envelope addresses, reading what can be read of broken ones.
 // Promises: never throws; one pass, linear time: a bracket that does not close is an ordinary character, looked for once.
+import { trimBlanks } from './blanks.ts'
 import { decodeText } from './charset.ts'
 import { decodeHeaderText } from './encoded-word.ts'
 import { skipComment } from './parameters.ts'
@@ -216,7 +217,7 @@ class ListReader {
   }
 }
 
-const encodedWord = /=\?[^?\s]{1,128}\?[bBqQ]\?[^?\s]*\?=/y
+const encodedWord = /=\?[^? \t\r\n]{1,128}\?[bBqQ]\?[^? \t\r\n]*\?=/y
 
 /** White space and `"(),:;<>@[`. */
 function isDelimiter(code: number): boolean {
@@ -260,18 +261,18 @@ function quotedString(text: string, start: number): { text: string; next: number
 function phrase(words: readonly Word[]): string {
   let text = ''
   for (const [index, word] of words.entries()) text += index > 0 && word.apart ? ` ${word.text}` : word.text
-  return text.trim()
+  return trimBlanks(text)
 }
 
 /** RFC 5322 §4.4: `@route,@route:local@domain`, also without its route or its domain. */
 function angleAddress(inside: string): AddrSpec {
-  let spec = inside.trim()
+  let spec = trimBlanks(inside)
   let adl: string | null = null
   if (spec.startsWith('@')) {
     const colon = spec.indexOf(':')
     if (colon > 0) {
-      adl = spec.slice(0, colon).replace(/\s+/g, '')
-      spec = spec.slice(colon + 1).trim()
+      adl = spec.slice(0, colon).replace(/[ \t\r\n]+/g, '')
+      spec = trimBlanks(spec.slice(colon + 1))
     }
   }
   let split = spec.lastIndexOf('@')
@@ -279,12 +280,12 @@ function angleAddress(inside: string): AddrSpec {
   if (split >= 0 && spec.endsWith('"') && spec.startsWith('"')) split = -1
   const local = split < 0 ? spec : spec.slice(0, split)
   const host = split < 0 ? '' : spec.slice(split + 1)
-  return { adl, mailbox: unicode(localText(local)), host: unicode(host.replace(/[\s\0]+/g, '')) }
+  return { adl, mailbox: unicode(localText(local)), host: unicode(host.replace(/[ \t\r\n\0]+/g, '')) }
 }
 
 function localText(local: string): string {
-  const text = local.trim()
-  if (!text.includes('"')) return text.replace(/\s*\.\s*/g, '.')
+  const text = trimBlanks(local)
+  if (!text.includes('"')) return text.split('.').map(trimBlanks).join('.')
   let out = ''
   for (let i = 0; i < text.length; i += 1) {
     const quoted = text[i] === '"' ? quotedString(text, i) : null

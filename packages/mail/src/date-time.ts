@@ -70,8 +70,9 @@ function fromTokens(text: string): number | null {
   let zone: number | undefined
   let afternoon: boolean | undefined
   // A zone may be glued to what stands before it: 10:00:00+0800, GMT+0800.
-  const tokens = text.replace(/(?<=[\dA-Za-z])(?=[+-]\d{2}:?\d{2}\b)/g, ' ').match(/[^\s,]+/g) ?? []
-  for (const token of tokens.flatMap(splitDashed)) {
+  const spaced = text.replace(/\b(\d{1,2})-([A-Za-z]{3,9})-(\d{2,4})\b/g, '$1 $2 $3')
+  const tokens = spaced.replace(/(?<=[\dA-Za-z])(?=[+-]\d{2}:?\d{2}\b)/g, ' ').match(/[^\s,]+/g) ?? []
+  for (const token of tokens) {
     const clock = time === undefined ? /^(\d{1,2})[:.](\d{1,2})(?:[:.](\d{1,2})(?:[.,]\d+)?)?$/.exec(token) : null
     if (clock !== null) {
       time = clock
@@ -110,11 +111,6 @@ function fromTokens(text: string): number | null {
     second: Number(time?.[3] ?? 0),
     zone: zone ?? 0,
   })
-}
-
-/** 02-Jan-2024 into its three parts. */
-function splitDashed(token: string): string[] {
-  return /^\d{1,2}-[A-Za-z]{3,9}-\d{2,4}$/.test(token) ? token.split('-') : [token]
 }
 
 function fullYear(digits: string): number {

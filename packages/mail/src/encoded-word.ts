@@ -75,6 +75,9 @@ export function encodeWords(text: string): string {
   let last = words.length - 1
   while (first < last && isPlainWord(words[first])) first += 1
   while (last > first && isPlainWord(words[last])) last -= 1
+  // Blanks at either end are kept by the word that they are encoded with.
+  while (words[last] === '' && last < words.length - 1) last += 1
+  while (words[first] === '' && first > 0) first -= 1
   const middle = encodeSpan(words.slice(first, last + 1).join(' '))
   return [...words.slice(0, first), middle, ...words.slice(last + 1)].join(' ')
 }
@@ -91,7 +94,8 @@ function isPlainWord(word: string | undefined): boolean {
 export function encodeSpan(text: string): string {
   const bytes = Buffer.byteLength(text)
   const quoted = quotedLength(text)
-  return quoted <= Math.ceil(bytes / 3) * 4 ? encodeQuoted(text) : encodeBase64(text)
+  // Text that is mostly ASCII stays readable, at some cost in length.
+  return quoted <= bytes * 2 ? encodeQuoted(text) : encodeBase64(text)
 }
 
 function encodeBase64(text: string): string {

@@ -1,6 +1,7 @@
 // Message header (RFC 5322 §2.2, §3.2.2): bytes to fields with exact offsets, and the texts in them.
 // Promises: never throws, whatever the bytes; linear in the size of the header.
 // A line that is no field (no colon, or white space or 8-bit in the name) is passed over, not taken as the end.
+import { trimBlanks, trimBlanksEnd } from './blanks.ts'
 import { asBuffer } from './byte-view.ts'
 import { decodeHeaderText } from './encoded-word.ts'
 import { mailLimits } from './types.ts'
@@ -58,7 +59,7 @@ export function scanHeaderText(text: string, base: number): HeaderField[] {
     while (position < length && isFoldStart(text.charCodeAt(position))) position = lineAfter(text, position)
     const colon = nameEnd(text, start, position)
     if (colon < 0) continue
-    const name = text.slice(start, colon).trimEnd()
+    const name = trimBlanksEnd(text.slice(start, colon))
     fields.push({
       name,
       lower: name.toLowerCase(),
@@ -100,7 +101,7 @@ export function unfold(text: string): string {
     line = line.replace(/\r?\n(?=[ \t])/g, '').replace(/[\r\n]+/g, ' ')
   }
   if (line.includes('\0')) line = line.replaceAll('\0', '')
-  return line.trim()
+  return trimBlanks(line)
 }
 
 /** Unfolded value; bytes as latin1 characters. */

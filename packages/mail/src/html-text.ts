@@ -98,8 +98,8 @@ export function htmlText(html: string, charactersMax = Number.POSITIVE_INFINITY)
     position = tag.next
   }
   return out
-    .replace(/[ \t\u00a0]*\n[ \t\u00a0\n]*/g, '\n')
-    .replace(/[ \t]{2,}/g, ' ')
+    .replace(/[ \t\u00a0]+/g, ' ')
+    .replace(/ ?\n[ \n]*/g, '\n')
     .trim()
 }
 

@@ -2,6 +2,7 @@
 // Promises: never throws; offsets nest and stay inside the message, however broken it is; one pass, linear time.
 // A multipart always has a child and a message/rfc822 part always an envelope, so that IMAP can show every message:
 // a multipart in which no delimiter is found gets its whole body as one text/plain part with an empty header.
+import { trimBlanksEnd } from './blanks.ts'
 import { parseAddressList } from './address-list.ts'
 import { hasAttachment } from './attachment.ts'
 import { asBuffer } from './byte-view.ts'
@@ -187,9 +188,9 @@ function clamp(part: MimePart, limit: number): void {
 /** RFC 2046 §5.1.1, as written: no decoding, no trailing blanks. */
 function boundaryOf(raw: readonly RawParameter[]): string {
   const plain = raw.find((parameter) => parameter.name === 'boundary')
-  if (plain !== undefined) return plain.value.trimEnd()
+  if (plain !== undefined) return trimBlanksEnd(plain.value)
   if (!raw.some((parameter) => parameter.name.startsWith('boundary*'))) return ''
-  return (joinParameters(raw)['boundary'] ?? '').trimEnd()
+  return trimBlanksEnd(joinParameters(raw)['boundary'] ?? '')
 }
 
 const token = /^[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+$/
@@ -260,7 +261,7 @@ class EntityHeader {
     const value = this.value(field)
     switch (field.lower) {
       case 'content-transfer-encoding':
-        part.encoding = /[^\s;]+/.exec(stripComments(value))?.[0].toLowerCase() ?? '7bit'
+        part.encoding = /[^ \t;]+/.exec(stripComments(value))?.[0].toLowerCase() ?? '7bit'
         return
       case 'content-disposition': {
         const { value: type, raw } = splitParameters(value)
@@ -318,7 +319,7 @@ class EntityHeader {
   references(): string[] {
     const found = new Set<string>()
     for (const name of ['references', 'in-reply-to']) {
-      for (const match of (this.first(name) ?? '').matchAll(/<([^<>\s]+)>/g)) found.add(match[1] ?? '')
+      for (const match of (this.first(name) ?? '').matchAll(/<([^<> \t]+)>/g)) found.add(match[1] ?? '')
     }
     const all = [...found]
     // The thread's start and its newest letters say most.

@@ -1,6 +1,7 @@
 // Parameters of MIME fields (RFC 2045 §5.1) with RFC 2231 continuations, charsets and languages, read leniently:
 // unquoted values with blanks, missing semicolons' ends, RFC 2047 words where they do not belong.
 // Promises: never throws; linear time.
+import { trimBlanks } from './blanks.ts'
 import { decodeText } from './charset.ts'
 import { decodeHeaderText } from './encoded-word.ts'
 
@@ -33,7 +34,7 @@ export function splitParameters(text: string): { value: string; raw: RawParamete
       position = end
       continue
     }
-    const name = stripComments(text.slice(nameStart, end)).trim().toLowerCase()
+    const name = trimBlanks(stripComments(text.slice(nameStart, end))).toLowerCase()
     const read = readValue(text, end + 1, comments)
     if (name !== '' && name !== '__proto__' && raw.length < parametersMax) raw.push({ name, value: read.value })
     position = read.next
@@ -56,7 +57,7 @@ function readValue(text: string, start: number, comments: { usable: boolean }): 
     if (char === '"') {
       const before = text.slice(run, position)
       const quoted = readQuoted(text, position + 1)
-      value += (before.trim() === '' ? '' : before) + quoted.value
+      value += (trimBlanks(before) === '' ? '' : before) + quoted.value
       position = quoted.next
       run = position
       quotedLast = true
@@ -76,8 +77,8 @@ function readValue(text: string, start: number, comments: { usable: boolean }): 
     position += 1
   }
   const rest = text.slice(run, position)
-  if (quotedLast && rest.trim() === '') return { value, next: position }
-  return { value: (value + rest).trim(), next: position }
+  if (quotedLast && trimBlanks(rest) === '') return { value, next: position }
+  return { value: trimBlanks(value + rest), next: position }
 }
 
 function isBlank(char: string | undefined): boolean {

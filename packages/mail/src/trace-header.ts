@@ -103,6 +103,6 @@ export function findMessageId(headerBytes: Uint8Array): string {
 /** Text between the first angle brackets, else the first word (RFC 5322 §3.6.4, and what is sent without brackets). */
 export function messageIdText(value: string): string {
   const match = /<([^<>]*)>/.exec(value)
-  if (match !== null) return (match[1] ?? '').replace(/\s+/g, '')
-  return /[^\s<>]+/.exec(value)?.[0] ?? ''
+  if (match !== null) return (match[1] ?? '').replace(/[ \t\r\n]+/g, '')
+  return /[^ \t\r\n<>]+/.exec(value)?.[0] ?? ''
 }

@@ -9,13 +9,15 @@ export function decodeTransfer(bytes: Uint8Array, encoding: string): Uint8Array 
   return bytes
 }
 
-/** Anything outside the alphabet is ignored (RFC 2045 §6.8), padding inside starts a new group. */
+/** Anything outside the alphabet is ignored (RFC 2045 §6.8); padding ends the data, or starts a new group. */
 function decodeBase64(bytes: Buffer): Buffer {
   const text = bytes.toString('latin1')
   const pad = text.indexOf('=')
   if (pad < 0) return Buffer.from(text, 'base64')
-  if (!/[A-Za-z0-9+/]/.test(text.slice(pad))) return Buffer.from(text.slice(0, pad), 'base64')
-  return decodeBase64Pieces(bytes)
+  // Encoded in pieces, or followed by a footer that a list put there in plain text.
+  const rest = text.slice(pad)
+  const pieces = /[A-Za-z0-9+/]/.test(rest) && !/[^A-Za-z0-9+/=\s]|[^\s=] [^\s=]/.test(rest)
+  return pieces ? decodeBase64Pieces(bytes) : Buffer.from(text.slice(0, pad), 'base64')
 }
 
 /** Value of each byte in the base64 alphabet, and that of base64url; 64 for the others. */
