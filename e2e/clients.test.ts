@@ -97,7 +97,7 @@ test('real clients do their jobs', { timeout: 400_000 }, async (t) => {
     assert.match(wrong.stdout, /535/)
     const forged = await runCommand('swaks', [...base, '--auth-user', aaa, '--auth-password', password, '--from', bbb])
     assert.notEqual(forged.code, 0)
-    assert.match(forged.stdout, /<\*\* 55\d/)
+    assert.match(forged.stdout, /^<[~*]+ 55\d 5\.7\.1 /m)
   })
 
   await independent('curl sends, lists, reads, searches and stores', ['curl'], async () => {
@@ -165,7 +165,7 @@ test('real clients do their jobs', { timeout: 400_000 }, async (t) => {
     }
   })
 
-  await independent('neomutt sends a letter with an attachment and keeps a copy', ['neomutt'], async () => {
+  await independent('neomutt sends a letter with an attachment', ['neomutt'], async () => {
     const directory = home('neomutt', {
       '雁.txt': '一只雁\n',
       muttrc: muttSettings(bj, aaa, certificate),
@@ -180,8 +180,6 @@ test('real clients do their jobs', { timeout: 400_000 }, async (t) => {
     const parsed = await arrived(hk, bbb, wanted)
     assert.equal(parsed.text?.trim(), '鸿雁传书')
     assert.equal(parsed.attachments[0]?.filename, '雁.txt')
-    const copy = await simpleParser(await newest(bj, aaa, 'Sent'))
-    assert.equal(copy.subject, wanted)
   })
 
   await independent(
@@ -249,6 +247,8 @@ test('real clients do their jobs', { timeout: 400_000 }, async (t) => {
       try {
         await receiver.mailboxOpen('INBOX')
         const noticed = new Promise<void>((resolve) => receiver.once('exists', () => resolve()))
+        // By itself it would wait 15 s before it idles.
+        const idling = receiver.idle()
         const transport = createTransport({
           host: bj.address,
           port: ports.submissions,
@@ -260,6 +260,8 @@ test('real clients do their jobs', { timeout: 400_000 }, async (t) => {
         await transport.sendMail({ from: `"王" <${aaa}>`, to: bbb, subject: wanted, text: '你好' })
         transport.close()
         await noticed
+        await receiver.noop()
+        await idling
         const found = await eventually(
           async () => (await receiver.search({ header: { subject: 'nodemailer' } }, { uid: true })) || undefined,
           { what: 'the letter by SEARCH' },
@@ -284,8 +286,9 @@ function muttSettings(node: SkeinNode, user: string, certificate: string): strin
     `set imap_pass = "${password}"`,
     `set folder = "imap://${node.address}:${ports.imap}/"`,
     'set spoolfile = "+INBOX"',
-    'set record = "+Sent"',
-    'set copy = yes',
+    // In batch mode neomutt keeps no copy on a server.
+    'set copy = no',
+    'set sort = mailbox-order',
     'set ssl_starttls = yes',
     'set ssl_force_tls = yes',
     'set ssl_verify_host = no',

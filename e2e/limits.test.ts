@@ -33,7 +33,7 @@ test('limits of connections: a clear answer above them, service below', { timeou
     name: 'small',
     users: { [user]: password },
     settings: {
-      smtp: { 'connections-max': 30, 'connections-per-address-max': 10 },
+      smtp: { 'connections-max': 30, 'connections-per-address-max': 10, trusted: [] },
       imap: { 'connections-max': 30, 'connections-per-address-max': 10 },
       pop3: { 'connections-max': 30, 'connections-per-address-max': 10 },
     },
@@ -126,17 +126,13 @@ test('slow clients are let go after their time, others are served', { timeout: 1
   const node = await startNode({
     name: 'patient',
     users: { [user]: password },
-    settings: { smtp: { 'command-timeout-seconds': 2, trusted: ['127.0.0.0/8'] } },
+    settings: { smtp: { 'command-timeout-seconds': 2 } },
   })
   stage.add(node)
   const pulse = await Pulse.start(node, user)
 
-  await stage.step('SMTP: silent, half a command, half a message: 421 and closed', async () => {
-    const beginnings = [
-      '',
-      'EHL',
-      `EHLO slow.test\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<${user}>\r\nDATA\r\nSubject: half`,
-    ]
+  await stage.step('SMTP: silent, half a command at once or later: 421 and closed', async () => {
+    const beginnings = ['', 'EHL', 'EHLO slow.test\r\nMAIL FR']
     await Promise.all(
       beginnings.map(async (beginning) => {
         await using link = await LineSocket.connect({ host: node.address, port: ports.smtp })

@@ -1,6 +1,8 @@
 // The rows of the bench: what each measures, its unit and its goal (design targets), and how it is run.
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { eventually } from '../harness/poll.ts'
+import { mustRun } from '../harness/processes.ts'
 import { initNode, inviteFrom, joinNode, stopNodes } from '../harness/skein.ts'
 import { generate } from './generator.ts'
 import type { DeliverJob } from './job.ts'
@@ -224,12 +226,34 @@ function joinRow(label: string, users: number): OwnRow {
           { name: `${name} memory, joined`, unit: 'MiB', value: residentMiB(second.process?.pid ?? 0), better: 'less' },
         ]
         if (label === '1m') (measures[1] as Measure).goal = { value: 10 }
+        await second.stop()
+        const probe = await probeLookups(second.data)
+        const inProcess: Measure = {
+          name: `${name} look-ups`,
+          unit: '/s',
+          value: probe.lookupsPerSecond,
+          better: 'more',
+        }
+        if (label === '1m') inProcess.goal = { value: 1_000_000 }
+        measures.push(
+          { name: `${name} look-ups, cold`, unit: '/s', value: probe.firstPerSecond, better: 'more' },
+          inProcess,
+          { name: `${name} look-ups, unknown`, unit: '/s', value: probe.missesPerSecond, better: 'more' },
+        )
         return measures
       } finally {
         await stopNodes(started)
       }
     },
   }
+}
+
+async function probeLookups(
+  data: string,
+): Promise<{ firstPerSecond: number; lookupsPerSecond: number; missesPerSecond: number }> {
+  const program = fileURLToPath(new URL('./lookup-probe.ts', import.meta.url))
+  const { stdout } = await mustRun(process.execPath, [program, data], { timeoutMs: 300_000 })
+  return JSON.parse(stdout) as Awaited<ReturnType<typeof probeLookups>>
 }
 
 async function restartSeconds(

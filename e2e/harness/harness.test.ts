@@ -1,6 +1,6 @@
 // The harness itself: what the other tests lean on without looking.
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { loopbackAddress } from './addresses.ts'
 import { LineSocket } from './line-socket.ts'
 import { eventually } from './poll.ts'
+import { Pop3Client } from './pop3-client.ts'
 import { mustRun, runCommand } from './processes.ts'
 import { withSetting } from './skein.ts'
 import { dotStuffed } from './smtp-client.ts'
@@ -65,6 +66,18 @@ test('a line reader gives lines, exact bytes and the end, whatever the chunks', 
   server.close()
 })
 
+test('a multi-line answer of POP3 comes back as the message was', async () => {
+  const cases = ['', 'a\r\n', '.\r\n', '..\r\n.\r\n', '\r\n', '\r\n.\r\n\r\n', 'a\r\n.b\r\n.\r\nc\r\n', 'bare\n.\n\r\n']
+  const server = createServer((socket) => {
+    socket.write('+OK ready\r\n')
+    for (const message of cases) socket.write(`+OK\r\n${dotStuffed(message).toString()}`)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await using client = await Pop3Client.connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
+  for (const message of cases) assert.equal((await client.multiLine('RETR 1')).toString(), message)
+  server.close()
+})
+
 test('processes and directories of a test end with it, even when it is killed', async () => {
   const processes = fileURLToPath(new URL('./processes.ts', import.meta.url))
   const script = (last: string) => `
@@ -85,10 +98,10 @@ test('processes and directories of a test end with it, even when it is killed', 
   }
 })
 
+/** A process that has ended but that nobody has waited for yet is not running. */
 function isRunning(pid: number): boolean {
   try {
-    process.kill(pid, 0)
-    return true
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch {
     return false
   }

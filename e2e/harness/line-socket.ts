@@ -109,17 +109,8 @@ export class LineSocket {
   }
 
   async lineBytes(timeoutMs = this.timeoutMs): Promise<Buffer> {
-    const deadline = performance.now() + timeoutMs
-    let from = 0
-    for (;;) {
-      const end = this.peek().indexOf(0x0a, from)
-      if (end >= 0) {
-        const line = this.take(end + 1)
-        return line.subarray(0, line[end - 1] === 0x0d ? end - 1 : end)
-      }
-      from = this.length
-      await this.more(deadline, 'a line from the server')
-    }
+    const line = await this.until('\n', timeoutMs)
+    return line.subarray(0, line.at(-2) === 0x0d ? -2 : -1)
   }
 
   async bytes(count: number, timeoutMs = this.timeoutMs): Promise<Buffer> {
@@ -128,15 +119,42 @@ export class LineSocket {
     return this.take(count)
   }
 
-  /** Everything up to and including `mark`. */
+  /** Everything up to and including `mark`. Looks at each byte once, however they come. */
   async until(mark: string, timeoutMs = this.timeoutMs): Promise<Buffer> {
     const deadline = performance.now() + timeoutMs
-    for (let from = 0; ;) {
-      const at = this.peek().indexOf(mark, from)
-      if (at >= 0) return this.take(at + Buffer.byteLength(mark))
-      from = Math.max(0, this.length - mark.length)
-      await this.more(deadline, `${JSON.stringify(mark)} from the server`)
+    const seen: Buffer[] = []
+    let tail: Buffer = Buffer.alloc(0)
+    for (;;) {
+      for (let piece = this.pieces.shift(); piece; piece = this.pieces.shift()) {
+        const probe = tail.length > 0 ? Buffer.concat([tail, piece]) : piece
+        const at = probe.indexOf(mark)
+        if (at >= 0) {
+          const end = at + mark.length - tail.length
+          seen.push(piece.subarray(0, end))
+          if (end < piece.length) this.pieces.unshift(piece.subarray(end))
+          const found = seen.length === 1 ? (seen[0] as Buffer) : Buffer.concat(seen)
+          this.length -= found.length
+          return found
+        }
+        seen.push(piece)
+        tail = mark.length > 1 ? probe.subarray(1 - mark.length) : tail
+      }
+      try {
+        await this.more(deadline, `${JSON.stringify(mark)} from the server`)
+      } catch (error) {
+        this.pieces.unshift(...seen)
+        throw error
+      }
     }
+  }
+
+  /** Up to and including a line of one dot; that may be the first line. */
+  async untilDot(timeoutMs = this.timeoutMs): Promise<Buffer> {
+    const start = await this.bytes(3, timeoutMs)
+    if (start.toString('latin1') === '.\r\n') return start
+    this.pieces.unshift(start)
+    this.length += start.length
+    return this.until('\r\n.\r\n', timeoutMs)
   }
 
   /** Everything until the other side ends the connection. */

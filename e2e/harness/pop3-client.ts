@@ -36,12 +36,16 @@ export class Pop3Client {
   /** A multi-line answer: the bytes between the first line and the end mark, dot-unstuffed. RFC 1939 §3. */
   async multiLine(line: string): Promise<Buffer> {
     await this.must(line)
+    const wire = await this.link.untilDot(120_000)
+    const end = wire.length - 3
     const parts: Buffer[] = []
-    for (;;) {
-      const text = await this.link.until('\r\n', 120_000)
-      if (text.length === 3 && text[0] === 0x2e) return Buffer.concat(parts)
-      parts.push(text[0] === 0x2e ? text.subarray(1) : text)
+    let from = wire[0] === 0x2e ? 1 : 0
+    for (let at = wire.indexOf('\r\n.'); at >= 0 && at + 2 < end; at = wire.indexOf('\r\n.', at + 2)) {
+      parts.push(wire.subarray(from, at + 2))
+      from = at + 3
     }
+    parts.push(wire.subarray(from, Math.max(from, end)))
+    return Buffer.concat(parts)
   }
 
   async startTls(): Promise<void> {
