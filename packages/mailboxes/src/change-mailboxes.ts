@@ -4,7 +4,7 @@ import { forgettable, letGo, moveRecords } from './change-messages.ts'
 import type { CommitDraft } from './commit-draft.ts'
 import { failures } from './failures.ts'
 import { canonicalName, checkedName, inboxName, isBelow, parentNames } from './mailbox-name.ts'
-import { mailboxLimits, type MailboxRecord, type MessageRecord, type SpecialUse } from './ports.ts'
+import { mailboxLimits, type MailboxRecord, type SpecialUse } from './ports.ts'
 
 const defaultMailboxes: readonly (readonly [string, SpecialUse | null])[] = [
   [inboxName, null],
