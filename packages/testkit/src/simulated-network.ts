@@ -20,6 +20,8 @@ export interface SimulatedNetworkSettings {
   duplicateChance?: number
   /** How long it takes until both sides notice that a line is cut or whole again. */
   noticeMaxMs?: number
+  /** Before two nodes count as connected; where it rejects they are not, and try again a second later. */
+  greet?: (a: NodeId, b: NodeId) => Promise<void>
   /** Called for each thing that happens: the order of these lines is the run's fingerprint. */
   onEvent?: (what: string) => void
 }
@@ -38,8 +40,11 @@ interface Station {
   alive: boolean
   readonly handlers: Map<PeerService, Handler>
   readonly listeners: Set<(peer: NodeId, state: 'up' | 'down') => void>
-  readonly connected: Set<NodeId>
+  /** With which life of the other node. */
+  readonly connected: Map<NodeId, Station>
 }
+
+const greetAgainMs = 1_000
 
 export class SimulatedNetwork {
   readonly #clock: Clock
@@ -61,6 +66,7 @@ export class SimulatedNetwork {
       dropChance: 0,
       duplicateChance: 0,
       noticeMaxMs: 200,
+      greet: async () => {},
       onEvent: () => {},
       ...settings,
     }
@@ -69,7 +75,7 @@ export class SimulatedNetwork {
   /** A node starts: its link for this life. The life before, if any, is over. */
   join(id: NodeId): PeerLink {
     this.crash(id)
-    const station: Station = { id, alive: true, handlers: new Map(), listeners: new Set(), connected: new Set() }
+    const station: Station = { id, alive: true, handlers: new Map(), listeners: new Set(), connected: new Map() }
     this.#stations.set(id, station)
     for (const other of this.#stations.keys()) if (other !== id) this.#reconsider(id, other)
     return this.#link(station)
@@ -130,39 +136,57 @@ export class SimulatedNetwork {
   }
 
   /** Both sides notice a moment later how things stand then. */
-  #reconsider(a: NodeId, b: NodeId): void {
+  #reconsider(a: NodeId, b: NodeId, withinMs = this.#settings.noticeMaxMs): void {
     const key = a < b ? `${a} ${b}` : `${b} ${a}`
     if (this.#noticing.has(key)) return
-    const timer = this.#clock.setTimer(this.#random.next() * this.#settings.noticeMaxMs, () => {
+    const timer = this.#clock.setTimer(this.#random.next() * withinMs, () => {
       this.#noticing.delete(key)
-      const up = this.#reaches(a, b)
-      for (const [self, other] of [
-        [a, b],
-        [b, a],
-      ] as const) {
-        const station = this.#stations.get(self)
-        if (station && station.connected.has(other) !== up) this.#announce(station, other, up)
-      }
+      this.#notice(a, b)
     })
     this.#noticing.set(key, timer)
   }
 
-  #announce(station: Station, other: NodeId, up: boolean): void {
-    this.#settings.onEvent(`${station.id} ${up ? 'hears' : 'lost'} ${other}`)
-    if (up) station.connected.add(other)
-    else {
-      station.connected.delete(other)
-      for (const pending of this.#pending) {
-        if (pending.from === station && pending.to === other) pending.fail('the connection broke')
-      }
+  #notice(a: NodeId, b: NodeId): void {
+    const up = this.#reaches(a, b)
+    const [here, there] = [this.#stations.get(a), this.#stations.get(b)]
+    this.#lose(here, b, up ? there : undefined)
+    this.#lose(there, a, up ? here : undefined)
+    if (!up || !here || !there || (here.connected.has(b) && there.connected.has(a))) return
+    this.#settings.greet(a, b).then(
+      () => {
+        if (!here.alive || !there.alive || !this.#reaches(a, b)) return this.#reconsider(a, b)
+        this.#gain(here, there)
+        this.#gain(there, here)
+      },
+      () => {
+        this.#settings.onEvent(`${a} and ${b} do not greet`)
+        this.#reconsider(a, b, greetAgainMs)
+      },
+    )
+  }
+
+  /** The line is cut, or the other node has died since, even where it is back. */
+  #lose(station: Station | undefined, other: NodeId, now: Station | undefined): void {
+    if (!station?.connected.has(other) || station.connected.get(other) === now) return
+    this.#settings.onEvent(`${station.id} lost ${other}`)
+    station.connected.delete(other)
+    for (const pending of this.#pending) {
+      if (pending.from === station && pending.to === other) pending.fail('the connection broke')
     }
-    for (const listener of station.listeners) listener(other, up ? 'up' : 'down')
+    for (const listener of station.listeners) listener(other, 'down')
+  }
+
+  #gain(station: Station, other: Station): void {
+    if (station.connected.get(other.id) === other) return
+    this.#settings.onEvent(`${station.id} hears ${other.id}`)
+    station.connected.set(other.id, other)
+    for (const listener of station.listeners) listener(other.id, 'up')
   }
 
   #link(station: Station): PeerLink {
     return {
       self: station.id,
-      connected: () => [...station.connected],
+      connected: () => [...station.connected.keys()],
       handle: (service, handler) => void station.handlers.set(service, handler),
       onPeerChange(listener) {
         station.listeners.add(listener)
@@ -190,7 +214,8 @@ export class SimulatedNetwork {
     const bytes = Uint8Array.from(payload)
     return new Promise((resolve, reject) => {
       const unreachable = (text: string) => new SkeinError('peer-unreachable', 'temporary', text)
-      if (!from.connected.has(to)) return reject(unreachable('that node is not connected'))
+      const target = from.connected.get(to)
+      if (!target) return reject(unreachable('that node is not connected'))
       const settle = (act: () => void) => {
         if (!this.#pending.delete(pending)) return
         timer.cancel()
@@ -203,13 +228,13 @@ export class SimulatedNetwork {
       this.#pending.add(pending)
       const answer = (act: () => void) => this.#carry(to, from.id, `answer ${service}`, () => settle(act))
       this.#carry(from.id, to, `request ${service} ${bytes.length}`, () =>
-        this.#serve(from.id, to, service, bytes, resolve, reject, answer),
+        this.#serve(from.id, target, service, bytes, resolve, reject, answer),
       )
       if (this.#random.chance(this.#settings.duplicateChance)) {
         this.#carry(from.id, to, `again ${service} ${bytes.length}`, () =>
           this.#serve(
             from.id,
-            to,
+            target,
             service,
             bytes,
             () => {},
@@ -231,20 +256,20 @@ export class SimulatedNetwork {
     })
   }
 
+  /** A line leads to one life of a node: what was sent before its crash does not reach the next one. */
   #serve(
     from: NodeId,
-    to: NodeId,
+    station: Station,
     service: PeerService,
     payload: Uint8Array,
     resolve: (answer: Uint8Array) => void,
     reject: (error: SkeinError) => void,
     answer: (act: () => void) => void,
   ): void {
-    const station = this.#stations.get(to)
-    const handler = station?.handlers.get(service)
-    if (!station || !handler) {
+    if (!station.alive) return
+    const handler = station.handlers.get(service)
+    if (!handler)
       return answer(() => reject(new SkeinError('peer-unreachable', 'temporary', `nobody answers ${service}`)))
-    }
     handler(from, payload).then(
       (bytes) => {
         const copy = Uint8Array.from(bytes)
