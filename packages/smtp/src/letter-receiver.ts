@@ -63,7 +63,10 @@ export class LetterReceiver implements DataSink {
     if (this.#isOver) return
     if (this.#refused) return this.#drain(piece)
     this.#bytes += piece.length
-    if (this.#bytes > this.#limits.messageBytesMax) return this.#refuse(replies.messageTooLarge)
+    if (this.#bytes > this.#limits.messageBytesMax) {
+      this.#refuse(replies.messageTooLarge)
+      return this.#drain(piece)
+    }
     try {
       const waiting = this.#writer.write(piece)
       if (waiting) return waiting.catch((error: unknown) => this.#failed(error))

@@ -1,6 +1,7 @@
 // The SMTP front door: one server with any number of listening ports, which share its limits.
 // Promises: a letter is answered 250 only after the intake has it for good; closing first lets running letters finish.
 import type { AddressInfo } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { createAddressSet } from './address-set.ts'
 import { ConnectionCounter } from './connection-counter.ts'
 import type { SmtpComponents, SmtpHouse, SmtpRole } from './house.ts'
@@ -44,7 +45,10 @@ export function createSmtpServer(components: SmtpComponents, settings: SmtpSetti
   const stopTlsWatch = tls.onChange(() => {
     for (const listener of listeners) {
       try {
-        listener.updateSecureContext(tls.current())
+        const material = { ...tls.current(), minVersion: 'TLSv1.2' as const }
+        // The library drops the old context before it looks at the new one.
+        createSecureContext(material)
+        listener.updateSecureContext(material)
       } catch (error) {
         logger.error({ error }, 'the new TLS certificate can not be used; the one before stays')
       }

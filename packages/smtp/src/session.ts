@@ -87,6 +87,8 @@ export class SmtpSession extends SMTPConnection {
   checkDeadline(nowMs: number): void {
     if (this._closing || this._closed) return
     if (nowMs < this.#deadlineMs && nowMs < this.#dataDeadlineMs) return
+    // Who does not read the replies that are there would not read one more.
+    if (this._socket.writableNeedDrain) return this.destroy()
     const receiver = this.#receiver
     if (!receiver) return this.#say(replies.commandTimeout)
     // What was refused while it streamed is answered so: the client must not try the same again.
