@@ -41,8 +41,12 @@ const runs = { numRuns: 500 }
 
 /** Text with many of the characters that mean something in mail. */
 const mailText = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 200 }),
-  fc.string({ unit: fc.constantFrom(...'"\\()<>@,;:.[]=?_%*\'+- \t\r\n\0abQB19\u00e9\u4e2d'), maxLength: 200 }),
+  fc.string({ unit: 'binary', maxLength: 200, size: 'max' }),
+  fc.string({
+    unit: fc.constantFrom(...'"\\()<>@,;:.[]=?_%*\'+- \t\r\n\0abQB19\u00e9\u4e2d'),
+    maxLength: 200,
+    size: 'max',
+  }),
   fc
     .array(
       fc.constantFrom(
@@ -64,7 +68,7 @@ const mailText = fc.oneof(
         '12:00:00',
         '6 Jan 2026',
       ),
-      { maxLength: 30 },
+      { maxLength: 30, size: 'max' },
     )
     .map((pieces) => pieces.join('')),
 )
@@ -100,7 +104,7 @@ const mimeLine = fc.constantFrom(
 )
 const lineEnd = fc.constantFrom('\r\n', '\r\n', '\r\n', '\n', '\r')
 const mimeBytes = (end: fc.Arbitrary<string>): fc.Arbitrary<Buffer> =>
-  fc.tuple(fc.array(fc.tuple(mimeLine, end), { maxLength: 60 }), fc.boolean()).map(([lines, cut]) => {
+  fc.tuple(fc.array(fc.tuple(mimeLine, end), { maxLength: 60, size: 'max' }), fc.boolean()).map(([lines, cut]) => {
     const text = `Content-Type: multipart/mixed; boundary=a\r\n\r\n${lines.map(([line, ending]) => line + ending).join('')}`
     return Buffer.from(cut ? text.slice(0, -1) : text, 'latin1')
   })
@@ -109,7 +113,7 @@ test('no bytes make the readers throw', () => {
   fc.assert(
     fc.property(
       fc.oneof(
-        fc.uint8Array({ maxLength: 2000 }),
+        fc.uint8Array({ maxLength: 2000, size: 'max' }),
         mimeBytes(lineEnd),
         mailText.map((text) => Buffer.from(text)),
       ),
@@ -168,7 +172,7 @@ test('no charset makes decoding throw', () => {
     fc.string(),
   )
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), fc.option(charset), (bytes, name) => {
+    fc.property(fc.uint8Array({ maxLength: 300, size: 'max' }), fc.option(charset), (bytes, name) => {
       assert.equal(typeof decodeText(bytes, name), 'string')
     }),
     runs,
@@ -198,13 +202,13 @@ test('the one-pass index gives the same structure as a plain reading, line by li
 
 test('canonical addresses are their own canonical form, and short enough for SMTP', () => {
   const local = fc.oneof(
-    fc.string({ unit: 'grapheme', maxLength: 70 }),
-    fc.string({ unit: fc.constantFrom(...'aB.+"\\ @é中İſK'), maxLength: 12 }),
+    fc.string({ unit: 'grapheme', maxLength: 70, size: 'max' }),
+    fc.string({ unit: fc.constantFrom(...'aB.+"\\ @é中İſK'), maxLength: 12, size: 'max' }),
   )
   const domain = fc.oneof(
     fc.domain(),
     fc.constantFrom('例子.测试', 'Ünïcode.example', 'faß.de', '[192.0.2.1]', '[IPv6:::1]'),
-    fc.string({ unit: 'grapheme', maxLength: 10 }),
+    fc.string({ unit: 'grapheme', maxLength: 10, size: 'max' }),
   )
   fc.assert(
     fc.property(local, domain, (left, right) => {
@@ -309,7 +313,7 @@ test('notifications keep their three parts and their recipients, whatever was sa
   const request = fc.record({
     said: mailText,
     address: mailText,
-    header: fc.uint8Array({ maxLength: 500 }),
+    header: fc.uint8Array({ maxLength: 500, size: 'max' }),
     boundary: mailText,
   })
   fc.assert(

@@ -20,6 +20,7 @@ export interface ReceivedTrace {
 }
 
 const wordCharactersMax = 255
+const pathBytesMax = 512
 
 /** `Received: …` with its folds and final CRLF, ready to be put on top of a message (as UTF-8). */
 export function formatReceived(trace: ReceivedTrace): string {
@@ -39,8 +40,7 @@ export function formatReceived(trace: ReceivedTrace): string {
 
 /** One word of a clause: anything that could open a comment, end the clause or the line becomes `?`. */
 function traceWord(text: string): string {
-  const word = text.toWellFormed().slice(0, wordCharactersMax)
-  const safe = word.replace(/[^A-Za-z0-9.:_\-+=/[\]\u00a1-\u{10ffff}]/gu, '?')
+  const safe = text.slice(0, wordCharactersMax).replace(/[^A-Za-z0-9.:_\-+=/[\]]/g, '?')
   return safe === '' ? 'unknown' : safe
 }
 
@@ -57,10 +57,9 @@ function addressLiteral(ip: string): string {
 
 /** An address between angle brackets: no control characters, no blanks or brackets outside quotes. */
 function pathText(address: string): string {
-  const text = address
-    .toWellFormed()
-    .replace(/[\u0000-\u001f\u007f]/g, '?')
-    .slice(0, 2 * wordCharactersMax)
+  let text = address.toWellFormed().replace(/[\u0000-\u001f\u007f]/g, '?')
+  // RFC 5321 §4.5.3.1.3, with room for quotes: no address that was accepted is cut.
+  if (Buffer.byteLength(text) > pathBytesMax) text = Buffer.from(text).toString('utf8', 0, pathBytesMax)
   return /^"(?:[^"\\]|\\.)*"@[^<>"\s]*$/.test(text) ? text : text.replace(/[<>"()\s;\\]/g, '?')
 }
 
