@@ -1,5 +1,5 @@
-export { createMesh } from './mesh.ts'
-export type { Mesh, MeshComponents, MeshPeer } from './mesh.ts'
+export { createMesh } from './create-mesh.ts'
+export type { Mesh, MeshComponents, MeshPeer, MeshStatus } from './create-mesh.ts'
 export { knock } from './knock.ts'
 export type { Knock } from './knock.ts'
 export { createSigner, generateNodeKey, nodeIdOf } from './node-key.ts'

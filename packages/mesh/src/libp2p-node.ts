@@ -1,16 +1,23 @@
 // The libp2p node of a mesh: TCP, Noise, yamux, and kad-dht for one thing only, finding the address of a member.
 // identify, ping and kad-dht go by a private prefix, run only when we ask for them, and answer members only.
-// libp2p's modules take about half a second to load, so they are loaded when the first mesh is created.
 import type { PeerInfo, StreamHandler, StreamHandlerOptions, Transport } from '@libp2p/interface'
 import type { IdentifyComponents } from '@libp2p/identify'
 import type { KadDHTComponents } from '@libp2p/kad-dht'
 import type { PingComponents } from '@libp2p/ping'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { noise } from '@chainsafe/libp2p-noise'
+import { identify } from '@libp2p/identify'
+import { kadDHT } from '@libp2p/kad-dht'
+import { ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
 import type { Logger, NodeId } from '@skein/runtime'
 import type { Door } from './door.ts'
 import { guardFrames } from './frame-guard.ts'
 import { libp2pLog } from './libp2p-log.ts'
-import { libp2pKeyOf } from './node-key.ts'
+import { libp2pKeyOf } from './libp2p-key.ts'
 import { localAddressFor } from './peer-address.ts'
 import { kadProtocol, meshLimits } from './settings.ts'
 import type { MeshSettings } from './settings.ts'
@@ -22,43 +29,24 @@ export interface NodeComponents {
   isMember(id: NodeId): boolean
 }
 
-export type NodeSettings = Pick<
-  MeshSettings,
-  'listenAddresses' | 'announceAddresses' | 'connectTimeoutMs' | 'backlog' | 'listen'
-> & { inboundConnectionsMax: number; outboundConnectionsMax: number }
-
 export type Libp2pNode = Awaited<ReturnType<typeof createLibp2pNode>>
 
-export async function loadLibp2p() {
-  const [{ createLibp2p }, { tcp }, { noise }, { yamux }, { identify }, { ping }, { kadDHT }, { multiaddr }] =
-    await Promise.all([
-      import('libp2p'),
-      import('@libp2p/tcp'),
-      import('@chainsafe/libp2p-noise'),
-      import('@libp2p/yamux'),
-      import('@libp2p/identify'),
-      import('@libp2p/ping'),
-      import('@libp2p/kad-dht'),
-      import('@multiformats/multiaddr'),
-    ])
-  return { createLibp2p, tcp, noise, yamux, identify, ping, kadDHT, multiaddr }
-}
-
-export async function createLibp2pNode({ privateKey, door, logger, isMember }: NodeComponents, settings: NodeSettings) {
-  const { createLibp2p, tcp, noise, yamux, identify, ping, kadDHT, multiaddr } = await loadLibp2p()
+/** Not started. `boundAddresses` are those that it listens on, whatever it announces. */
+export async function createLibp2pNode(components: NodeComponents, settings: MeshSettings) {
+  const { privateKey, door, logger } = components
   const listening = settings.listen ? settings.listenAddresses.map((address) => multiaddr(address)) : []
-  return createLibp2p({
+  let boundAddresses = (): Multiaddr[] => []
+  const node = await createLibp2p({
     start: false,
     privateKey: libp2pKeyOf(privateKey),
     logger: libp2pLog(logger),
     nodeInfo: { name: 'skein', version: '1', userAgent: 'skein' },
     addresses: { listen: listening.map(String), announce: settings.announceAddresses },
     transports: [
-      (components) =>
-        fromBoundAddress(
-          tcp({ backlog: settings.backlog, maxConnections: tcpSocketsMax(settings) })(components),
-          listening,
-        ),
+      (parts) => {
+        boundAddresses = () => parts.transportManager.getAddrs()
+        return fromBoundAddress(tcp(socketsOf(settings))(parts), listening)
+      },
     ],
     connectionEncrypters: [noise()],
     streamMuxers: [() => guardFrames(yamux(muxerSettings)(), meshLimits.streamWindowBytesMax)],
@@ -66,30 +54,44 @@ export async function createLibp2pNode({ privateKey, door, logger, isMember }: N
     // Every connection that may last is watched by our own heartbeat, which needs no new stream for each ping and knows
     // a standstill of this process from one of the peer; all others are closed within seconds.
     connectionMonitor: { enabled: false },
-    connectionManager: {
-      maxConnections: settings.inboundConnectionsMax + settings.outboundConnectionsMax,
-      maxIncomingPendingConnections: meshLimits.handshakesMax,
-      inboundConnectionThreshold: meshLimits.connectionsPerAddressPerSecondMax,
-      inboundUpgradeTimeout: meshLimits.handshakeTimeoutMs,
-      dialTimeout: settings.connectTimeoutMs,
-      addressDialTimeout: Math.min(settings.connectTimeoutMs, meshLimits.addressDialTimeoutMs),
-      // Five tries and then never again, and only for tagged peers: the supervisor reconnects instead.
-      reconnectRetries: 0,
-    },
-    services: {
-      identify: (components: IdentifyComponents) =>
-        identify({ protocolPrefix: 'skein', runOnConnectionOpen: false })(withMembersOnly(components, door)),
-      ping: (components: PingComponents) => ping({ protocolPrefix: 'skein' })(withMembersOnly(components, door)),
-      dht: (components: KadDHTComponents) =>
-        kadDHT({
-          protocol: kadProtocol,
-          clientMode: false,
-          allowQueryWithZeroPeers: true,
-          // Private addresses stay (nodes on a LAN or VPN are nodes too); who is no member does not.
-          peerInfoMapper: (info: PeerInfo) => (isMember(info.id.toString()) ? info : { ...info, multiaddrs: [] }),
-        })(withoutStorage(withMembersOnly(components, door))),
-    },
+    connectionManager: connectionsOf(settings),
+    services: servicesOf(components),
   })
+  return Object.assign(node, { boundAddresses: () => boundAddresses() })
+}
+
+/** Handshakes under way use sockets too. */
+function socketsOf({ backlog, inboundConnectionsMax }: MeshSettings) {
+  return { backlog, maxConnections: inboundConnectionsMax + meshLimits.handshakesMax }
+}
+
+function connectionsOf({ inboundConnectionsMax, outboundConnectionsMax, connectTimeoutMs }: MeshSettings) {
+  return {
+    maxConnections: inboundConnectionsMax + outboundConnectionsMax,
+    maxIncomingPendingConnections: meshLimits.handshakesMax,
+    inboundConnectionThreshold: meshLimits.connectionsPerAddressPerSecondMax,
+    inboundUpgradeTimeout: meshLimits.handshakeTimeoutMs,
+    dialTimeout: connectTimeoutMs,
+    addressDialTimeout: Math.min(connectTimeoutMs, meshLimits.addressDialTimeoutMs),
+    // libp2p tries five times and then never again, and only for tagged peers: the supervisor reconnects instead.
+    reconnectRetries: 0,
+  }
+}
+
+function servicesOf({ door, isMember }: NodeComponents) {
+  return {
+    identify: (parts: IdentifyComponents) =>
+      identify({ protocolPrefix: 'skein', runOnConnectionOpen: false })(withMembersOnly(parts, door)),
+    ping: (parts: PingComponents) => ping({ protocolPrefix: 'skein' })(withMembersOnly(parts, door)),
+    dht: (parts: KadDHTComponents) =>
+      kadDHT({
+        protocol: kadProtocol,
+        clientMode: false,
+        allowQueryWithZeroPeers: true,
+        // Private addresses stay (nodes on a LAN or VPN are nodes too); who is no member does not.
+        peerInfoMapper: (info: PeerInfo) => (isMember(info.id.toString()) ? info : { ...info, multiaddrs: [] }),
+      })(withoutStorage(withMembersOnly(parts, door))),
+  }
 }
 
 const muxerSettings = {
@@ -101,11 +103,6 @@ const muxerSettings = {
     // None by default: a stream that is not taken would fill the memory.
     maxWriteBufferLength: meshLimits.streamBufferBytesMax,
   },
-}
-
-/** Handshakes under way use sockets too. */
-function tcpSocketsMax(settings: NodeSettings): number {
-  return settings.inboundConnectionsMax + meshLimits.handshakesMax
 }
 
 /** TCP options reach `net.connect` as they are, which knows `localAddress` though the transport's types do not. */

@@ -206,7 +206,7 @@ describe('a mesh', { concurrency: 4 }, () => {
     }
   })
 
-  test('a listener or a gate that throws hurts nobody else', async () => {
+  test('hurts nobody else by a listener that throws', async () => {
     await using a = await startNode()
     await using b = await startNode()
     a.mesh.onPeerChange(() => {

@@ -1,12 +1,12 @@
 // The mesh of one node: fills PeerLink with libp2p. Requests go over one greeted connection a peer; who may speak is the
 // gate's decision, asked again at every step; a lost peer is dialled until it is back.
 import type { Connection, Stream } from '@libp2p/interface'
-import type { MeshGate } from '@skein/replication'
 import { SkeinError, assert, peerLimits } from '@skein/runtime'
-import type { Clock, Logger, NodeId, PeerLink, PeerService, Random } from '@skein/runtime'
+import type { NodeId, PeerService } from '@skein/runtime'
+import type { Mesh, MeshComponents, MeshPeer, MeshStatus } from './create-mesh.ts'
 import { Door } from './door.ts'
 import { unreachable } from './failure.ts'
-import { createLibp2pNode, loadLibp2p } from './libp2p-node.ts'
+import { createLibp2pNode } from './libp2p-node.ts'
 import type { Libp2pNode } from './libp2p-node.ts'
 import { nodeIdOf } from './node-key.ts'
 import { dialAddressOf, dialAddressesOf } from './peer-address.ts'
@@ -26,50 +26,9 @@ import {
 import type { LiveMeshSettings, MeshSettings, RequestService } from './settings.ts'
 import { Supervisor } from './supervisor.ts'
 
-export interface MeshComponents {
-  gate: MeshGate
-  /** As `generateNodeKey` makes it. */
-  privateKey: Uint8Array
-  clock: Clock
-  random: Random
-  logger: Logger
-}
-
-export interface MeshPeer {
-  id: NodeId
-  /** The multiaddr of the connection in use. */
-  address: string
-  /** When that connection was opened, in milliseconds since the epoch. */
-  sinceMs: number
-  /** A moving average; undefined until the first heartbeat came back. */
-  rttMs: number | undefined
-  lastSeenMs: number
-}
-
-export interface Mesh extends PeerLink, AsyncDisposable {
-  /** Listens and dials. May be called again after `stop()`. */
-  start(): Promise<void>
-  /** Closes everything; pending requests fail with `peer-unreachable`, peers are reported down. */
-  stop(): Promise<void>
-  /** The multiaddrs that others may dial, each ending in `/p2p/<own id>`. */
-  listenAddresses(): string[]
-  peers(): MeshPeer[]
-  /** What stands now, strangers included. */
-  status(): { inboundConnections: number; outboundConnections: number; streams: number }
-  /** Closes the connections with that peer; the supervisor dials it again as long as it is a member. */
-  disconnect(id: NodeId): void
-  /** Turns switches while the mesh runs. */
-  configure(change: Partial<LiveMeshSettings>): void
-}
-
 type Handler = (from: NodeId, payload: Uint8Array) => Promise<Uint8Array>
 
-export async function createMesh(components: MeshComponents, settings: Partial<MeshSettings> = {}): Promise<Mesh> {
-  await loadLibp2p()
-  return new Libp2pMesh(components, completeSettings(settings))
-}
-
-class Libp2pMesh implements Mesh {
+export class Libp2pMesh implements Mesh {
   readonly self: NodeId
   readonly #with: MeshComponents
   readonly #settings: MeshSettings
@@ -82,6 +41,7 @@ class Libp2pMesh implements Mesh {
   #supervisor: Supervisor | undefined
   #stopWatching: (() => void) | undefined
   #refreshQueued = false
+  #starting: Promise<void> = Promise.resolve()
 
   constructor(components: MeshComponents, settings: MeshSettings) {
     this.#with = components
@@ -104,8 +64,13 @@ class Libp2pMesh implements Mesh {
     })
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
     assert(this.#node === undefined, 'the mesh is started once at a time')
+    this.#starting = this.#start()
+    return this.#starting
+  }
+
+  async #start(): Promise<void> {
     const { gate, privateKey, logger } = this.#with
     const isMember = (id: NodeId) => gate.isMember(id)
     const node = await createLibp2pNode({ privateKey, door: this.#door, logger, isMember }, this.#settings)
@@ -134,6 +99,7 @@ class Libp2pMesh implements Mesh {
   }
 
   async stop(): Promise<void> {
+    await this.#starting.catch(() => {})
     const node = this.#node
     if (node === undefined) return
     this.#node = undefined
@@ -149,7 +115,7 @@ class Libp2pMesh implements Mesh {
   }
 
   listenAddresses(): string[] {
-    return this.#node?.getMultiaddrs().map(String) ?? []
+    return this.#node?.boundAddresses().map((address) => `${address.toString()}/p2p/${this.self}`) ?? []
   }
 
   peers(): MeshPeer[] {
@@ -162,7 +128,7 @@ class Libp2pMesh implements Mesh {
     }))
   }
 
-  status(): { inboundConnections: number; outboundConnections: number; streams: number } {
+  status(): MeshStatus {
     let streams = 0
     for (const connection of this.#connections.values()) streams += connection.streams
     return { inboundConnections: this.#count('inbound'), outboundConnections: this.#count('outbound'), streams }
@@ -296,7 +262,11 @@ class Libp2pMesh implements Mesh {
     this.#refreshQueued = true
     queueMicrotask(() => {
       this.#refreshQueued = false
-      this.#supervisor?.refresh()
+      try {
+        this.#supervisor?.refresh()
+      } catch (error) {
+        this.#with.logger.error({ err: error }, 'the members to connect with could not be read')
+      }
     })
   }
 

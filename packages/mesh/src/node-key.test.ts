@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { peerIdFromString } from '@libp2p/peer-id'
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
+import { libp2pKeyOf } from './libp2p-key.ts'
 import { createSigner, generateNodeKey, nodeIdOf } from './node-key.ts'
 
 describe('a node key', () => {
@@ -9,6 +10,13 @@ describe('a node key', () => {
     assert.match(nodeId, /^12D3Koo/)
     assert.equal(nodeIdOf(privateKey), nodeId)
     assert.equal(privateKey.byteLength, 68)
+  })
+
+  test('has the PeerId that libp2p gives it', () => {
+    for (let i = 0; i < 50; i += 1) {
+      const { privateKey, nodeId } = generateNodeKey()
+      assert.equal(peerIdFromPrivateKey(libp2pKeyOf(privateKey)).toString(), nodeId)
+    }
   })
 
   test('is read as a bare seed too', () => {

@@ -1,16 +1,17 @@
 // The node's Ed25519 key: its PeerId is the node id, and its signature is the node's word.
 // Kept as the 68 bytes of libp2p's protobuf encoding; the bare 32-byte seed (RFC 8032) is read as well.
+// Needs nothing of libp2p, whose loading takes longer than most commands that only want to know who the node is.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { privateKeyFromProtobuf } from '@libp2p/crypto/keys'
-import type { Ed25519PrivateKey } from '@libp2p/interface'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { Signer } from '@skein/replication'
 import { SkeinError } from '@skein/runtime'
 import type { NodeId } from '@skein/runtime'
 
 // protobuf: field 1 (key type) = 1 (Ed25519), field 2 (data) of 64 bytes: seed, then public key.
 const protobufPrefix = Uint8Array.of(0x08, 0x01, 0x12, 0x40)
+// multihash: identity of 36 bytes, which are the protobuf of an Ed25519 public key: field 1 = 1, field 2 of 32 bytes.
+const peerIdPrefix = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20)
+const base58Digits = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 // RFC 8410 §7: PrivateKeyInfo of an Ed25519 key up to its 32 bytes.
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex')
 
@@ -23,7 +24,7 @@ export function generateNodeKey(): { privateKey: Uint8Array; nodeId: NodeId } {
 
 /** @throws SkeinError `bad-node-key` */
 export function nodeIdOf(privateKey: Uint8Array): NodeId {
-  return peerIdFromPrivateKey(libp2pKeyOf(privateKey)).toString()
+  return base58(Buffer.concat([peerIdPrefix, publicKeyOf(seedOf(privateKey))]))
 }
 
 /** @throws SkeinError `bad-node-key` */
@@ -34,11 +35,9 @@ export function createSigner(privateKey: Uint8Array): Signer {
   return { nodeId, sign: (bytes) => new Uint8Array(sign(null, bytes, key)) }
 }
 
-/** @throws SkeinError `bad-node-key` */
-export function libp2pKeyOf(privateKey: Uint8Array): Ed25519PrivateKey {
-  const key = privateKeyFromProtobuf(encodeProtobuf(seedOf(privateKey)))
-  if (key.type !== 'Ed25519') throw badKey()
-  return key
+/** The 68 bytes, whichever form was given. @throws SkeinError `bad-node-key` */
+export function protobufKeyOf(privateKey: Uint8Array): Uint8Array {
+  return encodeProtobuf(seedOf(privateKey))
 }
 
 function seedOf(privateKey: Uint8Array): Uint8Array {
@@ -60,6 +59,16 @@ function publicKeyOf(seed: Uint8Array): Buffer {
 
 function keyObjectOf(seed: Uint8Array): KeyObject {
   return createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: 'der', type: 'pkcs8' })
+}
+
+/** Base58 as PeerIds are written: each leading zero byte is a `1`, the rest one large number. */
+function base58(bytes: Uint8Array): string {
+  let text = ''
+  for (let value = BigInt(`0x${Buffer.from(bytes).toString('hex')}`); value > 0n; value /= 58n) {
+    text = base58Digits[Number(value % 58n)]! + text
+  }
+  const zeros = bytes.findIndex((byte) => byte !== 0)
+  return '1'.repeat(zeros) + text
 }
 
 function badKey(): SkeinError {

@@ -38,7 +38,7 @@ export class Reception {
   }
 
   onStream(stream: Stream, connection: Connection): void {
-    const { clock, logger, door } = this.#with
+    const { clock, logger, door, gate } = this.#with
     const stranger = connection.remotePeer.toString()
     let asked = false
     const channel = new Channel({ clock, logger }, stream, {
@@ -48,7 +48,9 @@ export class Reception {
         // One knock a stream; the stranger learns nothing by asking again.
         if (asked) throw new SkeinError('join-once', 'refused', 'one request is enough')
         asked = true
-        if (!door.mayKnock(stranger)) throw new SkeinError('invite-unknown', 'refused', 'no invite is open')
+        // A member knocks again when the answer to its first knock was lost.
+        if (!gate.isMember(stranger) && !door.mayKnock(stranger))
+          throw new SkeinError('invite-unknown', 'refused', 'no invite is open')
         if (this.#joinsOpen >= meshLimits.joinsAtOnceMax) {
           throw new SkeinError('join-busy', 'temporary', 'others are joining just now')
         }

@@ -8,7 +8,7 @@ import { encodeCbor, silentLogger, systemClock } from '@skein/runtime'
 import { createLibp2p } from 'libp2p'
 import { Channel } from '../src/channel.ts'
 import { encodeGreeting, encodeSignal } from '../src/control-message.ts'
-import { libp2pKeyOf } from '../src/node-key.ts'
+import { libp2pKeyOf } from '../src/libp2p-key.ts'
 import { generateNodeKey } from '@skein/mesh'
 import type { TestNode } from './mesh-node.ts'
 
