@@ -55,7 +55,7 @@ export const outsideLimits = {
   addressesTriedMax: 10,
   mxRecordsMax: 50,
   dnsTimeoutMs: 10_000,
-  /** Answers are kept for their time to live, within these. */
+  /** How long an answer, and the lack of one, is kept. */
   dnsKeepMs: 5 * 60_000,
   dnsKeepFailureMs: 30_000,
   dnsKeptMax: 10_000,
