@@ -55,7 +55,7 @@ function questionFor(protocol: string, node: TestNode, about: TestNode): Uint8Ar
   return encodeRequest(1, 1_000, greeting)
 }
 
-describe('a stranger', { concurrency: 4 }, () => {
+describe('a stranger', { concurrency: 8 }, () => {
   test('gets no connection while no invite is open, though its dial may look like one', async () => {
     await using node = await startNode()
     await using stranger = await createStranger()
@@ -99,10 +99,10 @@ describe('a stranger', { concurrency: 4 }, () => {
     let nodes: Buffer = Buffer.alloc(0)
     for (let tries = 0; tries < 20 && !nodes.includes(address); tries += 1) nodes = await told(kadProtocol)
     assert.ok(nodes.includes(address), 'the DHT tells a member where another is')
-    for (const protocol of memberProtocols) {
-      if (protocol === kadProtocol || protocol.endsWith('hello')) continue
-      assert.ok((await told(protocol)).byteLength > 0, `${protocol} answers a member`)
-    }
+    const others = memberProtocols.filter((protocol) => protocol !== kadProtocol && !protocol.endsWith('hello'))
+    const answers = await Promise.all(others.map(told))
+    for (const [at, protocol] of others.entries())
+      assert.ok(answers[at]!.byteLength > 0, `${protocol} answers a member`)
   })
 
   test('that knocks with the right word is admitted by any member, and told why not otherwise', async () => {
@@ -212,7 +212,7 @@ describe('a stranger', { concurrency: 4 }, () => {
   })
 })
 
-describe('a member', { concurrency: 4 }, () => {
+describe('a member', { concurrency: 8 }, () => {
   test('that is evicted is cut off within a second on every live connection, and stays out', async () => {
     const nodes = await Promise.all([startNode(), startNode(), startNode()])
     const [a, b, c] = nodes
@@ -320,7 +320,7 @@ describe('a member', { concurrency: 4 }, () => {
   })
 })
 
-describe('the switches', { concurrency: 4 }, () => {
+describe('the switches', { concurrency: 8 }, () => {
   test('listen: a node that does not listen is part of the mesh by dialling', async () => {
     await using a = await startNode()
     await using b = await startNode({ settings: { listen: false } })
@@ -391,7 +391,7 @@ describe('the switches', { concurrency: 4 }, () => {
   })
 })
 
-describe('the second factor', { concurrency: 4 }, () => {
+describe('the second factor', { concurrency: 8 }, () => {
   const factor = { user: 'mesh', password: 'a long word' }
 
   test('joins those who share it', async () => {

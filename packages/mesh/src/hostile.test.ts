@@ -41,7 +41,7 @@ async function isCut(connection: Connection, withinMs = 2_000): Promise<void> {
   await until('the connection is cut', () => connection.status !== 'open', withinMs)
 }
 
-describe('a member that turned hostile hurts nobody else', { concurrency: 4 }, () => {
+describe('a member that turned hostile hurts nobody else', { concurrency: 8 }, () => {
   test('with random bytes on a service stream', () =>
     scene(async (hostile, node) => {
       for (let round = 0; round < 5; round += 1) {
@@ -88,6 +88,20 @@ describe('a member that turned hostile hurts nobody else', { concurrency: 4 }, (
       const open = () => streams.filter((one) => one.status === 'fulfilled' && one.value.status === 'open').length
       await until('most are reset', () => open() <= meshLimits.serviceStreamsMax)
       assert.ok(node.mesh.status().streams <= 2 + 1 + meshLimits.serviceStreamsMax)
+    }))
+
+  test('with a flood of connections', () =>
+    scene(async (hostile, node) => {
+      node.gate.add(hostile.id, [])
+      const copies = await Promise.all(Array.from({ length: 10 }, () => createStranger(hostile.privateKey)))
+      try {
+        const dials = await Promise.allSettled(copies.map((copy) => copy.dial(node)))
+        const open = () => dials.filter((one) => one.status === 'fulfilled' && one.value.status === 'open').length
+        await until('most are shown out', () => open() <= meshLimits.connectionsPerPeerMax)
+        assert.ok(node.mesh.status().inboundConnections <= 1 + meshLimits.connectionsPerPeerMax)
+      } finally {
+        await Promise.all(copies.map((copy) => copy.stop()))
+      }
     }))
 
   test('with a muxer frame of four gigabytes', () =>

@@ -6,7 +6,7 @@ import { createStranger, greet } from '../test/stranger.ts'
 import { FrameReader, frameType } from './frame.ts'
 import { meshLimits } from './settings.ts'
 
-describe('a connection', { concurrency: 4 }, () => {
+describe('a connection', { concurrency: 8 }, () => {
   test('whose other end falls silent is given up, and what waits on it fails', async () => {
     await using a = await startNode({ clock: fastClock(5), settings: { listen: false } })
     await using b = await startNode({ settings: { connect: false } })
@@ -86,7 +86,7 @@ describe('a node that stands still itself', () => {
     introduce(a, b)
     await until('they are connected', () => a.mesh.connected().length === 1)
     a.mesh.onPeerChange((_peer, state) => changes.push(state))
-    for (let round = 0; round < 3; round += 1) {
+    for (let round = 0; round < 2; round += 1) {
       // 14 s by the node's clock, in which nothing is read.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700)
       await new Promise((resolve) => setTimeout(resolve, 300))

@@ -26,7 +26,7 @@ async function ask(from: TestNode, to: TestNode, text: string): Promise<string> 
   return Buffer.from(await from.mesh.request(to.id, 'mail', Buffer.from(text))).toString()
 }
 
-describe('a mesh', { concurrency: 4 }, () => {
+describe('a mesh', { concurrency: 8 }, () => {
   test('of five connects every pair by one connection, and each can ask each', async () => {
     const nodes = await Promise.all(['1', '2', '3', '4', '5'].map((last) => startNode({ ip: `127.0.0.${last}` })))
     try {

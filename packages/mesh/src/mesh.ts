@@ -227,7 +227,8 @@ export class Libp2pMesh implements Mesh {
     // Several may have shaken hands at a time when there was room for one.
     const { inboundConnectionsMax, outboundConnectionsMax } = this.#settings
     const max = connection.direction === 'inbound' ? inboundConnectionsMax : outboundConnectionsMax
-    if (this.#count(connection.direction) > max) {
+    const ofThisPeer = this.#node.getConnections(connection.remotePeer).length
+    if (this.#count(connection.direction) > max || ofThisPeer > meshLimits.connectionsPerPeerMax) {
       connection.abort(new SkeinError('too-many-connections', 'temporary', 'the node has no room for more connections'))
       return
     }

@@ -40,6 +40,8 @@ export const meshLimits = {
   /** New connections a second from one address; a whole office may sit behind one. */
   connectionsPerAddressPerSecondMax: 64,
   serviceStreamsMax: 4,
+  /** One is right; a second stands for a moment when both sides dial or one starts anew. */
+  connectionsPerPeerMax: 4,
   streamsPerConnectionMax: 256,
   streamWindowBytesMax: 16 * 1024 * 1024,
   streamBufferBytesMax: 4 * 1024 * 1024,
