@@ -69,7 +69,8 @@ export class Database {
   readonly #level: Level<string, Uint8Array>
   readonly #lazyDelayMs: number
   #waiting: Waiting[] = []
-  #lazy: DatabaseOp[] = []
+  /** Operations among those that wait which nobody waits for. */
+  #lazyOps = 0
   #lazyTimer: NodeJS.Timeout | null = null
   #writing: Promise<void> | null = null
   /** Set while the level is closed after a full disk: everybody waits for it. */
@@ -175,23 +176,30 @@ export class Database {
     })
   }
 
-  /** Goes along with the next durable write, or on its own a moment later; may be lost in a crash before that. */
+  /**
+   * Goes along with the next durable write, or on its own a moment later; may be lost in a crash before that.
+   * Keeps its place among the writes: what is handed in later wins.
+   */
   writeLazily(ops: readonly DatabaseOp[]): void {
-    for (const op of ops) this.#lazy.push(op)
-    if (this.#lazy.length >= databaseLimits.lazyOpsMax) void this.write([]).catch(() => {})
-    else this.#lazyTimer ??= setTimeout(() => void this.write([]).catch(() => {}), this.#lazyDelayMs).unref()
+    if (this.#closed) return
+    this.#waiting.push({ ops, chain: null, resolve() {}, reject() {} })
+    this.#lazyOps += ops.length
+    if (this.#lazyOps >= databaseLimits.lazyOpsMax) this.#writing ??= this.#drain()
+    else this.#lazyTimer ??= setTimeout(() => (this.#writing ??= this.#drain()), this.#lazyDelayMs).unref()
   }
 
   async #drain(): Promise<void> {
     // A turn of the event loop lets callers that are ready now come along.
     await new Promise<void>((resolve) => setImmediate(resolve))
+    if (this.#lazyTimer) clearTimeout(this.#lazyTimer)
+    this.#lazyTimer = null
+    this.#lazyOps = 0
     while (this.#waiting.length > 0) {
       const group = this.#takeGroup()
-      const lazy = this.#takeLazy()
-      if (group.length === 0 && lazy.length === 0) continue
+      if (group.length === 0) continue
       try {
         await this.#available()
-        await this.#writeGroup(lazy, group)
+        await this.#writeGroup(group)
         for (const entry of group) entry.resolve()
       } catch (cause) {
         await this.#fail(group, cause)
@@ -218,21 +226,9 @@ export class Database {
     return group
   }
 
-  #takeLazy(): DatabaseOp[] {
-    if (this.#lazyTimer) clearTimeout(this.#lazyTimer)
-    this.#lazyTimer = null
-    const lazy = this.#lazy
-    if (lazy.length > 0) this.#lazy = []
-    return lazy
-  }
-
   /** One batch for all; of several writes to one key (counters above all) only the last goes to the disk. */
-  async #writeGroup(lazy: readonly DatabaseOp[], group: readonly Waiting[]): Promise<void> {
+  async #writeGroup(group: readonly Waiting[]): Promise<void> {
     const last = new Map<string, Uint8Array | null>()
-    for (const op of lazy) {
-      if (op.type === 'del-range') await this.#expand(op, last)
-      else last.set(op.key, op.type === 'put' ? op.value : null)
-    }
     for (const { ops } of group) {
       for (const op of ops) {
         if (op.type === 'del-range') await this.#expand(op, last)
@@ -300,10 +296,9 @@ export class Database {
   /** Writes what waits, then closes. */
   async close(): Promise<void> {
     if (this.#closed) return
-    if (this.#lazy.length > 0) await this.write([]).catch(() => {})
     this.#closed = true
+    if (this.#waiting.length > 0) this.#writing ??= this.#drain()
     while (this.#writing) await this.#writing
-    if (this.#lazyTimer) clearTimeout(this.#lazyTimer)
     await this.#reopening
     await this.#level.close()
   }

@@ -5,6 +5,7 @@ import type { BlobRef } from '@skein/mailboxes'
 import { type Logger, SkeinError } from '@skein/runtime'
 import { type Disk, isNoSpace } from './disk.ts'
 import { encodeFileHeader, fileHeaderBytes, packedOverhead, packedRecordHead } from './record-format.ts'
+import type { RecentMessages } from './recent-messages.ts'
 import { type Segment, segmentName } from './segment-files.ts'
 
 interface WaitingAppend {
@@ -18,6 +19,8 @@ export interface AppenderComponents {
   disk: Disk
   directory: string
   logger: Logger
+  /** Gets every message once it is durable. */
+  recent: RecentMessages
   /** A new segment, not yet on disk, known to the log from now on. */
   newSegment(): Promise<Segment>
   /** It takes no more appends. */
@@ -83,14 +86,20 @@ export class Appender {
     this.#writing = null
   }
 
+  /** As many as one write and the rest of the segment can take, at least one. */
   #takeGroup(): WaitingAppend[] {
+    const { segmentBytes, groupBytesMax, groupPartsMax } = this.#settings
+    const used = this.#segment?.size ?? 0
+    const first = this.#waiting[0] as WaitingAppend
+    const firstFits = used + packedOverhead(first.length) + first.length <= segmentBytes
+    const bytesMax = Math.min(groupBytesMax, segmentBytes - (firstFits ? used : 0))
     let bytes = 0
     let parts = 0
     let count = 0
     for (const entry of this.#waiting) {
-      bytes += entry.length
+      bytes += packedOverhead(entry.length) + entry.length
       parts += entry.parts.length + 1
-      if (count > 0 && (bytes > this.#settings.groupBytesMax || parts > this.#settings.groupPartsMax)) break
+      if (count > 0 && (bytes > bytesMax || parts > groupPartsMax)) break
       count += 1
     }
     return this.#waiting.splice(0, count)
@@ -120,6 +129,7 @@ export class Appender {
     await this.#sync()
     segment.size = at
     this.appends += group.length
+    for (const [index, { parts }] of group.entries()) this.#components.recent.add(refs[index] as BlobRef, parts)
     return refs
   }
 

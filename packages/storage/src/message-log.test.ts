@@ -26,4 +26,5 @@ function compliance(name: string, settings: MessageLogSettings): void {
 }
 
 compliance('segments on disk', {})
-compliance('small segments, few open files', { segmentBytes: 300_000, openFilesMax: 2 })
+compliance('read from disk', { recentBytes: 0 })
+compliance('small segments, few open files', { segmentBytes: 300_000, openFilesMax: 2, recentBytes: 0 })

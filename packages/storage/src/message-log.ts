@@ -7,6 +7,7 @@ import { type Disk, nodeDisk } from './disk.ts'
 import { Appender } from './message-log-appender.ts'
 import { compactSegments, type Compaction, type CompactOptions } from './message-log-compaction.ts'
 import { createBlobWriter } from './message-log-stream.ts'
+import { RecentMessages } from './recent-messages.ts'
 import { blockAt, blockBytes, blockCount, blockRange, blocksMatch, packedOverhead } from './record-format.ts'
 import { readRecordHeader, recordHeaderBytes, type RecordHeader } from './record-format.ts'
 import { scanSegment } from './segment-recovery.ts'
@@ -19,6 +20,8 @@ export interface MessageLogSettings {
   soloBytes?: number
   groupBytesMax?: number
   openFilesMax?: number
+  /** Memory for the latest messages, which are read soon after they came: by the parser, by waiting clients. 0: none. */
+  recentBytes?: number
   disk?: Disk
 }
 
@@ -31,6 +34,7 @@ export const messageLogLimits = {
   /** Longer ones, appended whole, get a file of their own too. */
   packedBytesMax: 16 * 1024 * 1024,
   openFilesMax: 128,
+  recentBytes: 16 * 1024 * 1024,
   streamChunkBytes: 256 * 1024,
   /** Header and blocks up to here are fetched with one read. */
   oneReadBytes: 256 * 1024,
@@ -77,12 +81,14 @@ export async function openMessageLog(
   const disk = settings.disk ?? nodeDisk
   const openFilesMax = settings.openFilesMax ?? messageLogLimits.openFilesMax
   const table = new SegmentTable(disk, directory, components.logger, openFilesMax)
+  const recent = new RecentMessages(settings.recentBytes ?? messageLogLimits.recentBytes)
   const tail = await table.load(components.clock.nowMs())
   const appender = new Appender(
     {
       disk,
       directory,
       logger: components.logger,
+      recent,
       newSegment: () => table.newSegment('packed', true),
       seal: (segment) => {
         segment.sealedMs = components.clock.nowMs()
@@ -95,7 +101,7 @@ export async function openMessageLog(
     },
     tail,
   )
-  return new SegmentedLog(directory, components, settings, { disk, table, appender })
+  return new SegmentedLog(directory, components, settings, { disk, table, appender, recent })
 }
 
 class SegmentedLog implements DiskMessageLog {
@@ -105,6 +111,7 @@ class SegmentedLog implements DiskMessageLog {
   readonly #disk: Disk
   readonly #table: SegmentTable
   readonly #appender: Appender
+  readonly #recent: RecentMessages
   readonly #soloBytes: number
   #compacting: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | null = null
@@ -113,7 +120,7 @@ class SegmentedLog implements DiskMessageLog {
     directory: string,
     components: { clock: Clock; logger: Logger },
     settings: MessageLogSettings,
-    parts: { disk: Disk; table: SegmentTable; appender: Appender },
+    parts: { disk: Disk; table: SegmentTable; appender: Appender; recent: RecentMessages },
   ) {
     this.#directory = directory
     this.#clock = components.clock
@@ -121,6 +128,7 @@ class SegmentedLog implements DiskMessageLog {
     this.#disk = parts.disk
     this.#table = parts.table
     this.#appender = parts.appender
+    this.#recent = parts.recent
     this.#soloBytes = settings.soloBytes ?? messageLogLimits.soloBytes
   }
 
@@ -162,6 +170,8 @@ class SegmentedLog implements DiskMessageLog {
 
   async read(ref: BlobRef, start = 0, end = ref.length): Promise<Uint8Array> {
     assert(start >= 0 && start <= end && end <= ref.length, 'a range within the message')
+    const recent = this.#recent.get(ref, start, end)
+    if (recent) return recent
     const { segment, name, physical } = await this.#table.locate(ref)
     try {
       return await this.#table.files.use(name, (fd) =>
