@@ -99,8 +99,8 @@ test('international addresses make the forms of RFC 6533', () => {
   const [, status, header] = indexMessage(bytes).root.children
   assert.equal(status?.subtype, 'global-delivery-status')
   assert.equal(header?.subtype, 'global-headers')
-  assert.ok(Buffer.from(decodePart(bytes, status!)).toString().includes('Final-Recipient: utf-8; 张三@例子.测试'))
-  assert.equal(Buffer.from(decodePart(bytes, header!)).toString(), 'Subject: 直接\r\n\r\n')
+  assert.ok(Buffer.from(decodePart(bytes, status)).toString().includes('Final-Recipient: utf-8; 张三@例子.测试'))
+  assert.equal(Buffer.from(decodePart(bytes, header)).toString(), 'Subject: 直接\r\n\r\n')
   assert.equal(parseDsn(bytes)?.recipients[0]?.finalRecipient, '张三@例子.测试')
   assert.equal(parseDsn(bytes)?.recipients[0]?.diagnosticCode, '550 没有')
   assert.ok(bytes.every((byte) => byte < 128))

@@ -143,3 +143,29 @@ export const onePixelPng = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
   'base64',
 )
+
+export const crlf = '\r\n'
+
+export const utf8 = 'text/plain; charset=utf-8'
+
+export const typed = (value: string): string[] => [`Content-Type: ${value}`]
+
+export const alternativeBody = (boundary: string): string[] => [
+  `--${boundary}`,
+  'Content-Type: text/plain; charset=utf-8',
+  '',
+  'Plain hello',
+  `--${boundary}`,
+  'Content-Type: text/html; charset=utf-8',
+  '',
+  '<p>HTML hello</p>',
+  `--${boundary}--`,
+]
+
+export const png = (extra: string[]): string[] => [
+  'Content-Type: image/png; name="dot.png"',
+  'Content-Transfer-Encoding: base64',
+  ...extra,
+  '',
+  base64(onePixelPng),
+]
