@@ -1,7 +1,6 @@
 // Address lists of header fields (RFC 5322 §3.4, §4.4) to envelope addresses, reading what can be read of broken ones.
 // Promises: never throws; one pass, linear time: a bracket that does not close is an ordinary character, looked for once.
 import { trimBlanks } from './blanks.ts'
-import { decodeText } from './charset.ts'
 import { decodeHeaderText } from './encoded-word.ts'
 import { skipComment } from './parameters.ts'
 import type { EnvelopeAddress } from './types.ts'
@@ -24,6 +23,7 @@ const at = '@'
 /**
  * Addresses in order, at most `addressesPerFieldMax`. A group's start has its name as `mailbox` and a null host, its
  * end has both null (RFC 9051 §7.5.2). An address without a domain has host ''.
+ * Names are decoded; `mailbox`, `host` and a group's name hold the characters that `value` has.
  * @param value unfolded; 8-bit bytes as latin1 characters, or Unicode
  */
 export function parseAddressList(value: string): EnvelopeAddress[] {
@@ -113,7 +113,7 @@ class ListReader {
 
   private startGroup(): boolean {
     if (this.inGroup || this.hasAt || this.angle !== null || this.words.length === 0) return false
-    this.push({ name: null, adl: null, mailbox: decodeHeaderText(phrase(this.words)), host: null })
+    this.push({ name: null, adl: null, mailbox: phrase(this.words), host: null })
     this.inGroup = true
     this.resetAddress()
     this.position += 1
@@ -280,7 +280,7 @@ function angleAddress(inside: string): AddrSpec {
   if (split >= 0 && spec.endsWith('"') && spec.startsWith('"')) split = -1
   const local = split < 0 ? spec : spec.slice(0, split)
   const host = split < 0 ? '' : spec.slice(split + 1)
-  return { adl, mailbox: unicode(localText(local)), host: unicode(host.replace(/[ \t\r\n\0]+/g, '')) }
+  return { adl, mailbox: localText(local), host: host.replace(/[ \t\r\n\0]+/g, '') }
 }
 
 function localText(local: string): string {
@@ -302,7 +302,7 @@ function localText(local: string): string {
 /** An address without angle brackets: the words that touch the last `@`; those before it are a name. */
 function bareAddress(words: readonly Word[]): { spec: AddrSpec; rest: readonly Word[] } {
   const split = words.findLastIndex((word) => word.text === at)
-  if (split < 0) return { spec: { adl: null, mailbox: unicode(phrase(words)), host: '' }, rest: [] }
+  if (split < 0) return { spec: { adl: null, mailbox: phrase(words), host: '' }, rest: [] }
   let first = split
   while (first > 0 && belongs(words, first - 1, first, split)) first -= 1
   let last = split
@@ -310,7 +310,7 @@ function bareAddress(words: readonly Word[]): { spec: AddrSpec; rest: readonly W
   const local = words.slice(first, split).map((word) => word.text)
   const host = words.slice(split + 1, last + 1).map((word) => word.text)
   const rest = [...words.slice(0, first), ...words.slice(last + 1)]
-  return { spec: { adl: null, mailbox: unicode(local.join('')), host: unicode(host.join('')) }, rest }
+  return { spec: { adl: null, mailbox: local.join(''), host: host.join('') }, rest }
 }
 
 /** RFC 5322 §4.4 lets white space stand around `@` and `.`. */
@@ -320,10 +320,4 @@ function belongs(words: readonly Word[], left: number, right: number, split: num
   const after = words[right]
   if (before === undefined || after === undefined) return false
   return !after.apart || before.text.endsWith('.') || after.text.startsWith('.')
-}
-
-/** RFC 6532: raw 8-bit text is UTF-8. */
-function unicode(text: string): string {
-  if (!/[\u0080-\u00ff]/.test(text) || /[^\u0000-\u00ff]/.test(text)) return text
-  return decodeText(Buffer.from(text, 'latin1'), null)
 }

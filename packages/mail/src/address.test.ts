@@ -50,7 +50,7 @@ test('address lists', () => {
     ['=?iso-2022-jp?B?GyRCOzNFRBsoQg==?= <y@j>', ['山田 <y@j>']],
     ['=?utf-8?Q?Smith,_John?= <j@s>, k@s', ['Smith, John <j@s>', '<k@s>']],
     ['=?utf-8?Q?A?= =?utf-8?Q?B?= C <x@y>', ['AB C <x@y>']],
-    ['\xe5\xbc\xa0\xe4\xb8\x89 <\xe5\xbc\xa0@x>', ['张三 <张@x>']],
+    ['\xe5\xbc\xa0\xe4\xb8\x89 <\xe5\xbc\xa0@x>', ['张三 <\u00e5\u00bc\u00a0@x>']],
     ['张三 <张三@例子.测试>', ['张三 <张三@例子.测试>']],
     ['a@b> , c@d)', ['<a@b>', '<c@d>']],
     ['"open <a@b>', ['"open <a@b>']],

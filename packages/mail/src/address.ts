@@ -3,12 +3,9 @@
 // Promises: never throws; linear time; `canonicalAddress` of its own result is the same.
 import { domainToASCII } from 'node:url'
 import { encodeSpan, encodeWords } from './encoded-word.ts'
+import { mailLimits } from './types.ts'
 
 export { parseAddressList } from './address-list.ts'
-
-/** RFC 5321 §4.5.3.1.1, §4.5.3.1.2: octets. */
-const localBytesMax = 64
-const domainBytesMax = 255
 
 const asciiDomain = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
 const dotAtom =
@@ -41,7 +38,7 @@ function canonicalLocal(text: string): string | undefined {
   local = ascii ? local.toLowerCase() : local.normalize('NFC').toLowerCase().normalize('NFC')
   // Normalising may bring in what an atom cannot hold.
   const spelt = dotAtom.test(local) ? local : `"${local.replace(/["\\]/g, '\\$&')}"`
-  return (ascii ? spelt.length : Buffer.byteLength(spelt)) <= localBytesMax ? spelt : undefined
+  return (ascii ? spelt.length : Buffer.byteLength(spelt)) <= mailLimits.localPartBytesMax ? spelt : undefined
 }
 
 /** Content of a whole quoted string (RFC 5321 §4.1.2), or undefined where it is none. */
@@ -68,14 +65,14 @@ function isAsciiText(text: string): boolean {
 /** Lower-case A-label form without a final dot; address literals as `[1.2.3.4]`, `[ipv6:::1]`. */
 export function canonicalDomain(text: string): string | undefined {
   if (text.startsWith('[')) return canonicalLiteral(text)
-  if (text.length > domainBytesMax + 1) return undefined
+  if (text.length > mailLimits.domainBytesMax + 1) return undefined
   let domain = (text.endsWith('.') ? text.slice(0, -1) : text).toLowerCase()
   if (!isAsciiText(domain) || domain.includes('xn--')) {
     if (!/^[a-z0-9._\-\u0080-\u{10ffff}]+$/u.test(domain) || !domain.isWellFormed()) return undefined
     domain = domainToASCII(domain)
     if (domain.endsWith('.')) domain = domain.slice(0, -1)
   }
-  if (domain.length > domainBytesMax || !asciiDomain.test(domain)) return undefined
+  if (domain.length > mailLimits.domainBytesMax || !asciiDomain.test(domain)) return undefined
   // A last label of digits reads as an IPv4 address, which belongs in brackets (RFC 5321 §4.1.3).
   return /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/.test(domain) ? undefined : domain
 }

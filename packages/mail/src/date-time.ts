@@ -1,5 +1,6 @@
 // Dates of mail headers (RFC 5322 §3.3, §4.3, and what is really sent) and of IMAP (RFC 9051 §9 date-time).
 // Promises: never throws, never looks at the local time zone; null where no date can be read.
+import { mailLimits } from './types.ts'
 
 const monthNames = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
@@ -24,11 +25,9 @@ const zoneNames: Record<string, number> = {
   bst: 60,
 }
 
-const dateCharactersMax = 256
-
 /** Milliseconds, or null. Also reads asctime, ISO 8601 and dates with the parts in other orders. */
 export function parseDate(text: string): number | null {
-  if (text.length > dateCharactersMax) return null
+  if (text.length > mailLimits.dateCharactersMax) return null
   const plain = text.includes('(') ? withoutComments(text) : text
   const iso =
     /^\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?/i.exec(

@@ -1,6 +1,7 @@
 // What a delivery status notification says to people, in English and in Simplified Chinese.
 import type { DsnRecipient, DsnRequest } from './delivery-status-request.ts'
 import { formatDate } from './date-time.ts'
+import { mailLimits } from './types.ts'
 
 export const dsnSubject: Record<DsnRequest['kind'], string> = {
   failure: 'Your message could not be delivered / 邮件未能送达',
@@ -23,14 +24,12 @@ const opening: Record<DsnRequest['kind'], { en: string; zh: string }> = {
   },
 }
 
-/** Recipients named in the text; the machine-readable part has them all. */
-const recipientsNamedMax = 100
 const answerCharactersMax = 500
 
 /** Lines ending in CRLF. */
 export function dsnText(request: DsnRequest): string {
   const { en, zh } = opening[request.kind]
-  const named = request.recipients.slice(0, recipientsNamedMax)
+  const named = request.recipients.slice(0, mailLimits.dsnRecipientsNamedMax)
   const more = request.recipients.length - named.length
   const english = [
     `This is the mail system at ${oneLine(request.reportingMta)}.`,

@@ -12,6 +12,7 @@ import { findMessageId } from './trace-header.ts'
 import { encodeBase64Lines, encodeQuotedPrintable } from './transfer-encoding.ts'
 import type { DsnRecipient, DsnRequest } from './delivery-status-request.ts'
 import type { MimePart } from './types.ts'
+import { mailLimits } from './types.ts'
 
 export type { DsnAction, DsnRecipient, DsnRequest } from './delivery-status-request.ts'
 
@@ -34,10 +35,6 @@ export interface ParsedDsn {
   recipients: ParsedDsnRecipient[]
 }
 
-/** Characters of a diagnostic text that are passed on. */
-const diagnosticCharactersMax = 900
-/** Bytes of the original header that are returned. */
-const returnedHeaderBytesMax = 64 * 1024
 /** RFC 5322 §2.1.1 */
 const lineBytesMax = 998
 
@@ -123,7 +120,7 @@ function messageFields(request: DsnRequest): string {
 
 function recipientFields(recipient: DsnRecipient): string {
   const { originalRecipient, remoteMta, lastAttemptMs, willRetryUntilMs } = recipient
-  const diagnostic = clean(recipient.diagnosticCode).slice(0, diagnosticCharactersMax).toWellFormed()
+  const diagnostic = clean(recipient.diagnosticCode).slice(0, mailLimits.dsnDiagnosticCharactersMax).toWellFormed()
   const status = /^[245]\.\d{1,3}\.\d{1,3}$/.test(recipient.status) ? recipient.status : '5.0.0'
   return (
     (originalRecipient === undefined ? '' : formatField('Original-Recipient', typedAddress(originalRecipient))) +
@@ -147,9 +144,9 @@ function typedAddress(address: string): string {
 function returnedHeader(original: Uint8Array): string {
   const buffer = asBuffer(original)
   let end = headerEnd(buffer)
-  if (end > returnedHeaderBytesMax) {
-    const lastLine = buffer.lastIndexOf(10, returnedHeaderBytesMax - 1)
-    end = lastLine < 0 ? returnedHeaderBytesMax : lastLine + 1
+  if (end > mailLimits.dsnReturnedHeaderBytesMax) {
+    const lastLine = buffer.lastIndexOf(10, mailLimits.dsnReturnedHeaderBytesMax - 1)
+    end = lastLine < 0 ? mailLimits.dsnReturnedHeaderBytesMax : lastLine + 1
   }
   const text = buffer.toString('latin1', 0, end)
   const ascii = !/[^\u0001-\u007f]/.test(text)
@@ -190,13 +187,10 @@ function findStatusPart(part: MimePart): MimePart | null {
   return null
 }
 
-/** Recipients read from one notification. */
-const recipientsReadMax = 10_000
-
 function fieldGroups(body: Uint8Array): Map<string, string>[] {
   const groups: Map<string, string>[] = []
   let position = 0
-  while (position < body.length && groups.length <= recipientsReadMax) {
+  while (position < body.length && groups.length <= mailLimits.dsnRecipientsReadMax) {
     const end = headerEnd(body, position)
     const fields = parseHeaderFields(body, position, end)
     if (fields.length > 0) {

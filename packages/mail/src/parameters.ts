@@ -4,6 +4,7 @@
 import { trimBlanks } from './blanks.ts'
 import { decodeText } from './charset.ts'
 import { decodeHeaderText } from './encoded-word.ts'
+import { mailLimits } from './types.ts'
 
 export interface Parameterised {
   /** The part before the first `;`, comments and outer white space removed, letter case as written. */
@@ -36,13 +37,12 @@ export function splitParameters(text: string): { value: string; raw: RawParamete
     }
     const name = trimBlanks(stripComments(text.slice(nameStart, end))).toLowerCase()
     const read = readValue(text, end + 1, comments)
-    if (name !== '' && name !== '__proto__' && raw.length < parametersMax) raw.push({ name, value: read.value })
+    if (name !== '' && name !== '__proto__' && raw.length < mailLimits.parametersPerFieldMax)
+      raw.push({ name, value: read.value })
     position = read.next
   }
   return { value: head.value, raw }
 }
-
-const parametersMax = 1000
 
 /** Reads up to the next `;` outside quotes and comments. `next` is its index, or the text's length. */
 function readValue(text: string, start: number, comments: { usable: boolean }): { value: string; next: number } {

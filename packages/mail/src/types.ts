@@ -82,4 +82,16 @@ export const mailLimits = {
   previewCharactersMax: 256,
   /** Bytes of a text part that are decoded to make a preview. */
   previewSourceBytesMax: 64 * 1024,
+  parametersPerFieldMax: 1000,
+  dateCharactersMax: 256,
+  /** RFC 5321 §4.5.3.1.1, §4.5.3.1.2. */
+  localPartBytesMax: 64,
+  domainBytesMax: 255,
+  /** What a delivery status notification passes on of the other side's answer, and gives back of the original header. */
+  dsnDiagnosticCharactersMax: 900,
+  dsnReturnedHeaderBytesMax: 64 * 1024,
+  /** Recipients named in the text for people; the machine-readable part has them all. */
+  dsnRecipientsNamedMax: 100,
+  /** Recipients read from one notification. */
+  dsnRecipientsReadMax: 10_000,
 } as const

@@ -147,8 +147,10 @@ function mailbox({
   mailbox: string | null
   host: string | null
 }): string {
-  if (host === null) return mailbox === null ? ';' : `${mailbox}:`
-  return `${name === null ? '' : `${name} `}<${mailbox}@${host}>`
+  // The envelope holds raw bytes; these are UTF-8.
+  const text = (raw: string | null): string => Buffer.from(raw ?? '', 'latin1').toString()
+  if (host === null) return mailbox === null ? ';' : `${text(mailbox)}:`
+  return `${name === null ? '' : `${name} `}<${text(mailbox)}@${text(host)}>`
 }
 
 test('the 40 MB attachment has exact offsets, and its bytes decode', () => {
