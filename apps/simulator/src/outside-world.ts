@@ -1,0 +1,67 @@
+// Mail servers that are not of the mesh: one that takes everything, one that refuses everything, one that has to be asked twice.
+import type { Consignment, Courier, DeliveryResult, Destination } from '@skein/delivery'
+import type { MessageLog } from '@skein/mailboxes'
+import { sleep, type Clock } from '@skein/runtime'
+import type { SeededRandom } from '@skein/testkit'
+import { letterNumber, type Model } from './model.ts'
+
+type Verdict = Pick<DeliveryResult, 'kind' | 'code' | 'status' | 'text'>
+
+const taken: Verdict = { kind: 'delivered', code: 250, status: '2.0.0', text: 'taken' }
+const refused: Verdict = { kind: 'permanent', code: 550, status: '5.1.1', text: 'no such user' }
+const later: Verdict = { kind: 'temporary', code: 451, status: '4.7.1', text: 'greylisted' }
+const silent: Verdict = { kind: 'temporary', code: 450, status: '4.4.1', text: 'no answer' }
+
+export class OutsideWorld {
+  readonly #clock: Clock
+  readonly #random: SeededRandom
+  readonly #model: Model
+  readonly #notices = new Set<string>()
+
+  constructor(clock: Clock, random: SeededRandom, model: Model) {
+    this.#clock = clock
+    this.#random = random
+    this.#model = model
+  }
+
+  courier(log: MessageLog): Courier {
+    return {
+      kind: 'outside',
+      deliver: async ({ item, recipients }: Consignment, destination: Destination): Promise<DeliveryResult[]> => {
+        const bytes = Buffer.from(await log.read(item.blob))
+        await sleep(this.#clock, 1 + this.#random.next() * 50)
+        const domain = destination.kind === 'outside' ? destination.domain : ''
+        const verdict = this.#verdict(domain)
+        if (verdict === taken) {
+          // Whether the letter's node lives to hear of it or not.
+          if (item.from === '') this.#notice(item.id, bytes)
+          else
+            this.#model.takenOutside(
+              letterNumber(bytes),
+              recipients.map((it) => it.address),
+            )
+        }
+        await sleep(this.#clock, 1 + this.#random.next() * 5)
+        return recipients.map(() => ({
+          ...verdict,
+          atMs: this.#clock.nowMs(),
+          courier: 'outside',
+          hop: `mx.${domain}`,
+        }))
+      },
+    }
+  }
+
+  #notice(id: string, bytes: Buffer): void {
+    if (this.#notices.has(id)) return
+    this.#notices.add(id)
+    this.#model.readNotice(bytes)
+  }
+
+  #verdict(domain: string): Verdict {
+    if (domain === 'bad.example') return refused
+    if (domain !== 'slow.example') return taken
+    const dice = this.#random.next()
+    return dice < 0.3 ? silent : dice < 0.5 ? later : taken
+  }
+}
