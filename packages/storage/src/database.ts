@@ -172,7 +172,7 @@ export class Database {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new SkeinError('store-closed', 'temporary', 'the database is closed'))
       this.#waiting.push({ ops, chain, resolve, reject })
-      this.#writing ??= this.#drain()
+      this.#startWriting()
     })
   }
 
@@ -184,8 +184,12 @@ export class Database {
     if (this.#closed) return
     this.#waiting.push({ ops, chain: null, resolve() {}, reject() {} })
     this.#lazyOps += ops.length
-    if (this.#lazyOps >= databaseLimits.lazyOpsMax) this.#writing ??= this.#drain()
-    else this.#lazyTimer ??= setTimeout(() => (this.#writing ??= this.#drain()), this.#lazyDelayMs).unref()
+    if (this.#lazyOps >= databaseLimits.lazyOpsMax) this.#startWriting()
+    else this.#lazyTimer ??= setTimeout(() => this.#startWriting(), this.#lazyDelayMs).unref()
+  }
+
+  #startWriting(): void {
+    this.#writing ??= this.#drain()
   }
 
   async #drain(): Promise<void> {
@@ -297,7 +301,7 @@ export class Database {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    if (this.#waiting.length > 0) this.#writing ??= this.#drain()
+    if (this.#waiting.length > 0) this.#startWriting()
     while (this.#writing) await this.#writing
     await this.#reopening
     await this.#level.close()

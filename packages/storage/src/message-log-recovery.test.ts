@@ -336,14 +336,14 @@ test('readers do not notice a compaction', async (t) => {
   const all = await appendAll(log, 100)
   const live = all.filter((_, index) => index % 3 === 0)
   const liveOffsets = new Set(live.map(({ ref }) => `${ref.segment}/${ref.offset}`))
-  let running = true
+  const compacting = new AbortController()
   const readers = Array.from({ length: 4 }, async () => {
-    while (running) await assertAllThere(log, live)
+    while (!compacting.signal.aborted) await assertAllThere(log, live)
   })
   for (let round = 0; round < 3; round++) {
     await log.compact((ref) => liveOffsets.has(`${ref.segment}/${ref.offset}`), { sealedMs: 0, releasedRatio: 0 })
   }
-  running = false
+  compacting.abort()
   await Promise.all(readers)
 })
 
