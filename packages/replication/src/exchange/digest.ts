@@ -1,0 +1,47 @@
+// Short sums that tell two nodes whether they hold the same, without naming what they hold.
+import { createHash } from 'node:crypto'
+import type { NodeId } from '@skein/runtime'
+import type { StreamState } from '../streams/stream.ts'
+import type { Streams } from '../streams/streams.ts'
+
+/** Over the author's documents, checkpoints and ends; sixteen hex digits. */
+export function authorDigest(states: Iterable<StreamState>): string {
+  const lines: string[] = []
+  for (const { stream, checkpointSeq, tips } of states) {
+    if (tips.length > 0) lines.push(`${stream.document} ${checkpointSeq} ${tips.map(({ hash }) => hash).join(' ')}`)
+  }
+  return lines.length === 0 ? '' : createHash('sha256').update(lines.sort().join('\n')).digest('hex').slice(0, 16)
+}
+
+/** Remembers each author's digest until one of its streams changes. */
+export class Digests {
+  readonly #streams: Streams
+  readonly #known = new Map<NodeId, { version: number; digest: string }>()
+
+  constructor(streams: Streams) {
+    this.#streams = streams
+  }
+
+  ofAuthor(author: NodeId): string {
+    const version = this.#streams.versionOf(author)
+    const known = this.#known.get(author)
+    if (known?.version === version) return known.digest
+    const digest = authorDigest(this.#streams.ofAuthor(author))
+    this.#known.set(author, { version, digest })
+    return digest
+  }
+
+  byAuthor(): Record<NodeId, string> {
+    const digests: [NodeId, string][] = []
+    for (const author of this.#streams.authors()) {
+      const digest = this.ofAuthor(author)
+      if (digest !== '') digests.push([author, digest])
+    }
+    return Object.fromEntries(digests.sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+
+  ofAll(): string {
+    const lines = Object.entries(this.byAuthor()).map(([author, digest]) => `${author} ${digest}`)
+    return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 16)
+  }
+}

@@ -1,0 +1,157 @@
+// What operators do to the shared settings, from any node: domains, aliases, nodes. Each is one batch of the shared document.
+import { parseNetwork } from './cidr.ts'
+import { SkeinError } from '@skein/runtime'
+import type { DomainSettings, NodeSettings, SelfFields } from './ledger-api.ts'
+import type { LedgerParts } from './ledger-parts.ts'
+import {
+  aliasKey,
+  domainKey,
+  encodeAlias,
+  encodeDomain,
+  encodeNodeField,
+  nodeFieldKey,
+} from './settings/mesh-settings.ts'
+import { encodeSelf, nodeDocument } from './settings/node-documents.ts'
+import { sharedDocument } from './streams/documents.ts'
+import type { Changes } from './streams/documents.ts'
+
+export function isDomainName(name: string): boolean {
+  return name.length <= 253 && /^(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/.test(name)
+}
+
+export function isNodeName(name: string, charactersMax: number): boolean {
+  return name.length <= charactersMax && /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(name)
+}
+
+export class SettingsActs {
+  readonly #parts: LedgerParts
+
+  constructor(parts: LedgerParts) {
+    this.#parts = parts
+  }
+
+  #noSuchDomain(name: string): SkeinError {
+    return new SkeinError('no-such-domain', 'refused', `${name} is not a domain of this mesh`)
+  }
+
+  async addDomains(names: readonly string[], settings: DomainSettings): Promise<void> {
+    for (const name of names) {
+      if (!isDomainName(name)) throw new SkeinError('bad-domain', 'refused', `"${name}" is not a domain name`)
+    }
+    await this.#parts.streams.transact(sharedDocument, async (held) => {
+      const write: Changes = new Map()
+      for (const name of names) {
+        if (this.#parts.meshSettings.domains.has(name)) {
+          throw new SkeinError('domain-exists', 'refused', `the mesh has the domain ${name} already`)
+        }
+        write.set(domainKey(name), encodeDomain(checkDomain(settings), held.get(domainKey(name))))
+      }
+      return { write }
+    })
+  }
+
+  async setDomain(name: string, settings: DomainSettings): Promise<void> {
+    await this.#parts.streams.transact(sharedDocument, async (held) => {
+      const before = held.get(domainKey(name))
+      if (!before) throw this.#noSuchDomain(name)
+      return { write: new Map([[domainKey(name), encodeDomain(checkDomain(settings), before)]]) }
+    })
+  }
+
+  async removeDomain(name: string): Promise<void> {
+    const { meshSettings, map, streams } = this.#parts
+    if (!meshSettings.domains.has(name)) throw this.#noSuchDomain(name)
+    const aliased = [...meshSettings.aliases.keys()].some((address) => address.endsWith(`@${name}`))
+    if (aliased || (await map.hasUsersIn(name))) {
+      throw new SkeinError('domain-in-use', 'refused', `there are users or aliases in ${name}`)
+    }
+    await streams.transact(sharedDocument, async () => ({ write: new Map([[domainKey(name), undefined]]) }))
+  }
+
+  async addAlias(address: string, targets: readonly string[]): Promise<void> {
+    const { meshSettings, map, streams, settings } = this.#parts
+    this.#parts.checkAddress(address)
+    const malformed = targets.find((target) => !/^[^\s@]+@[^\s@]+$/.test(target) || target !== target.toLowerCase())
+    if (targets.length === 0 || targets.length > settings.aliasTargetsMax || malformed !== undefined) {
+      throw new SkeinError(
+        'bad-address',
+        'refused',
+        `an alias needs addresses as targets: ${malformed ?? 'none given'}`,
+      )
+    }
+    await streams.transact(sharedDocument, async () => {
+      if (meshSettings.aliases.has(address) || map.lookup(address)) {
+        throw new SkeinError('address-taken', 'refused', `the address ${address} is taken`)
+      }
+      return { write: new Map([[aliasKey(address), encodeAlias(targets)]]) }
+    })
+  }
+
+  async removeAlias(address: string): Promise<void> {
+    await this.#parts.streams.transact(sharedDocument, async (held) => {
+      if (!held.get(aliasKey(address))) {
+        throw new SkeinError('no-such-alias', 'refused', `there is no alias ${address}`)
+      }
+      return { write: new Map([[aliasKey(address), undefined]]) }
+    })
+  }
+
+  async setNode(nameOrId: string, settings: NodeSettings): Promise<void> {
+    const node = this.#parts.nodes.find(nameOrId)
+    if (!node) throw new SkeinError('no-such-node', 'refused', `the mesh has no node ${nameOrId}`)
+    this.#checkNode(node.id, settings)
+    await this.#parts.streams.transact(sharedDocument, async () => {
+      const write: Changes = new Map()
+      for (const [field, value] of Object.entries(settings)) {
+        if (value !== undefined) write.set(nodeFieldKey(node.id, field), encodeNodeField(value))
+      }
+      return { write }
+    })
+  }
+
+  #checkNode(id: string, { name, allow, description, priority }: NodeSettings): void {
+    const limits = this.#parts.settings
+    const unreadable = allow?.find((item) => !parseNetwork(item))
+    if (unreadable !== undefined || (allow?.length ?? 0) > limits.allowListMax) {
+      throw new SkeinError('bad-allow-list', 'refused', `"${unreadable ?? ''}" is not an address or a network`)
+    }
+    if (name !== undefined && !isNodeName(name, limits.nodeNameCharactersMax)) {
+      throw new SkeinError('bad-name', 'refused', `"${name}" can't be a node's name`)
+    }
+    if (name !== undefined && this.#parts.nodes.all().some((other) => other.name === name && other.id !== id)) {
+      throw new SkeinError('name-taken', 'refused', `the mesh has a node ${name} already`)
+    }
+    if ((description?.length ?? 0) > limits.descriptionCharactersMax) {
+      throw new SkeinError('description-too-long', 'refused', 'the description is too long')
+    }
+    if (priority !== undefined && !Number.isSafeInteger(priority)) {
+      throw new SkeinError('bad-priority', 'refused', 'a priority is a whole number')
+    }
+  }
+
+  /** Only what is different from what the node says of itself already. */
+  selfChanges(fields: SelfFields): SelfFields {
+    const { self, nodeDocuments, membership } = this.#parts
+    const now: SelfFields = { ...membership.required.members.get(self)?.profile, ...nodeDocuments.fieldsOf(self) }
+    const changed = Object.entries(fields).filter(
+      ([field, value]) =>
+        value !== undefined && JSON.stringify(value) !== JSON.stringify(now[field as keyof SelfFields]),
+    )
+    return Object.fromEntries(changed)
+  }
+
+  async setSelf(fields: SelfFields): Promise<void> {
+    await this.#parts.streams.transact(nodeDocument, async () => ({ write: encodeSelf(this.selfChanges(fields)) }))
+  }
+}
+
+function checkDomain(settings: DomainSettings): DomainSettings {
+  const { policy, replicas } = settings
+  if (policy !== undefined && policy !== 'auto' && policy !== 'strict' && policy !== 'local') {
+    throw new SkeinError('bad-policy', 'refused', 'a policy is auto, strict or local')
+  }
+  if (replicas !== undefined && (!Number.isInteger(replicas) || replicas < 0 || replicas > 16)) {
+    throw new SkeinError('bad-replicas', 'refused', 'a domain has 0 to 16 replicas')
+  }
+  return settings
+}
