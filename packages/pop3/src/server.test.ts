@@ -273,6 +273,27 @@ describe('life', () => {
     await eventually(() => there.server.connections() === 0, 'the connection is gone')
   })
 
+  test('a session that went over to TLS is counted out, and so is a handshake that stands still', async () => {
+    await using there = await startServer([], { tlsHandshakeTimeoutMs: 60, idleTimeoutMs: 1_000 })
+    const client = await Client.open(there.port)
+    await client.line()
+    client.say('STLS')
+    assert.match(await client.line(), /^\+OK/)
+    client.socket.removeAllListeners()
+    const secure = new Client(connectTls({ socket: client.socket, rejectUnauthorized: false }))
+    secure.say('QUIT')
+    assert.match(await secure.line(), /^\+OK bye/)
+    await secure.closed()
+    await eventually(() => there.server.connections() === 0, 'nobody is left')
+    const silent = await Client.open(there.port)
+    await silent.line()
+    silent.say('STLS')
+    await silent.line()
+    silent.socket.write(Buffer.from([22, 3, 1, 2, 0, 1, 0, 1]))
+    await silent.closed()
+    await eventually(() => there.server.connections() === 0, 'nobody is left')
+  })
+
   test('closing sends idle clients away', async () => {
     const there = await startServer()
     const client = await Client.open(there.port)

@@ -23,6 +23,8 @@ const refusalLingerMs = 1_000
 export class SmtpListener extends SMTPServer {
   readonly house: SmtpHouse
   readonly role: SmtpRole
+  /** The client address of each socket that is counted. */
+  readonly #counted = new Map<Socket, string>()
   readonly #bySession = new WeakMap<SMTPServerSession, SmtpSession>()
 
   constructor(house: SmtpHouse, role: SmtpRole) {
@@ -44,7 +46,7 @@ export class SmtpListener extends SMTPServer {
       authRequiredMessage: '5.7.0 log in first',
       // Whether AUTH is possible in clear text is decided for each session.
       allowInsecureAuth: true,
-      disabledCommands: ['WIZ', 'SHELL', 'KILL', 'HELP', ...(role === 'submissions' ? ['STARTTLS'] : [])],
+      disabledCommands: ['WIZ', 'SHELL', 'KILL', ...(role === 'submissions' ? ['STARTTLS'] : [])],
       hideENHANCEDSTATUSCODES: false,
       disableReverseLookup: true,
       socketTimeout: house.limits.tlsHandshakeTimeoutMs,
@@ -87,7 +89,9 @@ export class SmtpListener extends SMTPServer {
 
   /** A connection that breaks is the client's affair; errors of the port itself go to whoever listens. */
   override _onError(error: Error): void {
-    if ('syscall' in error && error.syscall === 'listen') this.emit('error', error)
+    const syscall = 'syscall' in error ? error.syscall : ''
+    if (syscall === 'listen') this.emit('error', error)
+    else if (syscall === 'accept') this.house.logger.warn({ error, role: this.role }, 'SMTP can not accept connections')
     else this.house.logger.debug({ error: error.message, role: this.role }, 'SMTP connection failed')
   }
 
@@ -95,7 +99,8 @@ export class SmtpListener extends SMTPServer {
     const address = plainAddress(socket.remoteAddress ?? '')
     const verdict = this.house.counter.enter(address)
     if (verdict === 'ok') {
-      socket.once('close', () => this.house.counter.leave(address))
+      this.#counted.set(socket, address)
+      this.countOutWhenClosed(socket)
       return super._acceptSocket(socket, handshake)
     }
     socket.on('error', () => {})
@@ -109,6 +114,16 @@ export class SmtpListener extends SMTPServer {
     socket.end(`${code} ${status} ${text}\r\n`)
     socket.setTimeout(refusalLingerMs, () => socket.destroy())
     return false
+  }
+
+  /** The library takes all listeners off a socket that goes over to TLS: the session calls this again then. */
+  countOutWhenClosed(socket: Socket): void {
+    socket.once('close', () => {
+      const address = this.#counted.get(socket)
+      if (address === undefined) return
+      this.#counted.delete(socket)
+      this.house.counter.leave(address)
+    })
   }
 
   async #authenticate(auth: SMTPServerAuthentication, session: SMTPServerSession): Promise<SignedIn> {

@@ -22,6 +22,7 @@ export const replies = {
   plaintextAfterStarttls: reply(421, '4.7.0', 'nothing may follow STARTTLS before the TLS handshake'),
   lineTooLong: reply(500, '5.5.2', 'command line too long'),
   bareLineEnd: reply(500, '5.5.2', 'a command line ends with CR LF, and has no other CR, LF or NUL'),
+  notVerified: reply(252, '2.1.5', 'send a letter and see'),
   notImplemented: reply(502, '5.5.1', 'command not implemented'),
   needHello: reply(503, '5.5.1', 'say EHLO first'),
   needMail: reply(503, '5.5.1', 'need MAIL before this'),

@@ -422,6 +422,38 @@ describe('TLS', () => {
     },
   )
 
+  test('sessions that went over to TLS are counted out like others', async () => {
+    await using there = await startServer()
+    for (let i = 0; i < 3; i++) {
+      const client = await greeted(there)
+      await client.startTls()
+      assert.equal(there.server.connections(), 1)
+      if (i === 1) client.destroy()
+      else assert.match(await client.command('QUIT'), /^221/)
+      await client.closed()
+      await eventually(() => there.server.connections() === 0, 'nobody is left')
+    }
+    await using implicit = await startServer('submissions')
+    const client = await implicit.client()
+    assert.match(await client.reply(), /^220/)
+    client.destroy()
+    await eventually(() => implicit.server.connections() === 0, 'nobody is left')
+  })
+
+  test('a handshake that stands still is cut, by its time or by closing, and harms nobody', async () => {
+    await using there = await startServer('mx', { tlsHandshakeTimeoutMs: 60, commandTimeoutMs: 1_000 })
+    const silent = await greeted(there)
+    assert.match(await silent.command('STARTTLS'), /^220/)
+    // The head of a TLS record, of which the rest never comes.
+    silent.write(Buffer.from([22, 3, 1, 2, 0, 1, 0, 1]))
+    await silent.closed()
+    await eventually(() => there.server.connections() === 0, 'nobody is left')
+    const another = await greeted(there)
+    assert.match(await another.command('STARTTLS'), /^220/)
+    await there.server.close({ drainMs: 0 })
+    await another.closed()
+  })
+
   test('garbage in place of a handshake ends the connection and nothing else', async () => {
     await using there = await startServer()
     const client = await greeted(there)

@@ -2,24 +2,15 @@
 // The library keeps what it is good at: the socket's life, the TLS upgrade, the AUTH dialogue, the order of commands.
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { IntakeSource, RecipientVerdict } from '@skein/delivery'
+import type { IntakeSource } from '@skein/delivery'
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { LetterReceiver } from './letter-receiver.ts'
 import type { SmtpHouse } from './house.ts'
 import { isLoopback } from './address-set.ts'
 import { type Reply, replies, replyForError } from './replies.ts'
 import type { SmtpListener } from './listener.ts'
-import { type PathCommand, isAscii, isMailbox, parsePathCommand } from './wire/mail-path.ts'
+import { type Transaction, type TransactionRules, addRecipient, openTransaction } from './transaction.ts'
 import { SessionReader } from './wire/session-reader.ts'
-
-interface Transaction {
-  from: string
-  smtpUtf8: boolean
-  eightBit: boolean
-  recipients: string[]
-  /** Canonical addresses, so that one named twice gets one copy. */
-  known: Set<string>
-}
 
 export interface SignedIn {
   account: { id: string; address: string }
@@ -28,6 +19,7 @@ export interface SignedIn {
 
 /** Commands that exist in mail's standards and not here: 502, where others get 500 (RFC 5321 §4.2.4). */
 const notImplemented = new Set([
+  'HELP',
   'EXPN',
   'ETRN',
   'TURN',
@@ -51,7 +43,10 @@ const repliesGatheredMax = 16 * 1024
 export class SmtpSession extends SMTPConnection {
   readonly #listener: SmtpListener
   readonly #house: SmtpHouse
+  /** During a TLS handshake the TLS socket: destroying the one below it would bring the process down. */
+  #topSocket: Socket
   #replies = ''
+  readonly #rules: TransactionRules
   #transaction: Transaction | null = null
   #receiver: LetterReceiver | null = null
   #source: IntakeSource | null = null
@@ -65,6 +60,14 @@ export class SmtpSession extends SMTPConnection {
     super(listener, socket, options)
     this.#listener = listener
     this.#house = listener.house
+    this.#topSocket = socket
+    this.#rules = {
+      intake: listener.house.intake,
+      limits: listener.house.limits,
+      offersAuth: listener.offersAuth,
+      source: () => this.#currentSource(),
+      unexpected: (error) => this.#unexpected(error),
+    }
     this.#deadlineMs = this.#house.clock.monotonicMs() + this.#house.limits.commandTimeoutMs
     this._maxAllowedUnauthenticatedCommands = this.#house.limits.unauthenticatedCommandsMax
   }
@@ -82,7 +85,14 @@ export class SmtpSession extends SMTPConnection {
   }
 
   /** Deadlines are kept here and looked at by `checkDeadline`, cheaper than a timer for each read. */
-  override _armTimeout(): void {}
+  override _armTimeout(socket: Socket = this._socket): void {
+    this.#topSocket = socket
+    if (socket === this._socket) return
+    // A client that ends its side in the middle of the handshake has no more to hear.
+    socket.once('end', () => {
+      if (this._upgrading) socket.destroy()
+    })
+  }
 
   checkDeadline(nowMs: number): void {
     if (this._closing || this._closed) return
@@ -107,12 +117,13 @@ export class SmtpSession extends SMTPConnection {
   }
 
   destroy(): void {
-    this._socket.destroy()
+    this.#topSocket.destroy()
   }
 
   override close(): void {
     this.#flush()
-    super.close()
+    if (this._upgrading) this.destroy()
+    else super.close()
   }
 
   override _onClose(): void {
@@ -149,10 +160,12 @@ export class SmtpSession extends SMTPConnection {
     this.#flush()
     this.#source = null
     this.#deadlineMs = this.#house.clock.monotonicMs() + this.#house.limits.tlsHandshakeTimeoutMs
+    const raw = this._socket
     super.upgrade(callback, () => {
       this.#clientsTurn()
       secureCallback?.()
     })
+    this.#listener.countOutWhenClosed(raw)
   }
 
   #clientsTurn(): void {
@@ -272,6 +285,12 @@ export class SmtpSession extends SMTPConnection {
     super.handler_STARTTLS(command, callback)
   }
 
+  /** RFC 5321 §3.5.3: what can't be verified is not denied. */
+  override handler_VRFY(command: Buffer, callback: () => void): void {
+    this.#say(/^VRFY +\S/i.test(command.toString()) ? replies.notVerified : replies.parameterSyntax)
+    callback()
+  }
+
   get #mayAuthenticate(): boolean {
     return this.secure || isLoopback(this.remoteAddress)
   }
@@ -301,95 +320,23 @@ export class SmtpSession extends SMTPConnection {
   }
 
   override handler_MAIL(command: Buffer, callback: () => void): void {
-    const refusal = this.#startTransaction(command.toString())
-    if (refusal) this.#say(refusal)
-    else this.send(250, '2.1.0 sender ok')
+    const opened = this.#transaction ? replies.nestedMail : openTransaction(command.toString(), this.#rules)
+    if ('code' in opened) {
+      this.#say(opened)
+    } else {
+      this.#transaction = opened
+      this.send(250, '2.1.0 sender ok')
+    }
     callback()
-  }
-
-  #startTransaction(line: string): Reply | null {
-    if (this.#transaction) return replies.nestedMail
-    const parsed = parsePathCommand(line, 'MAIL FROM', this.#house.limits.pathBytesMax)
-    if (parsed === 'parameter-syntax') return replies.parameterSyntax
-    if (parsed === 'path-syntax' || (parsed.address !== '' && !isMailbox(parsed.address))) return replies.senderSyntax
-    const fault = this.#checkMailParameters(parsed)
-    if (fault) return fault
-    const smtpUtf8 = parsed.parameters.has('SMTPUTF8')
-    if (!smtpUtf8 && !isAscii(parsed.address)) return replies.needsSmtpUtf8
-    const verdict = this.#judge(() => this.#house.intake.checkSender(this.#currentSource(), parsed.address))
-    if ('status' in verdict) return verdict
-    this.#transaction = {
-      from: parsed.address,
-      smtpUtf8,
-      eightBit: parsed.parameters.get('BODY')?.toUpperCase() === '8BITMIME',
-      recipients: [],
-      known: new Set(),
-    }
-    return null
-  }
-
-  #checkMailParameters(parsed: PathCommand): Reply | null {
-    for (const [keyword, value] of parsed.parameters) {
-      switch (keyword) {
-        case 'SIZE':
-          // RFC 1870 §3.
-          if (!/^\d{1,20}$/.test(value)) return replies.parameterSyntax
-          if (Number(value) > this.#house.limits.messageBytesMax) return replies.messageTooLarge
-          break
-        case 'BODY':
-          if (!/^(7BIT|8BITMIME)$/i.test(value)) return replies.parameterSyntax
-          break
-        case 'SMTPUTF8':
-          if (value !== '') return replies.parameterSyntax
-          break
-        case 'AUTH':
-          // RFC 4954 §5: to be understood where AUTH is offered; whom a relay names means nothing here.
-          if (!this.#listener.offersAuth || value === '') return replies.parameterUnknown
-          break
-        default:
-          return replies.parameterUnknown
-      }
-    }
-    return null
   }
 
   override handler_RCPT(command: Buffer, callback: () => void): void {
-    const refusal = this.#addRecipient(command.toString())
+    const refusal = this.#transaction
+      ? addRecipient(this.#transaction, command.toString(), this.#rules)
+      : replies.needMail
     if (refusal) this.#say(refusal)
     else this.send(250, '2.1.5 recipient ok')
     callback()
-  }
-
-  #addRecipient(line: string): Reply | null {
-    const transaction = this.#transaction
-    if (!transaction) return replies.needMail
-    const parsed = parsePathCommand(line, 'RCPT TO', this.#house.limits.pathBytesMax)
-    if (parsed === 'parameter-syntax') return replies.parameterSyntax
-    if (parsed === 'path-syntax') return replies.recipientSyntax
-    const { address, parameters } = parsed
-    // RFC 5321 §4.1.1.3: postmaster is the one recipient without a domain.
-    if (!isMailbox(address) && address.toLowerCase() !== 'postmaster') return replies.recipientSyntax
-    if (parameters.size > 0) return replies.parameterUnknown
-    if (!transaction.smtpUtf8 && !isAscii(address)) return replies.needsSmtpUtf8
-    if (transaction.recipients.length >= this.#house.limits.recipientsMax) return replies.tooManyRecipients
-    const verdict = this.#judge(() => this.#house.intake.checkRecipient(this.#currentSource(), address))
-    if ('status' in verdict) return verdict
-    if (!transaction.known.has(verdict.address)) {
-      transaction.known.add(verdict.address)
-      transaction.recipients.push(address)
-    }
-    return null
-  }
-
-  #judge(ask: () => RecipientVerdict): Reply | { address: string } {
-    try {
-      const verdict = ask()
-      return verdict.kind === 'accepted' ? { address: verdict.address } : verdict
-    } catch (error) {
-      const { reply, isKnown } = replyForError(error)
-      if (!isKnown) this.#unexpected(error)
-      return reply
-    }
   }
 
   override handler_DATA(command: Buffer, callback: () => void): void {
