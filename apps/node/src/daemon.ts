@@ -11,6 +11,7 @@ import { type Logger, SkeinError, systemClock as clock, systemRandom as random }
 import { createDnsResolver, createOutsideCourier, createSmtpServer } from '@skein/smtp'
 import {
   Database,
+  checkStore,
   createAccountStore,
   createLedgerStore,
   createMailboxStore,
@@ -19,7 +20,6 @@ import {
   openMessageLog,
 } from '@skein/storage'
 import { createAdministrators } from './administrators.ts'
-import { checkStores } from './check.ts'
 import type { Config } from './config.ts'
 import { sendConflictNotices } from './conflict-notices.ts'
 import { listenForControl } from './control/server.ts'
@@ -167,7 +167,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     startedMs,
     listeners: () => listeners,
     forgetLogins: () => authenticator.forget(),
-    check: (repair) => checkStores({ database, log, accounts, directory, repair }),
+    check: () => checkStore({ database, log, clock }),
   }
   answerPeers(parts)
   await mesh.start()

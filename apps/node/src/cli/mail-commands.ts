@@ -40,12 +40,13 @@ export function addMailCommands(program: Command): void {
       output.result(report, () =>
         [
           ...report.problems.map(
-            (problem) => `${problem.where}: ${problem.what}${problem.repaired ? ' (repaired)' : ''}`,
+            (problem) =>
+              `${problem.accountId}: ${problem.text} (${problem.code}${problem.repaired ? ', repaired' : ''})`,
           ),
-          `${report.accounts} accounts, ${report.messages} messages, ${report.bytes} bytes read; ${report.problems.length} problems`,
+          `${report.accounts} accounts, ${report.mailboxes} mailboxes, ${report.messages} messages, ${report.bytes} bytes read; ${report.problemCount} problems, ${report.repairedCount} repaired`,
         ].join('\n'),
       )
-      if (report.problems.some((problem) => !problem.repaired)) process.exitCode = 1
+      if (report.problemCount > report.repairedCount) process.exitCode = 1
     })
 }
 

@@ -67,8 +67,8 @@ export const mailOperations: Operation[] = [
   queueOperation('cancel', (parts, id) => parts.delivery.control.cancel(id)),
   operation({
     name: 'check',
-    params: z.strictObject({ repair: z.boolean().default(false) }),
+    params: z.strictObject({}),
     fromPeers: false,
-    run: (parts, { repair }) => parts.check(repair),
+    run: (parts) => parts.check(),
   }),
 ]

@@ -23,7 +23,7 @@ export interface NodeParts {
   listeners(): Listener[]
   /** Logins remembered in memory are forgotten: a password was changed. */
   forgetLogins(): void
-  check(repair: boolean): Promise<unknown>
+  check(): Promise<unknown>
 }
 
 export interface Operation<Params = never> {
