@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { BlobWriter } from '@skein/mailboxes'
 import { assert } from '@skein/runtime'
 import type { Timer } from '@skein/runtime'
+import type { AnswerCache } from './fetch/answer-cache.ts'
 import { capabilityList } from './capabilities.ts'
 import { findCommand } from './commands/index.ts'
 import type { Command, Context, ImapServices } from './commands/command.ts'
@@ -22,6 +23,7 @@ import { SyntaxFault } from './wire/syntax-error.ts'
 export interface ConnectionParts {
   services: ImapServices
   limits: ImapLimits
+  answerCache: AnswerCache
   product: { name: string; version: string }
   /** Puts TLS over a socket; resolves after the handshake. */
   secureSocket(socket: Socket): Promise<Socket>
@@ -30,6 +32,7 @@ export interface ConnectionParts {
 export class Connection implements Context {
   readonly services: ImapServices
   readonly limits: ImapLimits
+  readonly answerCache: AnswerCache
   readonly product: { name: string; version: string }
   readonly out: Output
   readonly remoteAddress: string
@@ -64,6 +67,7 @@ export class Connection implements Context {
     this.#parts = parts
     this.services = parts.services
     this.limits = parts.limits
+    this.answerCache = parts.answerCache
     this.product = parts.product
     this.remoteAddress = socket.remoteAddress ?? ''
     this.#socket = socket

@@ -30,6 +30,8 @@ export interface ImapLimits {
   loginFailureDelayMaxMs: number
   /** Bytes that may wait in the socket before the server stops working for (and reading from) that client. */
   writeBufferBytesMax: number
+  /** ENVELOPE, BODYSTRUCTURE and the like kept as written, for all accounts together. */
+  answerCacheBytesMax: number
   /** Bytes of pipelined commands held while one is running; then the socket is not read. */
   readAheadBytesMax: number
 }
@@ -51,5 +53,6 @@ export const imapLimits: Readonly<ImapLimits> = {
   loginFailureDelayMs: 500,
   loginFailureDelayMaxMs: 15_000,
   writeBufferBytesMax: 256 * 1024,
+  answerCacheBytesMax: 96 * 1024 * 1024,
   readAheadBytesMax: 128 * 1024,
 }

@@ -7,6 +7,7 @@ import type { Authenticator } from '@skein/accounts'
 import type { Mailboxes, MessageLog } from '@skein/mailboxes'
 import { sleep } from '@skein/runtime'
 import type { Clock, Logger, Random, TlsMaterial } from '@skein/runtime'
+import { AnswerCache } from './fetch/answer-cache.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionParts } from './connection.ts'
 import { imapLimits } from './limits.ts'
@@ -58,6 +59,7 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
   const parts: ConnectionParts = {
     services: components,
     limits,
+    answerCache: new AnswerCache(limits.answerCacheBytesMax),
     product: { name: 'Skein', version: settings.version ?? '0' },
     secureSocket: (socket) => secureSocket(socket, secureContext),
   }

@@ -3,6 +3,7 @@ import type { AccountMailboxes, BlobWriter, Mailboxes, MessageLog } from '@skein
 import type { Authenticator } from '@skein/accounts'
 import type { Clock, Logger, Random } from '@skein/runtime'
 import { assert } from '@skein/runtime'
+import type { AnswerCache } from '../fetch/answer-cache.ts'
 import type { ImapLimits } from '../limits.ts'
 import type { Output } from '../output.ts'
 import type { Reply } from '../replies.ts'
@@ -25,6 +26,7 @@ export interface ImapServices {
 export interface Context {
   readonly services: ImapServices
   readonly limits: ImapLimits
+  readonly answerCache: AnswerCache
   readonly product: { name: string; version: string }
   readonly out: Output
   readonly remoteAddress: string

@@ -52,11 +52,14 @@ function planOf(context: Context, args: FetchArguments, numbering: Numbering): F
   if (has('MODSEQ')) context.enabled.condstore = true
   const setsSeen = items.some((item) => item.kind === 'section' && item.setsSeen)
   const { enabled } = context
+  const { view, mailboxes } = selectedOf(context)
   return {
+    mailbox: view.mailbox,
     items,
-    setsSeen: setsSeen && !selectedOf(context).view.readOnly,
+    setsSeen: setsSeen && !view.readOnly,
     utf8: enabled.utf8,
     condstore: enabled.condstore,
+    answers: context.answerCache.of(mailboxes.accountId, enabled.utf8),
   }
 }
 

@@ -1,21 +1,26 @@
 // Writes FETCH answers: record items at once, index items by the block, sections read a few messages ahead.
 // Promises: a literal's announced length is always what follows it, or the connection ends.
-import { imapInternalDate } from '@skein/mail'
+import { headerEnd, imapInternalDate } from '@skein/mail'
 import type { MessageIndex } from '@skein/mail'
-import type { AccountMailboxes, MessageRecord } from '@skein/mailboxes'
+import type { AccountMailboxes, MailboxId, MessageRecord } from '@skein/mailboxes'
 import { isErrorCode } from '@skein/runtime'
 import type { Output } from '../output.ts'
-import type { FetchItem, IndexItem, RecordItem, SectionItem } from './fetch-item.ts'
+import { firstNotBelow } from '../view.ts'
+import type { AccountAnswers } from './answer-cache.ts'
+import type { FetchItem, IndexItem, RecordItem, Section, SectionItem } from './fetch-item.ts'
 import { locateSection, pickFields } from './section.ts'
 import type { ByteRange } from './section.ts'
 import { formatEnvelope, formatPreview, formatStructure } from './structure.ts'
 
 export interface FetchPlan {
+  mailbox: MailboxId
   items: readonly FetchItem[]
   /** Some item sets \Seen, and the mailbox is open for writing. */
   setsSeen: boolean
   utf8: boolean
   condstore: boolean
+  /** Index items as written before. */
+  answers: AccountAnswers
 }
 
 export interface Fetched {
@@ -23,6 +28,15 @@ export interface Fetched {
   record: MessageRecord
   /** \Seen was set by this very command, so its FLAGS are told too. */
   nowSeen: boolean
+}
+
+/** One message to be written. */
+interface Job {
+  fetched: Fetched
+  /** Its index items as written, in order; undefined where the message is gone. */
+  texts: string[] | undefined
+  /** Only where it had to be read. */
+  index: MessageIndex | undefined
 }
 
 /** A piece of an answer: a byte string, bytes, or a range that is streamed from the message. */
@@ -50,9 +64,9 @@ const indexWriters: Readonly<Record<IndexItem, (index: MessageIndex, utf8: boole
   PREVIEW: (index, utf8) => `PREVIEW ${formatPreview(index.preview, utf8)}`,
 }
 
+/** Whether the section's place is known only from the index. The message's own header is found by reading it. */
 function needsIndex(item: FetchItem): boolean {
-  if (item.kind === 'index') return true
-  return item.kind === 'section' && (item.section.part.length > 0 || item.section.what !== 'all')
+  return item.kind === 'section' && item.section.part.length > 0
 }
 
 export class AnswerWriter {
@@ -63,7 +77,8 @@ export class AnswerWriter {
   readonly #mailboxes: AccountMailboxes
   readonly #out: Output
   readonly #plan: FetchPlan
-  readonly #needsIndex: boolean
+  readonly #indexItems: readonly IndexItem[]
+  readonly #sectionsNeedIndex: boolean
   readonly #hasSections: boolean
   readonly #tellsFlags: boolean
 
@@ -71,7 +86,8 @@ export class AnswerWriter {
     this.#mailboxes = mailboxes
     this.#out = out
     this.#plan = plan
-    this.#needsIndex = plan.items.some(needsIndex)
+    this.#indexItems = plan.items.flatMap((item) => (item.kind === 'index' ? [item.name] : []))
+    this.#sectionsNeedIndex = plan.items.some(needsIndex)
     this.#hasSections = plan.items.some((item) => item.kind === 'section')
     this.#tellsFlags = plan.items.some((item) => item.kind === 'record' && item.name === 'FLAGS')
   }
@@ -79,22 +95,61 @@ export class AnswerWriter {
   /** @throws ConnectionGone */
   async write(block: readonly Fetched[]): Promise<void> {
     if (block.length === 0) return
-    if (!this.#needsIndex && !this.#hasSections) return this.#writeRecords(block)
-    const infos = this.#needsIndex ? await this.#mailboxes.infos(block.map(({ record }) => record)) : []
-    const jobs = block.flatMap((fetched, at) => {
-      const info = infos[at]
-      if (this.#needsIndex && info === undefined) {
-        this.gone++
-        return []
-      }
-      return [{ fetched, index: info?.index as MessageIndex | undefined }]
-    })
+    if (this.#indexItems.length === 0 && !this.#hasSections) return this.#writeRecords(block)
+    const jobs = await this.#jobsOf(block)
     if (this.#hasSections) return this.#writeSections(jobs)
-    for (const { fetched, index } of jobs) {
-      this.#out.text(this.#textAnswer(fetched, index))
+    for (const job of jobs) {
+      this.#out.text(this.#textAnswer(job))
       const pause = this.#out.breathe()
       if (pause) await pause
     }
+  }
+
+  /** What is cached is taken from there; the indexes of the rest are read, and their items cached. */
+  async #jobsOf(block: readonly Fetched[]): Promise<Job[]> {
+    const jobs: Job[] = block.map((fetched) => ({
+      fetched,
+      texts: this.#cachedTexts(fetched.record.emailId),
+      index: undefined,
+    }))
+    const wanted = jobs.filter((job) => job.texts === undefined || this.#sectionsNeedIndex)
+    if (wanted.length === 0) return jobs
+    const infos = await this.#mailboxes.infos(wanted.map((job) => job.fetched.record))
+    for (const [at, job] of wanted.entries()) {
+      const index = infos[at]?.index as MessageIndex | undefined
+      if (index === undefined) {
+        if (await this.#isThere(job.fetched.record)) this.damaged++
+        else this.gone++
+        job.texts = undefined
+        continue
+      }
+      job.index = index
+      job.texts ??= this.#writeTexts(job.fetched.record.emailId, index)
+    }
+    return jobs.filter((job) => job.texts !== undefined)
+  }
+
+  async #isThere(record: MessageRecord): Promise<boolean> {
+    const live = await this.#mailboxes.messages(this.#plan.mailbox)
+    return live[firstNotBelow(live, record.uid)]?.uid === record.uid
+  }
+
+  #cachedTexts(emailId: string): string[] | undefined {
+    const texts: string[] = []
+    for (const item of this.#indexItems) {
+      const text = this.#plan.answers.get(emailId, item)
+      if (text === undefined) return undefined
+      texts.push(text)
+    }
+    return texts
+  }
+
+  #writeTexts(emailId: string, index: MessageIndex): string[] {
+    return this.#indexItems.map((item) => {
+      const text = indexWriters[item](index, this.#plan.utf8)
+      this.#plan.answers.put(emailId, item, text)
+      return text
+    })
   }
 
   #writeRecords(block: readonly Fetched[]): void {
@@ -111,28 +166,27 @@ export class AnswerWriter {
     this.#out.text(text)
   }
 
-  #textAnswer({ sequence, record }: Fetched, index: MessageIndex | undefined): string {
-    const texts = this.#plan.items.map((item) => this.#textItem(item, record, index))
-    return `* ${sequence} FETCH (${texts.join(' ')})\r\n`
+  #textAnswer({ fetched: { sequence, record }, texts = [] }: Job): string {
+    let text = `* ${sequence} FETCH (`
+    let nextText = 0
+    for (const [at, item] of this.#plan.items.entries()) {
+      if (at > 0) text += ' '
+      if (item.kind === 'record') text += recordWriters[item.name](record)
+      else text += texts[nextText++]
+    }
+    return `${text})\r\n`
   }
 
-  #textItem(item: FetchItem, record: MessageRecord, index: MessageIndex | undefined): string {
-    if (item.kind === 'record') return recordWriters[item.name](record)
-    if (item.kind === 'index' && index !== undefined) return indexWriters[item.name](index, this.#plan.utf8)
-    return ''
-  }
-
-  async #writeSections(jobs: readonly { fetched: Fetched; index: MessageIndex | undefined }[]): Promise<void> {
+  async #writeSections(jobs: readonly Job[]): Promise<void> {
     const ahead: Promise<Piece[]>[] = []
     for (let at = 0; at < jobs.length; at++) {
       for (let next = ahead.length; next < jobs.length && next < at + READ_AHEAD_MESSAGES; next++) {
-        const job = jobs[next] as (typeof jobs)[number]
-        const answer = this.#pieces(job.fetched, job.index)
+        const answer = this.#pieces(jobs[next] as Job)
         // Looked at in its turn; until then a failure is nobody's.
         answer.catch(() => {})
         ahead.push(answer)
       }
-      const job = jobs[at] as (typeof jobs)[number]
+      const { fetched } = jobs[at] as Job
       let pieces: Piece[]
       try {
         pieces = await (ahead[at] as Promise<Piece[]>)
@@ -142,7 +196,7 @@ export class AnswerWriter {
         continue
       }
       ahead[at] = Promise.resolve([])
-      for (const piece of pieces) await this.#writePiece(piece, job.fetched.record)
+      for (const piece of pieces) await this.#writePiece(piece, fetched.record)
       const pause = this.#out.breathe()
       if (pause) await pause
     }
@@ -164,13 +218,15 @@ export class AnswerWriter {
     }
   }
 
-  async #pieces({ sequence, record, nowSeen }: Fetched, index: MessageIndex | undefined): Promise<Piece[]> {
+  async #pieces({ fetched, index, texts = [] }: Job): Promise<Piece[]> {
+    const { sequence, record, nowSeen } = fetched
+    let nextText = 0
     const pieces: Piece[] = []
     let text = `* ${sequence} FETCH (`
     for (const [at, item] of this.#plan.items.entries()) {
       if (at > 0) text += ' '
       if (item.kind !== 'section') {
-        text += this.#textItem(item, record, index)
+        text += item.kind === 'record' ? recordWriters[item.name](record) : texts[nextText++]
         continue
       }
       const label = item.partial === undefined ? item.label : `${item.label}<${item.partial.start}>`
@@ -198,16 +254,50 @@ export class AnswerWriter {
     record: MessageRecord,
     index: MessageIndex | undefined,
   ): Promise<Uint8Array | ByteRange | undefined> {
-    const { section, partial } = item
-    const range = index === undefined ? { start: 0, end: record.size } : locateSection(index.root, section, record.size)
+    const { section } = item
+    if (section.part.length === 0 && section.what !== 'all' && section.what !== 'text') {
+      const header = await this.#header(record)
+      return cutPart(section.what === 'header' ? header : pickFields(header, section), item)
+    }
+    const range = await this.#rangeOf(section, record, index)
     if (range === undefined) return undefined
     if (section.what === 'fields' || section.what === 'other-fields') {
-      const picked = pickFields(await this.#mailboxes.body(record, range.start, range.end), section)
-      return partial === undefined ? picked : picked.subarray(partial.start, partial.start + partial.count)
+      return cutPart(pickFields(await this.#mailboxes.body(record, range.start, range.end), section), item)
     }
+    const { partial } = item
     const start = partial === undefined ? range.start : Math.min(range.end, range.start + partial.start)
     const end = partial === undefined ? range.end : Math.min(range.end, start + partial.count)
     if (end - start > HELD_BYTES_MAX) return { start, end }
     return end === start ? new Uint8Array(0) : this.#mailboxes.body(record, start, end)
   }
+
+  async #rangeOf(
+    section: Section,
+    record: MessageRecord,
+    index: MessageIndex | undefined,
+  ): Promise<ByteRange | undefined> {
+    if (section.part.length === 0) {
+      const start = section.what === 'all' ? 0 : (await this.#header(record)).length
+      return { start, end: record.size }
+    }
+    return index === undefined ? undefined : locateSection(index.root, section)
+  }
+
+  /** The message's own header: its first bytes are read until the blank line is among them. */
+  async #header(record: MessageRecord): Promise<Uint8Array> {
+    for (let length = HEADER_READ_BYTES; ; length *= 8) {
+      const wanted = Math.min(length, record.size)
+      const bytes = wanted === 0 ? new Uint8Array(0) : await this.#mailboxes.body(record, 0, wanted)
+      const end = headerEnd(bytes)
+      // A blank line at the very end of what was read may be the first half of a CRLF still to come.
+      if (end < bytes.length || wanted === record.size) return bytes.subarray(0, end)
+    }
+  }
+}
+
+/** Most headers fit in the first read. */
+const HEADER_READ_BYTES = 8 * 1024
+
+function cutPart(bytes: Uint8Array, { partial }: SectionItem): Uint8Array {
+  return partial === undefined ? bytes : bytes.subarray(partial.start, partial.start + partial.count)
 }

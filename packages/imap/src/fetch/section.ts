@@ -31,12 +31,8 @@ function partAt(root: MimePart, numbers: readonly number[]): MimePart | undefine
   return found
 }
 
-/** The bytes of a section; for header fields, of the header that they are picked from. Undefined: no such part. */
-export function locateSection(root: MimePart, section: Section, size: number): ByteRange | undefined {
-  if (section.part.length === 0) {
-    if (section.what === 'all') return { start: 0, end: size }
-    return ofMessage(root, section)
-  }
+/** The bytes of a part's section; for header fields, of the header that they are picked from. Undefined: no such part. */
+export function locateSection(root: MimePart, section: Section): ByteRange | undefined {
   const part = partAt(root, section.part)
   if (part === undefined) return undefined
   if (section.what === 'all') return { start: part.bodyStart, end: part.bodyEnd }

@@ -19,15 +19,11 @@ function decodedText(text: string | null, utf8: boolean): string {
 }
 
 export function formatEnvelope(envelope: Envelope, utf8: boolean): string {
-  const addresses = [envelope.from, envelope.sender, envelope.replyTo, envelope.to, envelope.cc, envelope.bcc]
-  const texts = [
-    nstring(envelope.date, utf8),
-    nstring(envelope.subject, utf8),
-    ...addresses.map((list) => formatAddresses(list, utf8)),
-    nstring(envelope.inReplyTo, utf8),
-    nstring(envelope.messageId, utf8),
-  ]
-  return `(${texts.join(' ')})`
+  const { date, subject, from, sender, replyTo, to, cc, bcc, inReplyTo, messageId } = envelope
+  const senders = `${formatAddresses(from, utf8)} ${formatAddresses(sender, utf8)} ${formatAddresses(replyTo, utf8)}`
+  const recipients = `${formatAddresses(to, utf8)} ${formatAddresses(cc, utf8)} ${formatAddresses(bcc, utf8)}`
+  const ids = `${nstring(inReplyTo, utf8)} ${nstring(messageId, utf8)}`
+  return `(${nstring(date, utf8)} ${nstring(subject, utf8)} ${senders} ${recipients} ${ids})`
 }
 
 function formatAddresses(addresses: readonly EnvelopeAddress[], utf8: boolean): string {

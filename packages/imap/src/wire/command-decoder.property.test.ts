@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { CommandDecoder } from './command-decoder.ts'
 
 const NOWHERE = Promise.resolve({ segment: 0, offset: 0, length: 0 })

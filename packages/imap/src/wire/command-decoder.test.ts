@@ -84,5 +84,5 @@ test('single bytes do not pile up as pieces', () => {
   decoder.push(Buffer.from('\r\n'))
   const event = decoder.next()
   assert(event?.kind === 'command')
-  assert.equal(event.parts[0]?.toString().length, 50_000)
+  assert.deepEqual(event.parts, ['x'.repeat(50_000)])
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { CommandDecoder } from './command-decoder.ts'
 import { Cursor } from './cursor.ts'
 import { formatMailbox, formatNstring, formatString, formatText, utf8Bytes } from './encode.ts'

@@ -13,17 +13,21 @@ export function isAscii(text: string): boolean {
 
 const QUOTED_BYTES_MAX = 8192
 
+/** Needs nothing but the quotes. */
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+
 /**
  * A quoted string where the grammar allows it, else a literal.
  * @param utf8 the client enabled UTF-8 in quoted strings (RFC 6855 §3).
  */
 export function formatString(bytes: string, utf8 = false): string {
+  if (bytes.length <= QUOTED_BYTES_MAX && PLAIN.test(bytes)) return `"${bytes}"`
   if (bytes.length > QUOTED_BYTES_MAX || /[\0\r\n]/.test(bytes)) return literal(bytes)
   if (/[^\x20-\x7e]/.test(bytes)) {
     const quotable = utf8 && !/[\x01-\x1f\x7f]/.test(bytes) && isUtf8(bytes)
     if (!quotable) return literal(bytes)
   }
-  return `"${/["\\]/.test(bytes) ? bytes.replaceAll(/["\\]/g, '\\$&') : bytes}"`
+  return `"${bytes.replaceAll(/["\\]/g, '\\$&')}"`
 }
 
 function literal(bytes: string): string {
