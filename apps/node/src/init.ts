@@ -11,6 +11,7 @@ import { Database, createAccountStore, createLedgerStore } from '@skein/storage'
 import { type DataDirectory, createDataDirectory, writeFileDurably } from './data-directory.ts'
 import { type ProfileName, portOf } from './profile.ts'
 import { makeSelfSignedCertificate } from './self-signed-certificate.ts'
+import { hostNameOf, meshAddress } from './node-names.ts'
 import { newAccount } from './users.ts'
 import { skeinVersion } from './version.ts'
 
@@ -111,14 +112,6 @@ function profileOf({ name, region, bind, profile }: NodeChoices, domains: string
     hostName: hostNameOf(name, domains),
     version: skeinVersion,
   }
-}
-
-export function hostNameOf(nodeName: string, domains: string[]): string {
-  return domains[0] === undefined ? nodeName.toLowerCase() : `${nodeName.toLowerCase()}.${domains[0]}`
-}
-
-export function meshAddress(ip: string, port: number): string {
-  return `/${isIP(ip) === 6 ? 'ip6' : 'ip4'}/${ip}/tcp/${port}`
 }
 
 async function makeNode<More>(

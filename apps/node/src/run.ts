@@ -5,6 +5,7 @@ import { readConfig } from './config.ts'
 import type { Listener } from './control/status-view.ts'
 import { type RunningNode, startDaemon } from './daemon.ts'
 import type { DataDirectory } from './data-directory.ts'
+import { releaseStartupMemory } from './startup-memory.ts'
 
 /** SIGTERM must be over within 10 s; this much of it is for sessions and deliveries under way. */
 const drainMs = 6_000
@@ -67,6 +68,7 @@ export async function runNode(paths: DataDirectory, onReady: (ready: ReadyLine) 
   })
   const { name, nodeId, listeners } = node
   onReady({ event: 'ready', name, nodeId, listeners })
+  releaseStartupMemory()
   await stopped
   rmSync(paths.lock, { force: true })
   logger.info({}, 'stopped')
