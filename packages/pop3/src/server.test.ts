@@ -132,7 +132,7 @@ describe('bytes', () => {
 
 describe('deleting', () => {
   test('a connection that breaks deletes nothing, and neither does a time-out', async () => {
-    await using there = await startServer(['1\r\n', '2\r\n'], { idleTimeoutMs: 60 })
+    await using there = await startServer(['1\r\n', '2\r\n'], { idleTimeoutMs: 400 })
     const broken = await Client.open(there.port)
     await broken.logIn()
     broken.say('DELE 1')
@@ -237,7 +237,7 @@ describe('life', () => {
   })
 
   test('TLS from the first byte, and a certificate that is replaced', async () => {
-    const pem = (name: string) => readFileSync(new URL(`../../smtp/test/${name}`, import.meta.url), 'utf8')
+    const pem = (name: string) => readFileSync(new URL(`../test/${name}`, import.meta.url), 'utf8')
     let material = testTls.current()
     let changed = () => {}
     const tls = {
@@ -274,7 +274,7 @@ describe('life', () => {
   })
 
   test('a session that went over to TLS is counted out, and so is a handshake that stands still', async () => {
-    await using there = await startServer([], { tlsHandshakeTimeoutMs: 60, idleTimeoutMs: 1_000 })
+    await using there = await startServer([], { tlsHandshakeTimeoutMs: 500, idleTimeoutMs: 5_000 })
     const client = await Client.open(there.port)
     await client.line()
     client.say('STLS')

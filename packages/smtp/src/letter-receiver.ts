@@ -91,12 +91,13 @@ export class LetterReceiver implements DataSink {
   }
 
   async #finish(): Promise<void> {
+    let result: { queueId: string } | { refused: Reply }
     try {
-      const { queueId } = await this.#writer.finish()
-      this.#events.done({ queueId })
+      result = await this.#writer.finish()
     } catch (error) {
-      this.#events.done({ refused: this.#replyFor(error) })
+      result = { refused: this.#replyFor(error) }
     }
+    this.#events.done(result)
   }
 
   /** The client is gone before the end of the message: nothing of it is kept. */

@@ -192,7 +192,7 @@ describe('smuggling', () => {
 
 describe('time', () => {
   test('a client that says nothing is sent away, others are served meanwhile', async () => {
-    await using there = await startServer('mx', { commandTimeoutMs: 100 })
+    await using there = await startServer('mx', { commandTimeoutMs: 400 })
     const silent = await there.client()
     assert.match(await silent.reply(), /^220/)
     const busy = await greeted(there)
@@ -209,7 +209,7 @@ describe('time', () => {
   })
 
   test('dripping the bytes of a command wins no time', async () => {
-    await using there = await startServer('mx', { commandTimeoutMs: 150 })
+    await using there = await startServer('mx', { commandTimeoutMs: 400 })
     const client = await greeted(there)
     const drip = setInterval(() => client.write('N'), 10)
     assert.match(await client.reply(), /^421 4\.4\.2/)
@@ -242,8 +242,8 @@ describe('time', () => {
   })
 
   test('while we work on a letter the client has all the time', async () => {
-    await using there = await startServer('mx', { commandTimeoutMs: 50, dataTimeoutMs: 50, dataTotalTimeoutMs: 60 })
-    there.intake.beforeFinish = () => new Promise((resolve) => setTimeout(resolve, 300))
+    await using there = await startServer('mx', { commandTimeoutMs: 400, dataTimeoutMs: 300, dataTotalTimeoutMs: 300 })
+    there.intake.beforeFinish = () => new Promise((resolve) => setTimeout(resolve, 900))
     const client = await inData(there)
     client.write('x\r\n.\r\n')
     assert.match(await client.reply(), /^250/)
@@ -344,7 +344,7 @@ describe('limits', () => {
   })
 
   test('a client that pipelines and never reads is held up, and is cut in the end', async () => {
-    await using there = await startServer('mx', { commandTimeoutMs: 200 })
+    await using there = await startServer('mx', { commandTimeoutMs: 400 })
     const flood = await there.client()
     flood.socket.pause()
     await eventually(() => !flood.socket.write('NOOP\r\n'.repeat(10_000)), 'the server stops reading')

@@ -34,14 +34,17 @@ async function run(
         }
         if (text === 'DATA') {
           const pieces: Buffer[] = []
+          let fault: string | null = null
           reader.startMessage({
-            take: (more) => {
+            take: (more, data) => {
+              fault = data.fault
               for (const piece of more) pieces.push(Buffer.from(piece))
               return more.length > 1 ? turn() : undefined
             },
             async end() {
               await turn()
-              seen.push(`<${Buffer.concat(pieces).toString('latin1')}>`)
+              // Of what is refused nobody looks at the bytes.
+              seen.push(fault ?? `<${Buffer.concat(pieces).toString('latin1')}>`)
             },
           })
         }
