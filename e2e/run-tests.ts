@@ -91,6 +91,8 @@ async function tests(name: string, files: readonly string[], concurrency: number
     : await run(process.execPath, [
         '--test',
         '--test-reporter=spec',
+        // A test that is over its time may have left something running; its processes end with it.
+        '--test-force-exit',
         `--test-concurrency=${concurrency}`,
         `--test-timeout=${fileTimeoutMs}`,
         ...files,

@@ -30,6 +30,8 @@ export const ports = {
 /** Long enough for a busy machine with two cores; the tests' own promises are asserted apart. */
 const readyDeadlineMs = 30_000
 const stopDeadlineMs = 15_000
+/** Below the node's own limit of 64 operator connections. */
+const controlConnectionsMax = 60
 
 export interface ReadyLine {
   name: string
@@ -93,6 +95,9 @@ export class SkeinNode {
   ready: ReadyLine | undefined
   /** From spawn to the ready line, of the last start. */
   startMs = 0
+  private retired = false
+  private asking = 0
+  private readonly waiting: (() => void)[] = []
 
   constructor(name: string, address: string, prefix: readonly string[]) {
     this.name = name
@@ -141,8 +146,15 @@ export class SkeinNode {
   }
 
   /** The same request that a command sends, without a process for each: for hundreds of them at once. */
-  ask<T>(op: string, params: unknown = {}): Promise<T> {
-    return askControl<T>(join(this.data, 'control.sock'), op, params)
+  async ask<T>(op: string, params: unknown = {}): Promise<T> {
+    while (this.asking >= controlConnectionsMax) await new Promise<void>((resolve) => this.waiting.push(resolve))
+    this.asking += 1
+    try {
+      return await askControl<T>(join(this.data, 'control.sock'), op, params)
+    } finally {
+      this.asking -= 1
+      this.waiting.shift()?.()
+    }
   }
 
   setSettings(settings: Settings): void {
@@ -157,6 +169,7 @@ export class SkeinNode {
   /** Starts the daemon and waits for its ready line. */
   async start(args: readonly string[] = []): Promise<ReadyLine> {
     if (this.process && !this.process.exit) throw new Error(`${this.name} is running already`)
+    if (this.retired) throw new Error(`the test is over; ${this.name} is not started again`)
     const started = performance.now()
     this.process = new TrackedProcess(process.execPath, [program, 'run', '--data', this.data, '--json', ...args], {
       prefix: this.prefix,
@@ -181,6 +194,11 @@ export class SkeinNode {
       child.killNow()
       throw error
     }
+  }
+
+  /** Never to be started again: a test that ran out of time may still be in the middle of a restart. */
+  retire(): void {
+    this.retired = true
   }
 
   /** SIGKILL: no chance to write anything more. */

@@ -14,6 +14,7 @@ export class Stage {
   constructor(context: TestContext) {
     this.context = context
     context.after(async () => {
+      for (const node of this.nodes) node.retire()
       await stopNodes(this.nodes, this.failed)
       for (const cleanup of this.cleanups.reverse()) await cleanup()
     })
@@ -59,8 +60,10 @@ export class Stage {
 
 export const password = 'a goose in flight 42'
 
+/** A session that is logged in: over TLS where the node is not on a loopback address, as it must be there. */
 export async function imapOf(node: SkeinNode, user: string, secret = password): Promise<ImapClient> {
-  return ImapClient.login({ host: node.address, port: ports.imap }, user, secret)
+  const tls = !node.address.startsWith('127.')
+  return ImapClient.login({ host: node.address, port: tls ? ports.imaps : ports.imap, tls }, user, secret)
 }
 
 /** A session on the submission port, logged in. */
