@@ -25,6 +25,17 @@ export async function directoriesDiffer(nodes: readonly SimulatedNode[]): Promis
   return `user lists differ: ${nodes.map((node, at) => `${node.name} ${hashes[at]}`).join(', ')}`
 }
 
+/** Accounts that a node said it had made, and that nobody knows now. */
+export async function lostUsers(nodes: readonly SimulatedNode[], model: Model): Promise<string[]> {
+  const known = new Set<string>()
+  for await (const { accountId } of nodes[0]?.parts.ledger.directory.entries() ?? []) known.add(accountId)
+  const lost: string[] = []
+  for (const [address, accounts] of model.claims) {
+    for (const id of accounts) if (!known.has(id)) lost.push(`the user ${address} (${id}) was made and is nowhere`)
+  }
+  return lost
+}
+
 /** How often each letter lies in each account: `<n> <account id>`. Notices are read into the model. */
 export async function collectMail(
   nodes: readonly SimulatedNode[],

@@ -17,11 +17,17 @@ export class OutsideWorld {
   readonly #random: SeededRandom
   readonly #model: Model
   readonly #notices = new Set<string>()
+  #calm = false
 
   constructor(clock: Clock, random: SeededRandom, model: Model) {
     this.#clock = clock
     this.#random = random
     this.#model = model
+  }
+
+  /** From now on everybody answers at the first time of asking. */
+  calm(): void {
+    this.#calm = true
   }
 
   courier(log: MessageLog): Courier {
@@ -60,7 +66,7 @@ export class OutsideWorld {
 
   #verdict(domain: string): Verdict {
     if (domain === 'bad.example') return refused
-    if (domain !== 'slow.example') return taken
+    if (domain !== 'slow.example' || this.#calm) return taken
     const dice = this.#random.next()
     return dice < 0.3 ? silent : dice < 0.5 ? later : taken
   }

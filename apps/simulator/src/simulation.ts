@@ -3,7 +3,7 @@
 import { parseInvite } from '@skein/replication'
 import { createSeededRandom, SimulatedNetwork, VirtualClock, type SeededRandom } from '@skein/testkit'
 import { ablations, type Ablation, type AblationName } from './ablations.ts'
-import { checkLetters, collectMail, directoriesDiffer } from './checks.ts'
+import { checkLetters, collectMail, directoriesDiffer, lostUsers } from './checks.ts'
 import { EventLog } from './event-log.ts'
 import { MailboxObserver } from './mailbox-observer.ts'
 import { Model } from './model.ts'
@@ -41,7 +41,7 @@ export interface SimulationOutcome {
 }
 
 const failuresMax = 20
-const quietMaxMs = 3 * 3600_000
+const quietMaxMs = 2 * 3600_000
 const usersAtStart = 4
 
 export async function simulate(settings: SimulationSettings): Promise<SimulationOutcome> {
@@ -66,6 +66,7 @@ class Simulation {
   readonly #network: SimulatedNetwork
   readonly #nodes: SimulatedNode[]
   readonly #workload: Workload
+  readonly #world: OutsideWorld
   readonly #observer: MailboxObserver
   readonly #failures: string[] = []
   #generous = false
@@ -81,12 +82,11 @@ class Simulation {
     const names = new Map<string, string>()
     this.#network = new SimulatedNetwork(this.#clock, this.#random.fork('network'), {
       delayMaxMs: this.#random.pick([5, 30, 150]),
-      dropChance: this.#random.pick([0, 0.01, 0.05]),
-      duplicateChance: this.#random.pick([0, 0.05]),
       greet: (a, b) => this.#greet(a, b),
       onEvent: (what) => log(what.replaceAll(/12D3\w+/g, (id) => names.get(id) ?? id)),
     })
     const world = new OutsideWorld(this.#clock, this.#random.fork('outside'), this.#model)
+    this.#world = world
     const ablation: Ablation = settings.ablation ? ablations[settings.ablation] : { what: 'nothing' }
     this.#nodes = Array.from({ length: nodeCount }, (_, at) => {
       const node = new SimulatedNode(`n${at + 1}`, {
@@ -163,6 +163,8 @@ class Simulation {
   }
 
   async load(): Promise<void> {
+    const random = this.#random.fork('disturbance')
+    this.#network.disturb({ drop: random.pick([0, 0.01, 0.05]), duplicate: random.pick([0, 0.05]) })
     await this.#workload.run((this.#settings.seconds ?? 12) * 1000, () => this.#observe())
   }
 
@@ -185,19 +187,21 @@ class Simulation {
   async heal(): Promise<void> {
     const clock = this.#clock
     await this.#workload.calm()
+    this.#world.calm()
     this.#generous = true
     const healedMs = clock.monotonicMs()
     await clock.advance(30_000)
     await clock.runUntil(this.#makeRoom())
     while (clock.monotonicMs() - healedMs < quietMaxMs) {
       await clock.advance(15_000)
-      if (this.#letters() === 0 && !(await clock.runUntil(directoriesDiffer(this.#nodes)))) break
+      if (this.#unfinished() === 0 && !(await clock.runUntil(directoriesDiffer(this.#nodes)))) break
     }
     this.#quietAfterMs = clock.monotonicMs() - healedMs
   }
 
-  #letters(): number {
-    return this.#nodes.reduce((sum, node) => sum + node.parts.delivery.stats().letters, 0)
+  #unfinished(): number {
+    const stats = this.#nodes.map((node) => node.parts.delivery.stats())
+    return stats.reduce((sum, { letters, uploads }) => sum + letters + uploads, 0)
   }
 
   /** Small mailboxes grow, and what waits is tried again. */
@@ -224,6 +228,7 @@ class Simulation {
     const differ = await clock.runUntil(directoriesDiffer(this.#nodes))
     if (differ) complain(differ)
     await this.#observe()
+    for (const what of await clock.runUntil(lostUsers(this.#nodes, this.#model))) complain(what)
     const found = await clock.runUntil(collectMail(this.#nodes, this.#model, complain))
     checkLetters(this.#model, found, complain)
     for (const [key, copies] of found) this.#log.add(`found ${key} ${copies}`)

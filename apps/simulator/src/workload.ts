@@ -48,7 +48,7 @@ export class Workload {
     const { clock, network, nodes, log } = this.#parts
     log('calm')
     network.heal()
-    network.calm()
+    network.disturb({ drop: 0, duplicate: 0 })
     for (const node of nodes) if (!node.running) this.#start(node)
     await clock.runUntil(Promise.all(this.#starting.values()))
   }
@@ -57,31 +57,33 @@ export class Workload {
     const { random, nodes } = this.#parts
     const dice = random.next()
     const running = nodes.filter((node) => node.running)
-    if (dice < 0.01) this.#crash(running)
+    if (dice < 0.01) this.#crash(nodes.filter((node) => node.running || this.#starting.has(node)))
     else if (dice < 0.02) this.#partition()
     else if (dice < 0.06 && running.length > 0) this.#addUser(random.pick(running))
     else if (running.length > 0) this.#sendSome(random.pick(running))
   }
 
-  #crash(running: readonly SimulatedNode[]): void {
+  /** Also in the middle of a start. */
+  #crash(candidates: readonly SimulatedNode[]): void {
     const { clock, random, model } = this.#parts
-    if (running.length === 0) return
-    const node = random.pick(running)
+    if (candidates.length === 0) return
+    const node = random.pick(candidates)
     model.crashes++
     node.crash()
+    this.#starting.delete(node)
     clock.setTimer(random.next() ** 2 * downMaxMs, () => {
       if (!node.running && !this.#starting.has(node)) this.#start(node)
     })
   }
 
   #start(node: SimulatedNode): void {
-    const start = node.start().then(
-      () => void this.#starting.delete(node),
-      (error: unknown) => {
-        this.#starting.delete(node)
-        this.#parts.complain(`${node.name} could not start: ${String(error)}`)
-      },
-    )
+    const forget = () => {
+      if (this.#starting.get(node) === start) this.#starting.delete(node)
+    }
+    const start = node.start().then(forget, (error: unknown) => {
+      forget()
+      this.#parts.complain(`${node.name} could not start: ${String(error)}`)
+    })
     this.#starting.set(node, start)
   }
 

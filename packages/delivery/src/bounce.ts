@@ -3,18 +3,20 @@
 import { createHash } from 'node:crypto'
 import { composeDsn, formatReceived, formatReturnPath, headerEnd, type DsnRecipient } from '@skein/mail'
 import type { MessageLog } from '@skein/mailboxes'
-import type { Clock, NodeId } from '@skein/runtime'
+import type { Directory } from '@skein/accounts'
+import type { Clock } from '@skein/runtime'
 import { returnPathBytes } from './peer-courier.ts'
 import type { QueueId, QueueItem, QueueRecipient } from './ports.ts'
+import { meaningOf } from './route.ts'
 
 export interface BounceComponents {
   log: MessageLog
+  directory: Directory
   clock: Clock
 }
 
 export interface BounceSettings {
   hostName: string
-  self: NodeId
   queueLifetimeMs: number
 }
 
@@ -35,7 +37,7 @@ export function noticeId(letter: QueueId, kind: 'failure' | 'delay', notice: num
  * @param to where the sender's address leads; nowhere, and the notice fails as a letter to nobody does.
  */
 export async function composeNotice(
-  { log, clock }: BounceComponents,
+  { log, directory, clock }: BounceComponents,
   item: QueueItem,
   to: readonly string[],
   recipients: readonly QueueRecipient[],
@@ -67,22 +69,32 @@ export async function composeNotice(
   return {
     id,
     from: '',
-    recipients: (to.length > 0 ? to : [item.from]).map((it, index) => newRecipient(index, it, item.from, nowMs)),
+    recipients: (to.length > 0 ? to : [item.from]).map((it, index) =>
+      newRecipient(index, it, item.from, nowMs, directory),
+    ),
     blob,
     size: blob.length,
     messageId,
     receivedMs: nowMs,
-    source: { kind: 'local', remoteAddress: '', node: settings.self, accountId: null },
+    source: { kind: 'local', remoteAddress: '', node: directory.self, accountId: null },
     smtpUtf8: item.smtpUtf8,
     eightBit: item.eightBit,
   }
 }
 
-export function newRecipient(index: number, address: string, original: string, atMs: number): QueueRecipient {
+export function newRecipient(
+  index: number,
+  address: string,
+  original: string,
+  atMs: number,
+  directory?: Directory,
+): QueueRecipient {
+  const meaning = directory && meaningOf(directory, address)
   return {
     index,
     address,
     original,
+    ...(meaning?.kind === 'account' && { accountId: meaning.entry.accountId }),
     state: 'pending',
     attempts: 0,
     nextAttemptMs: atMs,

@@ -126,10 +126,10 @@ test('a node that is not the home says so, and the letter waits for the maps to 
   const entry = mesh.map.entries.get('bbb@test.com')
   assert.ok(entry)
   const lagging = mesh.map.view('hk')
-  const { lookup } = lagging
+  const { byAccountId } = lagging
   let agrees = false
-  lagging.lookup = (address) => {
-    const found = lookup(address)
+  lagging.byAccountId = (id) => {
+    const found = byAccountId(id)
     return !agrees && found ? { ...found, home: 'tw' } : found
   }
   mesh.map.view = () => lagging
@@ -142,6 +142,29 @@ test('a node that is not the home says so, and the letter waits for the maps to 
   assert.match(item?.recipients[0]?.lastResult?.text ?? '', /at tw/)
   agrees = true
   await mesh.clock.advance(70_000)
+  assert.equal((await mesh.inbox('bbb@test.com')).length, 1)
+})
+
+test('a name that changes hands while a letter is under way: whom it meant gets it, nobody else', async () => {
+  const mesh = await twoNodes()
+  await mesh.start('tw')
+  await mesh.accept('bj', 's@example.org', ['bbb@test.com'], letter)
+  await mesh.clock.advance(1)
+  mesh.crash('bj')
+  const before = mesh.map.entries.get('bbb@test.com')
+  assert.ok(before)
+  mesh.map.entries.delete('bbb@test.com')
+  const after = mesh.map.account('bbb@test.com', 'tw')
+  mesh.map.entries.set('bbb~000000@test.com', { ...before, address: 'bbb~000000@test.com', state: 'renamed' })
+  assert.notEqual(after.accountId, before.accountId)
+  await mesh.clock.runUntil(mesh.node('tw').mailboxes.createAccount(after.accountId, { quotaBytes: 1e9, epoch: 1 }))
+  mesh.map.changed()
+  await mesh.start('bj')
+  await mesh.clock.advance(120_000)
+  assert.equal((await mesh.inbox('bbb~000000@test.com')).length, 1)
+  assert.equal((await mesh.inbox('bbb@test.com')).length, 0)
+  await mesh.accept('bj', 's@example.org', ['bbb@test.com'], letter)
+  await mesh.clock.advance(5_000)
   assert.equal((await mesh.inbox('bbb@test.com')).length, 1)
 })
 

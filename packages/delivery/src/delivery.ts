@@ -139,7 +139,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
   )
   const receiver = new PeerReceiver(
     { link, log, directory, placement, tracer, clock, random, logger },
-    { hostName, limits, routes },
+    { hostName, limits },
   )
 
   async function enqueue(item: QueueItem, steps: readonly TraceStep[]): Promise<void> {
@@ -154,9 +154,9 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     kind: 'failure' | 'delay',
     notice: number,
   ): Promise<void> {
-    const bounceSettings = { hostName, self: directory.self, queueLifetimeMs: limits.queueLifetimeMs }
+    const bounceSettings = { hostName, queueLifetimeMs: limits.queueLifetimeMs }
     const to = expandAddress(directory, item.from, routes).targets
-    const letter = await composeNotice({ log, clock }, item, to, recipients, kind, notice, bounceSettings)
+    const letter = await composeNotice({ log, directory, clock }, item, to, recipients, kind, notice, bounceSettings)
     // Written before a crash that kept this letter's record from saying so: it is on its way already.
     if (keeper.get(letter.id)) return log.release(letter.blob)
     await enqueue(letter, [{ what: 'accepted', recipient: '', detail: `a notice about ${item.id}` }])
@@ -175,7 +175,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     const item: QueueItem = {
       id,
       from: letter.from,
-      recipients: Array.from(targets, (address, index) => newRecipient(index, address, address, nowMs)),
+      recipients: Array.from(targets, (address, index) => newRecipient(index, address, address, nowMs, directory)),
       blob,
       size: blob.length,
       messageId: letter.messageId,

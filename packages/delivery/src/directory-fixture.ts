@@ -13,6 +13,7 @@ export class DirectoryFixture {
   readonly aliases = new Map<string, string[]>()
   readonly domains = new Map<string, DomainRecord>()
   readonly nodes = new Map<NodeId, NodeRecord>()
+  #accounts = 0
   readonly #listeners = new Set<() => void>()
 
   constructor(domains: readonly string[] = ['test.com', 'mailer.com.cn']) {
@@ -23,7 +24,7 @@ export class DirectoryFixture {
     const known = this.entries.get(address)
     const entry: DirectoryEntry = {
       address,
-      accountId: known?.accountId ?? accountId(this.entries.size + 1),
+      accountId: known?.accountId ?? accountId(++this.#accounts),
       home,
       epoch: (known?.epoch ?? 0) + 1,
       replicas: [],

@@ -23,7 +23,7 @@ import type {
 } from './ports.ts'
 import { checkRecipient } from './recipient-check.ts'
 import { retryPauseMs } from './retry-schedule.ts'
-import { expandAddress, queueAddress, routeAddress, type RouteSettings } from './route.ts'
+import { expandAddress, queueAddress, routeRecipient, type RouteSettings } from './route.ts'
 import { checkSender, maySpeakAs } from './sender-check.ts'
 import type { Tracer, TraceStep } from './trace.ts'
 
@@ -290,7 +290,9 @@ class IncomingLetter {
     return {
       id: this.#id,
       from,
-      recipients: recipients.map(({ address, original }, index) => newRecipient(index, address, original, nowMs)),
+      recipients: recipients.map(({ address, original }, index) =>
+        newRecipient(index, address, original, nowMs, this.#parts.directory),
+      ),
       blob,
       size: blob.length,
       messageId: (this.#header as LetterHeader).messageId,
@@ -312,9 +314,9 @@ class IncomingLetter {
     const { limits, routes } = this.#settings
     const steps: TraceStep[] = [this.#acceptedStep(item)]
     let waiting = item
-    const addressees = item.recipients.flatMap(({ index, address }) => {
-      const route = routeAddress(directory, address, routes)
-      return route.kind === 'local' ? [{ index, accountId: route.accountId }] : []
+    const addressees = item.recipients.flatMap((recipient) => {
+      const route = routeRecipient(directory, recipient, routes)
+      return route.kind === 'local' ? [{ index: recipient.index, accountId: route.accountId }] : []
     })
     if (addressees.length === item.recipients.length && addressees.length <= limits.directRecipientsMax) {
       const results = await placement.put({ id: item.id, blob: item.blob, ...(bytes && { bytes }) }, addressees)

@@ -4,7 +4,7 @@ import type { Clock } from '@skein/runtime'
 import { answers, type Answer } from './answers.ts'
 import type { Placement } from './placement.ts'
 import type { Consignment, Courier, DeliveryResult } from './ports.ts'
-import { routeAddress, type RouteSettings } from './route.ts'
+import { routeRecipient, type RouteSettings } from './route.ts'
 
 export interface LocalCourierComponents {
   placement: Placement
@@ -20,7 +20,7 @@ export function createLocalCourier(
     kind: 'local',
     async deliver({ item, recipients }: Consignment): Promise<DeliveryResult[]> {
       const homes = recipients.map((recipient): AccountId | undefined => {
-        const route = routeAddress(directory, recipient.address, settings)
+        const route = routeRecipient(directory, recipient, settings)
         return route.kind === 'local' ? route.accountId : undefined
       })
       const addressees = recipients.flatMap(({ index }, at) => {

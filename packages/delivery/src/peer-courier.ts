@@ -24,7 +24,7 @@ import {
   type PeerResult,
 } from './peer-wire.ts'
 import type { Consignment, Courier, DeliveryLimits, DeliveryResult, Destination, QueueItem } from './ports.ts'
-import { routeAddress, type RouteSettings } from './route.ts'
+import { routeRecipient, type RouteSettings } from './route.ts'
 
 export interface PeerCourierComponents {
   link: PeerLink
@@ -82,8 +82,9 @@ export class PeerCourier implements Courier {
     const skip = returnPathBytes(item)
     const answered = new Map<number, Answer>()
     const offered: Offer['recipients'] = []
-    for (const { index, address } of recipients) {
-      const route = routeAddress(this.#parts.directory, address, this.#routes)
+    for (const recipient of recipients) {
+      const { index, address } = recipient
+      const route = routeRecipient(this.#parts.directory, recipient, this.#routes)
       if (route.kind === 'peer' && route.node === node) offered.push({ index, address, accountId: route.accountId })
       else answered.set(index, answers.notHere)
     }

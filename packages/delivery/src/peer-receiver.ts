@@ -17,7 +17,6 @@ import { answers, answerToError, type Answer } from './answers.ts'
 import { decodeMailRequest, encodeMail, type Data, type MailReply, type Offer, type PeerResult } from './peer-wire.ts'
 import type { Addressee, Placement } from './placement.ts'
 import type { DeliveryLimits } from './ports.ts'
-import { meaningOf, routeAddress, type RouteSettings } from './route.ts'
 import type { Tracer } from './trace.ts'
 
 export interface PeerReceiverComponents {
@@ -34,7 +33,6 @@ export interface PeerReceiverComponents {
 export interface PeerReceiverSettings {
   hostName: string
   limits: DeliveryLimits
-  routes?: RouteSettings
 }
 
 interface Upload {
@@ -220,20 +218,17 @@ export class PeerReceiver {
     }
   }
 
+  /** The account counts, not the name: it may have another one by now. */
   #sort(offer: Offer): Sorted {
     const { directory } = this.#parts
     const addressees: Addressee[] = []
     const refused: PeerResult[] = []
-    for (const { index, address, accountId } of offer.recipients) {
-      const route = routeAddress(directory, address, this.#settings.routes)
-      if (route.kind === 'local' && route.accountId === accountId) addressees.push({ index, accountId })
-      else if (route.kind === 'refused' && route.status === '5.2.1') {
-        refused.push(verdict(index, 'permanent', route.code, route.status, route.text))
-      } else {
-        const meaning = meaningOf(directory, address, this.#settings.routes)
-        const home = meaning.kind === 'account' ? meaning.entry.home : ''
-        refused.push({ ...verdict(index, 'not-owner', 450, '4.2.1', answers.notHere.text), home })
-      }
+    for (const { index, accountId } of offer.recipients) {
+      const entry = directory.byAccountId(accountId)
+      if (entry?.state === 'suspended') {
+        refused.push(verdict(index, 'permanent', 550, '5.2.1', 'this mailbox is disabled'))
+      } else if (entry?.home === directory.self) addressees.push({ index, accountId })
+      else refused.push({ ...verdict(index, 'not-owner', 450, '4.2.1', answers.notHere.text), home: entry?.home ?? '' })
     }
     return { addressees, refused }
   }

@@ -18,6 +18,11 @@ export interface QueueRecipient {
   address: string
   /** As given at RCPT. */
   original: string
+  /**
+   * Whom the address meant when the letter came in. He gets it, under whatever name and wherever he lives by then: an
+   * attempt whose outcome is unknown and the next one must not reach two accounts. Absent: the address alone counts.
+   */
+  accountId?: AccountId
   state: RecipientState
   attempts: number
   nextAttemptMs: number

@@ -1,6 +1,6 @@
 // Which way an address leads, read from the map alone: a function of the directory, without side effects.
 import { canonicalAddress, splitAddress, stripSubaddress } from '@skein/mail'
-import type { Directory, DirectoryEntry } from '@skein/accounts'
+import type { AccountId, Directory, DirectoryEntry } from '@skein/accounts'
 import { deliveryLimits, type Destination } from './ports.ts'
 
 /** Why an address gets no mail: RFC 5321 reply code, RFC 3463 status, and a text for the other side. */
@@ -139,6 +139,21 @@ export function expandAddress(directory: Directory, text: string, settings: Rout
 }
 
 /** The next step for a recipient of the queue. The map may have changed since the letter came in. */
+export function routeRecipient(
+  directory: Directory,
+  recipient: { address: string; accountId?: AccountId },
+  settings: RouteSettings = {},
+): Destination | Refusal {
+  const entry = recipient.accountId === undefined ? undefined : directory.byAccountId(recipient.accountId)
+  return entry ? routeEntry(directory, entry) : routeAddress(directory, recipient.address, settings)
+}
+
+function routeEntry(directory: Directory, { accountId, home, state }: DirectoryEntry): Destination | Refusal {
+  if (state === 'suspended') return suspended
+  return home === directory.self ? { kind: 'local', accountId } : { kind: 'peer', node: home, accountId }
+}
+
+/** By the address alone, as it is known now. */
 export function routeAddress(
   directory: Directory,
   address: string,
@@ -155,8 +170,7 @@ export function routeAddress(
   if (meaning.kind === 'refused') return meaning
   if (meaning.kind === 'outside') return { kind: 'outside', domain: meaning.domain }
   if (meaning.kind === 'alias') return aliasLoop
-  const { accountId, home } = meaning.entry
-  return home === directory.self ? { kind: 'local', accountId } : { kind: 'peer', node: home, accountId }
+  return routeEntry(directory, meaning.entry)
 }
 
 /** Letters for one key share back-off and concurrency. All local mailboxes are one destination. */

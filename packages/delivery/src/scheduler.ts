@@ -9,7 +9,7 @@ import type { LetterKeeper } from './letter-keeper.ts'
 import type { Courier, DeliveryLimits, DeliveryResult, Destination, QueueId, QueueRecipient } from './ports.ts'
 import { dueRecipients, nextWakeMs, type Outcome } from './queue.ts'
 import { retryPauseMs, type RetryTable } from './retry-schedule.ts'
-import { destinationKey, routeAddress, type Refusal, type RouteSettings } from './route.ts'
+import { destinationKey, routeRecipient, type Refusal, type RouteSettings } from './route.ts'
 
 export interface SchedulerComponents {
   keeper: LetterKeeper
@@ -139,8 +139,9 @@ export class Scheduler {
     const { directory, keeper, clock } = this.#parts
     const lines = new Set<Line>()
     const refused: Outcome[] = []
-    for (const { index, address } of due) {
-      const route = routeAddress(directory, address, this.#routes)
+    for (const recipient of due) {
+      const { index } = recipient
+      const route = routeRecipient(directory, recipient, this.#routes)
       if (route.kind === 'refused') refused.push({ index, result: this.#refusal(route), retryAtMs: 0 })
       else lines.add(this.#lines.enter(id, index, route))
     }
@@ -304,7 +305,7 @@ export class Scheduler {
     for (const { line, id } of this.#toRoute.splice(-this.#limits.rerouteLettersMax)) {
       for (const it of this.#parts.keeper.get(id)?.item.recipients ?? []) {
         if (!line.waiting.get(id)?.has(it.index)) continue
-        const route = routeAddress(this.#parts.directory, it.address, this.#routes)
+        const route = routeRecipient(this.#parts.directory, it, this.#routes)
         if (route.kind !== 'refused' && destinationKey(route) === line.key) continue
         this.#lines.leave(line, id, it.index)
         this.#dispatch(id, [it])

@@ -105,10 +105,10 @@ export class SimulatedNetwork {
     this.#reconsiderAll()
   }
 
-  /** From now on the line is good: nothing is lost or doubled. */
-  calm(): void {
-    this.#settings.dropChance = 0
-    this.#settings.duplicateChance = 0
+  /** From now on so much is lost and doubled. */
+  disturb(chances: { drop: number; duplicate: number }): void {
+    this.#settings.dropChance = chances.drop
+    this.#settings.duplicateChance = chances.duplicate
   }
 
   /** Who may speak with whom at all (members); asked when lines are made. */
