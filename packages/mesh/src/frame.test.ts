@@ -4,7 +4,7 @@ import { isErrorCode } from '@skein/runtime'
 import * as fc from 'fast-check'
 import { FrameReader, encodeFrame, encodeRequest, frameType } from './frame.ts'
 import type { Frame } from './frame.ts'
-import { FrameLengths } from './frame-guard.ts'
+import { FrameLengths } from './muxer-guard.ts'
 
 const frames = fc.array(
   fc.record({

@@ -15,7 +15,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Logger, NodeId } from '@skein/runtime'
 import type { Door } from './door.ts'
-import { guardFrames } from './frame-guard.ts'
+import { guardMuxer } from './muxer-guard.ts'
 import { libp2pLog } from './libp2p-log.ts'
 import { libp2pKeyOf } from './libp2p-key.ts'
 import { localAddressFor } from './peer-address.ts'
@@ -49,7 +49,7 @@ export async function createLibp2pNode(components: NodeComponents, settings: Mes
       },
     ],
     connectionEncrypters: [noise()],
-    streamMuxers: [() => guardFrames(yamux(muxerSettings)(), meshLimits.streamWindowBytesMax)],
+    streamMuxers: [() => guardMuxer(yamux(muxerSettings)(), meshLimits.streamWindowBytesMax)],
     connectionGater: door.gater,
     // Every connection that may last is watched by our own heartbeat, which needs no new stream for each ping and knows
     // a standstill of this process from one of the peer; all others are closed within seconds.

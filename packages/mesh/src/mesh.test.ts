@@ -60,7 +60,7 @@ describe('a mesh', { concurrency: 8 }, () => {
     // A node bound to one address dials from it, whichever side dialled.
     assert.match(peer.address, /^\/ip4\/127\.0\.0\.136\/tcp\/\d+\/p2p\//)
     assert.match(b.mesh.peers()[0]?.address ?? '', /^\/ip4\/127\.0\.0\.135\/tcp\/\d+\/p2p\//)
-    assert.ok(peer.rttMs! > 0 && peer.rttMs! < 1_000)
+    assert.ok(peer.rttMs! > 0)
     assert.ok(peer.sinceMs <= beforeMs && peer.lastSeenMs >= peer.sinceMs)
     assert.deepEqual(
       a.mesh.listenAddresses().map((address) => address.replace(/\d+\/p2p/, 'PORT/p2p')),

@@ -245,8 +245,14 @@ export class Libp2pMesh implements Mesh {
 
   #onGreeted(peer: PeerConnection): void {
     this.#peers.add(peer)
-    // Tells the DHT that the peer takes part and where it listens; requests do not wait for it.
-    peer.identify((connection) => this.#node?.services.identify.identify(connection))
+    // kad-dht pings a peer that it hears of and forgets one that does not answer: not over a connection about to retire.
+    this.#with.clock.setTimer(meshLimits.settledAfterMs, () => this.#identify(peer.peer))
+  }
+
+  /** Tells the DHT that the peer takes part and where it listens. */
+  #identify(id: NodeId): void {
+    const identify = this.#node?.services.identify
+    if (identify !== undefined) this.#peers.primary(id)?.identify((connection) => identify.identify(connection))
   }
 
   #onGateChange(): void {
@@ -308,6 +314,8 @@ export class Libp2pMesh implements Mesh {
       return dialAddressesOf(id, found.multiaddrs.map(String))
     } catch (error) {
       this.#with.logger.debug({ peer: id, err: error }, 'the DHT knows no address of a peer')
+      // It may have lost sight of those who are connected; the next look-up asks them too.
+      for (const other of this.#peers.connected().slice(0, meshLimits.reintroducedMax)) this.#identify(other)
       return []
     }
   }

@@ -195,16 +195,13 @@ export class PeerConnection {
   async close(): Promise<void> {
     const connection = this.#connection
     this.#closed(unreachable('the connection to the peer was closed'))
-    await Promise.resolve()
     await connection.close().catch((error: Error) => connection.abort(error))
   }
 
   /** At once; what waits for an answer fails with `because`. */
   abort(because: SkeinError): void {
     this.#closed(because)
-    // yamux opens a stream in a microtask of its own, whose error nobody can catch when the connection is gone by then:
-    // the process would end. A microtask queued after it comes after it.
-    queueMicrotask(() => this.#connection.abort(because))
+    if (this.#connection.status !== 'closed') this.#connection.abort(because)
   }
 
   #addChannel(stream: Stream, handler: RequestHandler): Channel {

@@ -76,9 +76,10 @@ export class PeerTable {
       void older.retire()
       return
     }
+    // One that does not answer is dead, or only slow: retired, it may still end what was begun on it.
     older.probe(meshLimits.duplicateCheckMs).then(
       () => newer.retire(),
-      () => older.abort(unreachable('the connection was replaced')),
+      () => older.retire(),
     )
   }
 

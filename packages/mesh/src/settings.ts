@@ -60,6 +60,10 @@ export const meshLimits = {
   /** Two connections to one peer: the older one must answer a ping within this time to be kept. */
   duplicateCheckMs: 1_000,
   retireTimeoutMs: 30_000,
+  /** From a greeting to the time when a second connection has been told from the first. */
+  settledAfterMs: 1_500,
+  /** Connected peers that a failed look-up makes known to the DHT anew. */
+  reintroducedMax: 16,
   backlogMax: 1024,
   connectionsMax: 1024,
 } as const

@@ -10,7 +10,7 @@ import type { NodeId } from '@skein/runtime'
 import { Channel } from './channel.ts'
 import { encodeJoin } from './control-message.ts'
 import { unreachable } from './failure.ts'
-import { guardFrames } from './frame-guard.ts'
+import { guardMuxer } from './muxer-guard.ts'
 import { libp2pLog } from './libp2p-log.ts'
 import type { Knock } from './knock.ts'
 import { libp2pKeyOf } from './libp2p-key.ts'
@@ -57,7 +57,7 @@ async function createVisitor({ privateKey, logger, localAddress, connectTimeoutM
     nodeInfo: { name: 'skein', version: '1', userAgent: 'skein' },
     transports: [tcp({ dialOpts })],
     connectionEncrypters: [noise()],
-    streamMuxers: [() => guardFrames(yamux()(), meshLimits.streamWindowBytesMax)],
+    streamMuxers: [() => guardMuxer(yamux()(), meshLimits.streamWindowBytesMax)],
     connectionMonitor: { enabled: false },
     connectionManager: { dialTimeout, addressDialTimeout: Math.min(dialTimeout, meshLimits.addressDialTimeoutMs) },
     connectionGater: { denyInboundConnection: () => true },

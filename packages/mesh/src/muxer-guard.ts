@@ -1,5 +1,6 @@
-// yamux reads a frame whole before it looks at its window, so a header that announces 4 GiB would be believed and filled.
-// This watches the lengths that go by on a connection and ends it at the first that no honest peer sends.
+// Two things that yamux does not look at. It reads a frame whole before it compares it with its window, so a header that
+// announces 4 GiB would be believed and filled: the first length that no honest peer sends ends the connection. And it opens
+// streams in a microtask whose error nobody can catch: on a connection that is closed by then it must not throw.
 import type { MessageStream, StreamMessageEvent, StreamMuxerFactory } from '@libp2p/interface'
 import { SkeinError } from '@skein/runtime'
 
@@ -7,11 +8,12 @@ import { SkeinError } from '@skein/runtime'
 const headerBytes = 12
 const dataFrame = 0
 
-export function guardFrames(factory: StreamMuxerFactory, frameBytesMax: number): StreamMuxerFactory {
+export function guardMuxer(factory: StreamMuxerFactory, frameBytesMax: number): StreamMuxerFactory {
   return {
     protocol: factory.protocol,
     createStreamMuxer(connection) {
       watch(connection, frameBytesMax)
+      sendQuietly(connection)
       return factory.createStreamMuxer(connection)
     },
   }
@@ -29,6 +31,12 @@ function watch(connection: MessageStream, frameBytesMax: number): void {
     event.stopImmediatePropagation()
     connection.abort(new SkeinError('bad-frame', 'refused', 'a frame is too long'))
   })
+}
+
+/** What is sent on a closed connection is lost, as it would be a moment later. Whoever waits hears of it by `close`. */
+function sendQuietly(connection: MessageStream): void {
+  const send = connection.send.bind(connection)
+  connection.send = (data) => connection.status === 'open' && send(data)
 }
 
 export class FrameLengths {
