@@ -6,11 +6,11 @@ import { setTimeout } from 'node:timers/promises'
 import { join } from 'node:path'
 import type { Account, Authenticator, LoginOutcome } from '@skein/accounts'
 import { createMailboxes } from '@skein/mailboxes'
-import type { AccountMailboxes, Mailboxes, MessageLog } from '@skein/mailboxes'
+import type { AccountMailboxes, Mailboxes } from '@skein/mailboxes'
 import { silentLogger, systemClock, systemRandom } from '@skein/runtime'
 import type { Logger, TlsMaterial } from '@skein/runtime'
 import { createMemoryMailboxStore, createMemoryMessageLog } from '@skein/testkit'
-import type { TranscriptContext } from '@skein/testkit'
+import type { MemoryMessageLog, TranscriptContext } from '@skein/testkit'
 import { letterNamed } from './letters.ts'
 import { createImapServer } from '../src/index.ts'
 import type { ImapLimits, ImapServer } from '../src/index.ts'
@@ -43,16 +43,16 @@ const outcomes: Readonly<Record<string, LoginOutcome>> = {
   'busy@test.com': { kind: 'throttled', retryAfterMs: 2500 },
 }
 
-const authenticator: Authenticator = {
+export const authenticator: Authenticator = {
   login: async ({ name, password }) =>
     (password === PASSWORD && Object.hasOwn(outcomes, name) ? outcomes[name] : undefined) ?? { kind: 'refused' },
 }
 
 let material: { key: string; cert: string } | undefined
 
-/** A self-signed certificate, made once a run. */
-export function testTls(): TlsMaterial {
-  if (material === undefined) {
+/** A self-signed certificate, made once a run unless a `fresh` one is wanted. */
+export function testTls(options: { fresh?: boolean } = {}): TlsMaterial {
+  if (material === undefined || options.fresh === true) {
     const directory = mkdtempSync(join(tmpdir(), 'skein-imap-'))
     const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
@@ -70,7 +70,7 @@ export interface Harness extends AsyncDisposable {
   port: number
   tlsPort: number
   mailboxes: Mailboxes
-  log: MessageLog
+  log: MemoryMessageLog
   account: AccountMailboxes
   /** Puts a message in, as a delivery does. */
   deliver(

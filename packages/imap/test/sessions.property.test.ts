@@ -1,0 +1,131 @@
+// Several sessions do random legal commands on one mailbox at once. Each keeps the picture that a client would, from
+// nothing but the untagged answers; every answer must fit it, and in the end all pictures are the mailbox.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Random } from '@skein/runtime'
+import { createSeededRandom } from '@skein/testkit'
+import { TestClient } from './client.ts'
+import { startHarness } from './harness.ts'
+
+interface Known {
+  uid: number | undefined
+  flags: string | undefined
+}
+
+/** What a client knows of its mailbox. */
+class Picture {
+  messages: Known[] = []
+  highestUid = 0
+
+  /** @param numbersFixed during FETCH, STORE and SEARCH no message may vanish (RFC 9051 §7.5.1). */
+  take(untagged: readonly string[], numbersFixed: boolean): void {
+    for (const line of untagged) {
+      const [, number, word, rest] = /^\* (\d+) (EXISTS|EXPUNGE|FETCH)(?: \((.*)\))?$/.exec(line) ?? []
+      if (number === undefined) continue
+      if (word === 'EXISTS') this.#exists(Number(number))
+      else if (word === 'EXPUNGE') {
+        assert.ok(!numbersFixed, `EXPUNGE came during FETCH, STORE or SEARCH: ${untagged.join(' | ')}`)
+        assert.ok(Number(number) <= this.messages.length, `${line} with ${this.messages.length} messages`)
+        this.messages.splice(Number(number) - 1, 1)
+      } else this.#fetch(Number(number), rest ?? '')
+    }
+  }
+
+  #exists(count: number): void {
+    assert.ok(count >= this.messages.length, `EXISTS ${count} takes messages away from ${this.messages.length}`)
+    while (this.messages.length < count) this.messages.push({ uid: undefined, flags: undefined })
+  }
+
+  #fetch(number: number, items: string): void {
+    const known = this.messages[number - 1]
+    assert.ok(known !== undefined, `FETCH ${number} with ${this.messages.length} messages`)
+    const uid = /UID (\d+)/.exec(items)?.[1]
+    if (uid !== undefined) {
+      assert.ok(known.uid === undefined || known.uid === Number(uid), `message ${number} was ${known.uid}, now ${uid}`)
+      known.uid = Number(uid)
+    }
+    known.flags = /FLAGS \(([^)]*)\)/.exec(items)?.[1] ?? known.flags
+  }
+
+  sorted(): { uid: number | undefined; flags: string[] }[] {
+    return this.messages.map(({ uid, flags }) => ({ uid, flags: (flags ?? '').split(' ').filter(Boolean).sort() }))
+  }
+}
+
+function pick<Value>(random: Random, values: readonly Value[]): Value {
+  return values[Math.floor(random.next() * values.length)] as Value
+}
+
+function randomSet(random: Random, count: number): string {
+  const number = () => 1 + Math.floor(random.next() * count)
+  return pick(random, [`${number()}`, `${number()}:${number()}`, `${number()},${number()}`, '*', '1:*'])
+}
+
+const flagSets = ['(\\Deleted)', '(\\Seen)', '(\\Flagged $Label)', '(\\Deleted \\Answered)', '()']
+
+/** A command, and whether sequence numbers stand still during it. */
+function randomCommand(random: Random, picture: Picture): { text: string; numbersFixed: boolean } {
+  const count = picture.messages.length
+  const uids = randomSet(random, 60)
+  const flags = `${pick(random, ['', '+', '-'])}FLAGS${pick(random, ['', '.SILENT'])} ${pick(random, flagSets)}`
+  const byUid = [
+    `UID FETCH ${uids} (FLAGS)`,
+    `UID STORE ${uids} ${flags}`,
+    `UID EXPUNGE ${uids}`,
+    `UID COPY ${randomSet(random, 5)} INBOX`,
+    `UID MOVE ${randomSet(random, 5)} Archive`,
+    'UID SEARCH DELETED',
+    'EXPUNGE',
+    'NOOP',
+    'APPEND INBOX (\\Seen) {3+}\r\nabc',
+  ]
+  const set = randomSet(random, Math.max(1, count))
+  const bySequence = [`FETCH ${set} (UID FLAGS)`, `STORE ${set} ${flags}`, 'SEARCH NOT DELETED', `FETCH ${set} BODY[]`]
+  if (count === 0 || random.next() < 0.5) return { text: pick(random, byUid), numbersFixed: false }
+  if (random.next() < 0.1) return { text: `MOVE ${set} Archive`, numbersFixed: false }
+  return { text: pick(random, bySequence), numbersFixed: true }
+}
+
+async function session(port: number, random: Random, commands: number): Promise<[TestClient, Picture]> {
+  const client = await TestClient.loggedIn(port)
+  const picture = new Picture()
+  picture.take((await client.run('SELECT INBOX')).untagged, false)
+  for (let done = 0; done < commands; done++) {
+    const { text, numbersFixed } = randomCommand(random, picture)
+    const before = picture.messages.length
+    const { untagged, status } = await client.run(text)
+    assert.match(status, /^(OK|NO \[EXPUNGEISSUED\])/, `${text} with ${before} messages: ${status}`)
+    const found = untagged.find((line) => line.startsWith('* SEARCH '))
+    if (found !== undefined && numbersFixed) {
+      for (const number of found.split(' ').slice(2)) assert.ok(Number(number) <= before, `${found} with ${before}`)
+    }
+    picture.take(untagged, numbersFixed)
+  }
+  return [client, picture]
+}
+
+for (const seed of [1, 2, 3, 4, 5, 6]) {
+  test(`what sessions are told adds up to the mailbox, seed ${seed}`, async () => {
+    await using harness = await startHarness()
+    for (let count = 0; count < 8; count++) await harness.deliver('INBOX', `Subject: ${count}\r\n\r\n${count}`)
+    const running = [0, 1, 2].map((number) => session(harness.port, createSeededRandom(seed * 10 + number), 120))
+    const delivering = (async () => {
+      for (let count = 0; count < 40; count++) await harness.deliver('INBOX', `Subject: more\r\n\r\n${count}`)
+    })()
+    const sessions = await Promise.all(running)
+    await delivering
+    const live = await harness.account.messages(harness.account.byName('INBOX')?.id ?? '')
+    const wanted = live.map(({ uid, flags }) => ({ uid, flags: [...flags].sort() }))
+    for (const [client, picture] of sessions) {
+      picture.take((await client.run('NOOP')).untagged, false)
+      // UIDs of what it never asked for; flags must be known already where they were told.
+      const told = picture.messages.map(({ flags }) => flags)
+      picture.take((await client.run('UID FETCH 1:* (UID FLAGS)')).untagged, false)
+      assert.deepEqual(picture.sorted(), wanted)
+      for (const [at, flags] of told.entries()) {
+        if (flags !== undefined) assert.equal(flags, picture.messages[at]?.flags, `message ${at + 1} changed unsaid`)
+      }
+      await client[Symbol.asyncDispose]()
+    }
+  })
+}
