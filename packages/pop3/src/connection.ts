@@ -1,9 +1,9 @@
 // One client's connection: reads a command, finds it, checks its state, runs it, writes the answer, one at a time.
 // Promises: answers come in the order of the commands, gathered while more are waiting; a client that does not read
 // stops us from reading; whatever ends the connection, the mailbox is let go and nothing unsaid is deleted.
+import { isLoopback, plainAddress } from '@skein/runtime'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { isLoopback, plainAddress } from './address-set.ts'
 import { type Answer, type ErrorAnswer, answerForError, answerForLogin, answers, formatError, ok } from './answers.ts'
 import { commands } from './commands/index.ts'
 import type { Pop3House } from './house.ts'

@@ -1,9 +1,9 @@
+import { isLoopback } from '@skein/runtime'
 import assert from 'node:assert/strict'
 import { type Socket, connect } from 'node:net'
 import { describe, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { readFileSync } from 'node:fs'
-import { isLoopback } from './address-set.ts'
 import { password, startServer, testTls } from '../test/server-fixture.ts'
 
 /** A client that collects everything, and waits for what it is told to with a deadline. */

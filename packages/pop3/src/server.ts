@@ -1,9 +1,8 @@
 // The POP3 front door: one server with any number of listening ports, which share its limits and its mailboxes' locks.
+import { createAddressSet, plainAddress, ConnectionCounter } from '@skein/runtime'
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
 import { type SecureContext, createSecureContext } from 'node:tls'
-import { createAddressSet, plainAddress } from './address-set.ts'
 import { answers, formatError } from './answers.ts'
-import { ConnectionCounter } from './connection-counter.ts'
 import { Pop3Connection } from './connection.ts'
 import type { Pop3Components, Pop3House } from './house.ts'
 import { type Pop3Limits, pop3Limits } from './limits.ts'

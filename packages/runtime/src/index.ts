@@ -1,5 +1,7 @@
+export * from './address-set.ts'
 export * from './cbor.ts'
 export * from './clock.ts'
+export * from './connection-counter.ts'
 export * from './errors.ts'
 export * from './log.ts'
 export * from './peer-link.ts'

@@ -1,8 +1,7 @@
 // What every session of one SMTP server shares.
 import type { Authenticator } from '@skein/accounts'
 import type { Intake } from '@skein/delivery'
-import type { Clock, Logger, Random, TlsMaterial } from '@skein/runtime'
-import type { ConnectionCounter } from './connection-counter.ts'
+import type { Clock, ConnectionCounter, Logger, Random, TlsMaterial } from '@skein/runtime'
 import type { SmtpLimits } from './limits.ts'
 
 export interface SmtpComponents {

@@ -1,9 +1,9 @@
 // One listening port: smtp-server's SMTPServer, with connection limits at the door and our sessions behind it.
+import { plainAddress } from '@skein/runtime'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { SMTPServer, type SMTPServerAuthentication, type SMTPServerSession } from 'smtp-server'
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
-import { plainAddress } from './address-set.ts'
 import type { SmtpHouse, SmtpRole } from './house.ts'
 import { type Reply, replies, throttledReply } from './replies.ts'
 import { SmtpSession, type SignedIn } from './session.ts'

@@ -1,9 +1,8 @@
 // The SMTP front door: one server with any number of listening ports, which share its limits.
 // Promises: a letter is answered 250 only after the intake has it for good; closing first lets running letters finish.
+import { createAddressSet, ConnectionCounter } from '@skein/runtime'
 import type { AddressInfo } from 'node:net'
 import { createSecureContext } from 'node:tls'
-import { createAddressSet } from './address-set.ts'
-import { ConnectionCounter } from './connection-counter.ts'
 import type { SmtpComponents, SmtpHouse, SmtpRole } from './house.ts'
 import { type SmtpLimits, smtpLimits } from './limits.ts'
 import { SmtpListener } from './listener.ts'

@@ -1,12 +1,12 @@
 // One client's connection: smtp-server's SMTPConnection with our own reader, transaction, replies and deadlines.
 // The library keeps what it is good at: the socket's life, the TLS upgrade, the AUTH dialogue, the order of commands.
+import { isLoopback } from '@skein/runtime'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { IntakeSource } from '@skein/delivery'
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { LetterReceiver } from './letter-receiver.ts'
 import type { SmtpHouse } from './house.ts'
-import { isLoopback } from './address-set.ts'
 import { type Reply, replies, replyForError } from './replies.ts'
 import type { SmtpListener } from './listener.ts'
 import { type Transaction, type TransactionRules, addRecipient, openTransaction } from './transaction.ts'

@@ -1,8 +1,7 @@
 // Which hosts take mail for a domain, in the order to try them (RFC 5321 §5.1, RFC 7505).
 // Promises: never this node itself, so that a wrong DNS record makes no loop.
 import { isIP } from 'node:net'
-import { type Random, SkeinError } from '@skein/runtime'
-import { plainAddress } from '../address-set.ts'
+import { type Random, SkeinError, plainAddress } from '@skein/runtime'
 import { type Outcome, failure } from './outcome.ts'
 import type { MailResolver } from './resolver.ts'
 
