@@ -39,13 +39,14 @@ test('limits of connections: a clear answer above them, service below', { timeou
     },
   })
   stage.add(node)
+  // POP3 counts clients of this machine only in all, not by their address.
   const doors = {
-    SMTP: { port: ports.smtp, served: /^220 /, full: /^421 / },
-    IMAP: { port: ports.imap, served: /^\* OK/, full: /^\* BYE/ },
-    POP3: { port: ports.pop3, served: /^\+OK/, full: /^-ERR/ },
+    SMTP: { port: ports.smtp, served: /^220 /, full: /^421 /, loopbackCounts: true },
+    IMAP: { port: ports.imap, served: /^\* OK/, full: /^\* BYE/, loopbackCounts: true },
+    POP3: { port: ports.pop3, served: /^\+OK/, full: /^-ERR/, loopbackCounts: false },
   }
-  for (const [name, { port, served, full }] of Object.entries(doors)) {
-    await stage.step(`${name}: ten from one address, thirty in all`, async () => {
+  for (const [name, { port, served, full, loopbackCounts }] of Object.entries(doors)) {
+    await stage.step(`${name}: ${loopbackCounts ? 'ten from one address, ' : ''}thirty in all`, async () => {
       const open: Socket[] = []
       const fill = async (from: string) => {
         const knocks = await Promise.all(Array.from({ length: 10 }, () => knock(node.address, port, from)))
@@ -56,9 +57,11 @@ test('limits of connections: a clear answer above them, service below', { timeou
       }
       try {
         await fill('127.0.0.11')
-        const eleventh = await knock(node.address, port, '127.0.0.11')
-        assert.match(eleventh.line, full)
-        eleventh.socket.destroy()
+        if (loopbackCounts) {
+          const eleventh = await knock(node.address, port, '127.0.0.11')
+          assert.match(eleventh.line, full)
+          eleventh.socket.destroy()
+        }
         await fill('127.0.0.12')
         await fill('127.0.0.13')
         const above = await knock(node.address, port, '127.0.0.14')
