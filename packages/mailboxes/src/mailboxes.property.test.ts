@@ -308,7 +308,10 @@ class Trial {
       }
       calls.push(this.account.store(id, uids, { mode: at === 3 ? 'remove' : 'add', flags: [flag] }))
       changes.push(() => {
-        for (const one of chosen) at === 3 ? one.flags.delete(flag) : one.flags.add(flag)
+        for (const one of chosen) {
+          if (at === 3) one.flags.delete(flag)
+          else one.flags.add(flag)
+        }
       })
     })
     const outcomes = await Promise.allSettled(calls)

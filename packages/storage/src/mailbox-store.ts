@@ -11,6 +11,7 @@ export const mailboxKeys = {
   state: (account: string) => `a!${account}!meta`,
   mailboxes: (account: string) => `a!${account}!mbox!`,
   mailbox: (account: string, id: string) => `a!${account}!mbox!${id}`,
+  allMessages: (account: string) => `a!${account}!msg!`,
   messages: (account: string, id: string) => `a!${account}!msg!${id}!`,
   /** Eight hex digits, so that UIDs are in order. */
   message: (account: string, id: string, uid: number) => `a!${account}!msg!${id}!${uid.toString(16).padStart(8, '0')}`,

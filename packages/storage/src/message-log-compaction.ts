@@ -16,6 +16,8 @@ export interface CompactOptions {
   sealedMs?: number
   /** Only segments of which at least this part was let go; 0 means all. */
   releasedRatio?: number
+  /** Of those, only these: the ones whose live messages the caller knows. */
+  only?: ReadonlySet<number>
 }
 
 export interface Compaction {

@@ -299,6 +299,7 @@ class SegmentedLog implements DiskMessageLog {
     const now = this.#clock.nowMs()
     return [...this.#table.segments.values()]
       .filter((segment) => segment !== this.#appender.segment && segment.sealedMs !== undefined)
+      .filter((segment) => options.only?.has(segment.number) ?? true)
       .filter((segment) => now - (segment.sealedMs as number) >= sealedMs)
       .filter((segment) => ratio === 0 || isWorthIt(segment, ratio))
       .map((segment) => segment.number)

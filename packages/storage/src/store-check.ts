@@ -266,7 +266,7 @@ class AccountCheck {
   }
 
   async #findStrayMessages(mailboxes: ReadonlyMap<string, MailboxRecord>): Promise<void> {
-    const prefix = `${mailboxKeys.account(this.#account)}msg!`
+    const prefix = mailboxKeys.allMessages(this.#account)
     let from = prefix
     for (;;) {
       let found: string | undefined

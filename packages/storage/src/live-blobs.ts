@@ -1,0 +1,55 @@
+// Which stored messages something still refers to, and the compaction of the log by that knowledge.
+import type { QueueStore } from '@skein/delivery'
+import type { BlobRef } from '@skein/mailboxes'
+import { type Database, afterPrefix } from './database.ts'
+import { decodeMessage } from './mailbox-records.ts'
+import { mailboxKeys } from './mailbox-store.ts'
+import type { DiskMessageLog } from './message-log.ts'
+import type { CompactOptions, Compaction } from './message-log-compaction.ts'
+import { accountIds } from './store-check.ts'
+
+export interface LiveBlobsComponents {
+  database: Database
+  queue: Pick<QueueStore, 'list'>
+}
+
+/** Live messages of some segments, by segment and offset. */
+export type LiveBlobs = ReadonlyMap<number, ReadonlySet<number>>
+
+/**
+ * Walks over the queue and every mailbox. A blob that is durable for less than `compactSealedMs` may not be referred to
+ * yet; segments so young must not be asked for.
+ */
+export async function collectLiveBlobs(
+  { database, queue }: LiveBlobsComponents,
+  segments: ReadonlySet<number>,
+): Promise<LiveBlobs> {
+  const live = new Map<number, Set<number>>()
+  const note = ({ segment, offset }: BlobRef) => {
+    if (!segments.has(segment)) return
+    const offsets = live.get(segment)
+    if (offsets) offsets.add(offset)
+    else live.set(segment, new Set([offset]))
+  }
+  // The queue first: what leaves it for a mailbox in the meantime was seen here.
+  for await (const item of queue.list()) note(item.blob)
+  for await (const accountId of accountIds(database)) {
+    // One iterator, one moment: a message that moves between two mailboxes is in one of them.
+    const prefix = mailboxKeys.allMessages(accountId)
+    for await (const values of database.valuesOf({ gte: prefix, lt: afterPrefix(prefix) })) {
+      for (const value of values) note(decodeMessage(value).blob)
+    }
+  }
+  return live
+}
+
+/** Gives back the room of messages that neither the queue nor any mailbox has, where enough of a segment was let go. */
+export async function compactMessages(
+  components: LiveBlobsComponents & { log: DiskMessageLog },
+  options: CompactOptions = {},
+): Promise<Compaction> {
+  const only = new Set(components.log.compactable(options))
+  if (only.size === 0) return { segments: 0, reclaimedBytes: 0, keptRecords: 0, droppedRecords: 0 }
+  const live = await collectLiveBlobs(components, only)
+  return components.log.compact(({ segment, offset }) => live.get(segment)?.has(offset) ?? false, { ...options, only })
+}
