@@ -344,11 +344,10 @@ export class LedgerParts {
   /** What the members of today mean for what is stored: late batches go, promises of the gone go, disputes are judged anew. */
   async #enforceMembership(): Promise<void> {
     const state = this.membership.required
-    for (const stream of [...this.streams.all()]) {
-      if (headSeq(stream) > seqLimit(state, stream.stream.author, stream.stream.document)) {
-        await this.streams.enforceLimit(stream.stream)
-      }
-    }
+    const late = [...this.streams.all()].filter(
+      (stream) => headSeq(stream) > seqLimit(state, stream.stream.author, stream.stream.document),
+    )
+    for (const { stream } of late) await this.streams.enforceLimit(stream)
     await this.registrar.forgetFormer()
     await this.#userProjection.rejudge(this.map.conflicts.addresses(), (shard, task) =>
       this.streams.inLane({ author: this.self, document: usersDocument(shard) }, task),

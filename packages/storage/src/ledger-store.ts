@@ -56,7 +56,7 @@ function databaseOp(op: LedgerOp): DatabaseOp {
       return putOrDelete(`n!${op.name}`, op.bytes)
     case 'vote':
       return putOrDelete(`v!${op.subject}`, op.bytes)
-    case 'meta':
+    default:
       return putOrDelete(`g!${op.name}`, op.bytes)
   }
 }

@@ -38,7 +38,7 @@ export class Answering {
         return encodeHeads(request.authors.flatMap((author) => [...streams.ofAuthor(author)]))
       case 'want':
         return this.#wanted(request.streams)
-      case 'snapshot':
+      default:
         return this.#snapshotPart(request.stream, request.hash, request.offset)
     }
   }

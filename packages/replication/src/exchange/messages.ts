@@ -47,7 +47,7 @@ export function encodeLogRequest(request: LogRequest): Uint8Array {
       return encodeCbor([code, request.streams.map(({ stream, above }) => [stream.author, stream.document, above])])
     case 'snapshot':
       return encodeCbor([code, request.stream.author, request.stream.document, fromHex(request.hash), request.offset])
-    case 'push': {
+    default: {
       const { reach, membership, batches, checkpoints, compare } = request
       return encodeCbor([code, reach && reach.map(fromHex), membership, batches, checkpoints, compare])
     }

@@ -29,14 +29,29 @@ function encodeRow({ accountId, addressHash }: AccountRow): Buffer {
   return row
 }
 
+function appendRows(page: Buffer, added: readonly AccountRow[]): Uint8Array | undefined {
+  const size = page.length + added.length * rowBytes
+  if (size === 0) return undefined
+  const whole = Buffer.allocUnsafeSlow(size)
+  page.copy(whole)
+  let at = page.length
+  for (const { accountId, addressHash } of added) {
+    whole.set(accountId, at)
+    whole.writeUInt32BE(addressHash, at + 16)
+    at += rowBytes
+  }
+  return whole
+}
+
 /** The page without `removed` and with `added`; undefined when nothing is left. */
 export function editAccountPage(
   page: Uint8Array | undefined,
   removed: readonly AccountRow[],
   added: readonly AccountRow[],
 ): Uint8Array | undefined {
-  const rows = new Map<string, Buffer>()
   const bytes = page ? asBuffer(page) : Buffer.alloc(0)
+  if (removed.length === 0) return appendRows(bytes, added)
+  const rows = new Map<string, Buffer>()
   for (let at = 0; at + rowBytes <= bytes.length; at += rowBytes) {
     const row = bytes.subarray(at, at + rowBytes)
     rows.set(row.toString('latin1'), row)

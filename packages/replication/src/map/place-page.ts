@@ -14,7 +14,6 @@ export interface PlacedClaim {
 export type PlacePage = Map<string, PlacedClaim[]>
 
 export const claimValueBytesMax = 0xffff
-const decoder = new TextDecoder()
 
 function claimsAt(page: Buffer, start: number): { claims: PlacedClaim[]; end: number } {
   let at = start
@@ -62,10 +61,22 @@ export function decodePage(bytes: Uint8Array): PlacePage {
   for (let at = 0; at < page.length;) {
     const end = at + 1 + (page[at] ?? 0)
     const { claims, end: next } = claimsAt(page, end)
-    places.set(decoder.decode(page.subarray(at + 1, end)), claims)
+    places.set(page.toString('utf8', at + 1, end), claims)
     at = next
   }
   return places
+}
+
+/** The page's addresses alone. */
+export function addressesOn(bytes: Uint8Array): Set<string> {
+  const page = asBuffer(bytes)
+  const addresses = new Set<string>()
+  for (let at = 0; at < page.length;) {
+    const end = at + 1 + (page[at] ?? 0)
+    addresses.add(page.toString('utf8', at + 1, end))
+    at = skipClaims(page, end)
+  }
+  return addresses
 }
 
 /** Undefined for a page with nothing on it. */

@@ -10,6 +10,10 @@ export class TwoGenerationCache<Key, Value> {
     this.#generationMax = generationMax
   }
 
+  get size(): number {
+    return this.#young.size + this.#old.size
+  }
+
   get(key: Key): Value | undefined {
     const young = this.#young.get(key)
     if (young !== undefined) return young

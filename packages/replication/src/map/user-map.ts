@@ -14,7 +14,7 @@ import { findAccount } from './account-page.ts'
 import { addressHash, pageOf, pagesPerShard, shardCount, shardOf } from './address-hash.ts'
 import { ConflictTable } from './conflict-table.ts'
 import { OwnerNumbers } from './owners.ts'
-import { decodePage, findClaims, rankUnverified } from './place-page.ts'
+import { addressesOn, decodePage, findClaims, rankUnverified } from './place-page.ts'
 import type { PlacedClaim } from './place-page.ts'
 import { TwoGenerationCache } from './two-generation-cache.ts'
 
@@ -77,6 +77,16 @@ export class UserMap {
     return placed ? this.rankedClaims(placed) : []
   }
 
+  /** Which of these names, all of one shard, somebody has. Many are checked page by page. */
+  async takenAmong(shard: number, addresses: readonly string[]): Promise<Set<string>> {
+    if (addresses.length < pagesPerShard) {
+      return new Set(addresses.filter((address) => this.claimsOn(address).length > 0))
+    }
+    const held: (Set<string> | undefined)[] = []
+    for (const page of await this.#store.placePages(shard)) held.push(page && addressesOn(page))
+    return new Set(addresses.filter((address) => held[pageOf(address)]?.has(address)))
+  }
+
   rankedClaims(placed: readonly PlacedClaim[]): RankedClaim[] {
     const claims: RankedClaim[] = []
     for (const { owner, rank, value } of placed) {
@@ -101,6 +111,12 @@ export class UserMap {
   /** After the pages of that address changed. */
   forget(address: string): void {
     this.#found.delete(address)
+  }
+
+  /** One by one, or, where that costs more than it saves, all that is remembered. */
+  forgetThese(addresses: readonly string[]): void {
+    if (addresses.length > 2 * this.#found.size) this.#found.clear()
+    else for (const address of addresses) this.#found.delete(address)
   }
 
   forgetAccount(accountId: AccountId): void {

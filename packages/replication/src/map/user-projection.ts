@@ -32,6 +32,8 @@ export interface UserProjectionEvents {
 /** Claims on one name that are kept: more than any honest mesh ever has. */
 const claimsPerNameMax = 16
 
+const noClaims: PlacedClaim[] = []
+
 interface Edit {
   shard: number
   owner: number
@@ -58,7 +60,8 @@ export class UserProjection implements Projection {
   async change(stream: StreamName, changes: Changes): Promise<ProjectionPlan> {
     const edit = this.#begin(stream)
     for (const [address, value] of changes) {
-      if (this.#belongs(address, edit.shard)) this.#place(edit, address, value)
+      const hash = this.#hashIn(edit.shard, address)
+      if (hash !== undefined) this.#place(edit, address, hash, value)
     }
     return this.#plan(edit)
   }
@@ -78,12 +81,13 @@ export class UserProjection implements Projection {
       }
     }
     for (const [address, value] of contents) {
-      if (!this.#belongs(address, edit.shard)) continue
+      const hash = this.#hashIn(edit.shard, address)
+      if (hash === undefined) continue
       const old = gone.get(address)
-      gone.delete(address)
-      if (!old || Buffer.compare(old, value) !== 0) this.#place(edit, address, value)
+      if (old) gone.delete(address)
+      if (!old || Buffer.compare(old, value) !== 0) this.#place(edit, address, hash, value)
     }
-    for (const address of gone.keys()) this.#place(edit, address, undefined)
+    for (const address of gone.keys()) this.#place(edit, address, addressHash(address), undefined)
     return this.#plan(edit)
   }
 
@@ -110,14 +114,17 @@ export class UserProjection implements Projection {
     return emptyEdit(shard, this.#components.map.owners.numberOf(stream.author))
   }
 
-  /** Certificates and what later versions may keep in these documents are no addresses; an address in the wrong shard is nobody's. */
-  #belongs(address: string, shard: number): boolean {
-    return (
-      address.includes('@') &&
-      address.length <= this.#components.addressBytesMax &&
-      Buffer.byteLength(address) <= this.#components.addressBytesMax &&
-      shardOf(address) === shard
-    )
+  /**
+   * Undefined for certificates and what later versions may keep in these documents, which are no addresses,
+   * and for an address in the wrong shard, which is nobody's.
+   */
+  #hashIn(shard: number, address: string): number | undefined {
+    const { addressBytesMax } = this.#components
+    if (address.length > addressBytesMax || !address.includes('@')) return undefined
+    // UTF-8 takes at most three bytes for a UTF-16 unit.
+    if (address.length * 3 > addressBytesMax && Buffer.byteLength(address) > addressBytesMax) return undefined
+    const hash = addressHash(address)
+    return (hash & (shardCount - 1)) === shard ? hash : undefined
   }
 
   #page(edit: Edit, hash: number): PlacePage {
@@ -131,10 +138,9 @@ export class UserProjection implements Projection {
     return page
   }
 
-  #place(edit: Edit, address: string, value: Uint8Array | undefined): void {
-    const hash = addressHash(address)
+  #place(edit: Edit, address: string, hash: number, value: Uint8Array | undefined): void {
     const page = this.#page(edit, hash)
-    const before = page.get(address) ?? []
+    const before = page.get(address) ?? noClaims
     const own = before.find(({ owner }) => owner === edit.owner)
     const others = own ? before.filter((claim) => claim !== own) : before
     const accountId = value && value.length <= claimValueBytesMax ? accountIdBytesOf(value) : undefined
@@ -191,7 +197,7 @@ export class UserProjection implements Projection {
       applied: () => {
         owners.stored()
         for (const accountId of edit.accounts) map.forgetAccount(accountId)
-        for (const address of edit.touched) map.forget(address)
+        map.forgetThese(edit.touched)
         const fresh = [...edit.disputed].flatMap((address) => map.resolve(address))
         for (const conflict of fresh) this.#events.onConflict(conflict)
         this.#events.onChange(edit.touched)

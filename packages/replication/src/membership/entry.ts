@@ -66,8 +66,8 @@ function encodeBody(body: MembershipBody): CborMap {
       }
     case 'policy':
       return body.values
-    case 'unknown':
-      throw new Error('an unknown entry is never written')
+    default:
+      throw new Error(`an entry of unknown kind (${body.name}) is never written`)
   }
 }
 

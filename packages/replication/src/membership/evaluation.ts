@@ -90,7 +90,7 @@ export class Evaluation {
         return this.#judgeRole(i, author, body.node, body.role)
       case 'evict':
         return this.isMemberAt(body.node, i) && (author === body.node || this.#isAdminAt(author, i))
-      case 'unknown':
+      default:
         return true
     }
   }

@@ -23,6 +23,9 @@ export type MembershipNews = (entries: MembershipEntry[], state: MembershipState
 
 export const membershipEntriesMax = 50_000
 const meshMeta = 'mesh'
+const formatMeta = 'format'
+/** Of all the ledger's records together; raised when an older Skein could misread them. */
+const recordFormat = 1
 
 export class MembershipLog {
   readonly #components: MembershipComponents
@@ -57,6 +60,10 @@ export class MembershipLog {
   async load(): Promise<void> {
     const mesh = await this.#components.store.meta(meshMeta)
     if (!mesh) return
+    const [format] = (await this.#components.store.meta(formatMeta)) ?? [recordFormat]
+    if (format !== recordFormat) {
+      throw new SkeinError('record-version-unknown', 'permanent', 'the ledger was written by a newer Skein')
+    }
     const meshId = hex(mesh)
     const stored: Uint8Array[] = []
     for await (const bytes of this.#components.store.membership()) stored.push(bytes)
@@ -119,6 +126,7 @@ export class MembershipLog {
     if (this.#state) throw new SkeinError('already-in-mesh', 'refused', 'this node belongs to a mesh already')
     await this.#components.store.commit([
       { op: 'meta', name: meshMeta, bytes: fromHex(meshId) },
+      { op: 'meta', name: formatMeta, bytes: Uint8Array.of(recordFormat) },
       ...entries.map(({ hash, bytes }) => ({ op: 'membership' as const, hash, bytes })),
     ])
     for (const entry of entries) this.#entries.set(entry.hash, entry)

@@ -13,6 +13,8 @@ export type Changes = Map<string, Uint8Array | undefined>
 export class LedgerDocument {
   readonly doc: Y.Doc
   readonly #map: Y.Map<unknown>
+  /** Entries, or somewhat more: counting them walks through the whole document. */
+  #weight = 0
 
   constructor(clientId: number) {
     this.doc = new Y.Doc()
@@ -20,8 +22,12 @@ export class LedgerDocument {
     this.#map = this.doc.getMap('m')
   }
 
-  get size(): number {
-    return this.#map.size
+  get weight(): number {
+    return this.#weight
+  }
+
+  weigh(): void {
+    this.#weight = this.#map.size
   }
 
   /** Undefined for what is not there, and for what is not bytes. */
@@ -76,6 +82,7 @@ export class LedgerDocument {
     }
     const changes: Changes = new Map()
     for (const key of keys) changes.set(key, this.get(key))
+    this.#weight += keys.size
     return changes
   }
 
@@ -131,8 +138,8 @@ export class DocumentCache {
   readonly #random: Random
   readonly #entriesMax: number
   readonly #partsOf: (stream: StreamName) => readonly DocumentPart[]
-  /** Oldest use first; with the number of entries when it was last counted, for counting walks through the document. */
-  readonly #open = new Map<string, { document: LedgerDocument; entries: number }>()
+  /** Oldest use first. */
+  readonly #open = new Map<string, LedgerDocument>()
   #clientId: number
 
   /** @param partsOf the streams that make up the document: itself, or everybody's part of the shared one */
@@ -159,7 +166,8 @@ export class DocumentCache {
     if (held) {
       this.#open.delete(key)
       this.#open.set(key, held)
-      return held.document
+      this.#trim(key)
+      return held
     }
     const updates: Uint8Array[] = []
     for (const part of this.#partsOf(stream)) updates.push(...(await this.updatesOf(part)))
@@ -183,14 +191,20 @@ export class DocumentCache {
     const key = keyOf(stream)
     document.doc.clientID = this.#clientId
     this.#open.delete(key)
-    this.#open.set(key, { document, entries: document.size })
+    document.weigh()
+    this.#open.set(key, document)
+    this.#trim(key)
+  }
+
+  /** Lets go of what was not used for longest. Whoever still works with such a document keeps it until it is done. */
+  #trim(inUse: string): void {
     let total = 0
-    for (const { entries } of this.#open.values()) total += entries
-    for (const [other, { entries }] of this.#open) {
+    for (const { weight } of this.#open.values()) total += weight
+    for (const [key, { weight }] of this.#open) {
       if (total <= this.#entriesMax) break
-      if (other === key || other === sharedDocument) continue
-      this.#open.delete(other)
-      total -= entries
+      if (key === inUse || key === sharedDocument) continue
+      this.#open.delete(key)
+      total -= weight
     }
   }
 
@@ -202,7 +216,7 @@ export class DocumentCache {
   spoil(stream: StreamName): void {
     this.drop(stream)
     this.#clientId = this.#newClientId()
-    for (const { document } of this.#open.values()) document.doc.clientID = this.#clientId
+    for (const document of this.#open.values()) document.doc.clientID = this.#clientId
   }
 }
 

@@ -274,7 +274,7 @@ export class Streams {
 
   /** This node's own document: snapshot, signed header, shorter log, in one commit. */
   async #makeCheckpoint(stream: StreamName): Promise<void> {
-    const { documents, store, signer, time } = this.#components
+    const { documents, signer, time } = this.#components
     const state = this.state(stream)
     const tip = state.tips[0]
     if (state.tips.length !== 1 || !tip) return

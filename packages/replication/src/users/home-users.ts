@@ -2,7 +2,7 @@
 // registrars could not be reached at first.
 import type { AccountId } from '@skein/accounts'
 import { SkeinError } from '@skein/runtime'
-import type { Clock, NodeId, Random, Timer } from '@skein/runtime'
+import type { Clock, NodeId, Random } from '@skein/runtime'
 import { decodeEntryValue, encodeEntryValue } from '../claims/entry-value.ts'
 import type { EntryValue } from '../claims/entry-value.ts'
 import { registrarKey } from '../claims/registrars.ts'
@@ -11,7 +11,7 @@ import type { HybridClock } from '../hybrid-clock.ts'
 import { hex } from '../identity.ts'
 import type { AddedUser, BulkOutcome } from '../ledger-api.ts'
 import type { LedgerSettings } from '../limits.ts'
-import { shardOf, usersDocument } from '../map/address-hash.ts'
+import { shardCount, shardOf, usersDocument } from '../map/address-hash.ts'
 import type { UserMap } from '../map/user-map.ts'
 import type { LedgerOp, LedgerStore } from '../ports.ts'
 import type { Claimant, ClaimOutcome, Grant, WantedName } from '../registrar/claimant.ts'
@@ -45,6 +45,8 @@ interface Claimed {
 
 /** Gathers callers of one moment: they share requests to registrars, a signature and a sync. */
 const gatherMs = 2
+/** Shards that a long list is written to side by side. */
+const shardsAtOnce = 3
 /** Users taken from a bulk list at once. */
 const bulkSlice = 262_144
 /** Bytes of entries in one batch, which must stay under its limit with all that surrounds them. */
@@ -55,7 +57,6 @@ export class HomeUsers {
   readonly #settings: LedgerSettings
   readonly #pending = new Set<string>()
   #gathering: { name: WantedName; resolve(outcome: ClaimOutcome): void; reject(error: unknown): void }[] = []
-  #gatherTimer: Timer | undefined
 
   constructor(components: HomeUsersComponents, settings: LedgerSettings) {
     this.#components = components
@@ -67,10 +68,11 @@ export class HomeUsers {
   }
 
   async add(address: string): Promise<AddedUser> {
-    this.#checkFree(address)
+    this.#checkName(address)
+    if (this.#components.map.lookup(address)) throw taken(address)
     this.#pending.add(address)
     try {
-      const name = this.#newName(address)
+      const name = this.#newName(address, this.#components.random.bytes(16))
       const outcome = await this.#gather(name)
       if (outcome.standing === 'taken') throw taken(address)
       const [added] = await this.#write([{ name, outcome }])
@@ -81,18 +83,18 @@ export class HomeUsers {
     }
   }
 
-  #checkFree(address: string): void {
-    const { map, isAlias, checkAddress } = this.#components
+  /** Everything but the map, which bulk additions ask page by page. */
+  #checkName(address: string): void {
+    const { isAlias, checkAddress } = this.#components
     checkAddress(address)
     if (looksRenamed(address)) {
       throw new SkeinError('bad-address', 'refused', `${address} looks like a name that a conflict left behind`)
     }
-    if (this.#pending.has(address) || isAlias(address) || map.lookup(address)) throw taken(address)
+    if (this.#pending.has(address) || isAlias(address)) throw taken(address)
   }
 
-  #newName(address: string): WantedName {
-    const { random, time } = this.#components
-    return { address, accountId: hex(random.bytes(16)), claimTime: time.next() }
+  #newName(address: string, accountId: Uint8Array): WantedName {
+    return { address, accountId: hex(accountId), claimTime: this.#components.time.next() }
   }
 
   #alone(address: string): boolean {
@@ -104,16 +106,17 @@ export class HomeUsers {
     if (this.#alone(name.address)) return Promise.resolve({ standing: 'confirmed', registrars: [], grants: [] })
     return new Promise((resolve, reject) => {
       this.#gathering.push({ name, resolve, reject })
-      this.#gatherTimer ??= this.#components.clock.setTimer(gatherMs, () => {
-        const gathered = this.#gathering
-        this.#gathering = []
-        this.#gatherTimer = undefined
-        this.#claim(gathered.map(({ name }) => name)).then(
-          (outcomes) => gathered.forEach(({ resolve }, i) => resolve(outcomes[i] as ClaimOutcome)),
-          (error: unknown) => gathered.forEach(({ reject }) => reject(error)),
-        )
-      })
+      if (this.#gathering.length === 1) this.#components.clock.setTimer(gatherMs, () => this.#claimGathered())
     })
+  }
+
+  #claimGathered(): void {
+    const gathered = this.#gathering
+    this.#gathering = []
+    this.#claim(gathered.map(({ name }) => name)).then(
+      (outcomes) => gathered.forEach(({ resolve }, i) => resolve(outcomes[i] as ClaimOutcome)),
+      (error: unknown) => gathered.forEach(({ reject }) => reject(error)),
+    )
   }
 
   /** Durable intent first, then the registrars; names that others have are given back. */
@@ -149,8 +152,13 @@ export class HomeUsers {
       else byShard.set(shard, [item])
     }
     const added: AddedUser[] = []
-    const writers = [...byShard].map(([shard, items]) => this.#writeShard(shard, items, added))
-    const results = await Promise.allSettled(writers)
+    // A few documents at a time: each of them is held in memory while it is written.
+    const waiting = [...byShard]
+    const writer = async () => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) await this.#writeShard(...next, added)
+    }
+    const writers = claimed.length > shardsAtOnce * 64 ? shardsAtOnce : shardCount
+    const results = await Promise.allSettled(Array.from({ length: writers }, writer))
     for (const result of results) if (result.status === 'rejected') throw result.reason
     return added
   }
@@ -163,8 +171,10 @@ export class HomeUsers {
         const write: Changes = new Map()
         const ops: LedgerOp[] = []
         const certificates = new Map<Uint8Array, number>()
+        const addresses = part.map(({ name }) => name.address)
+        const held = await this.#components.map.takenAmong(shard, addresses)
         for (const { name, outcome } of part) {
-          if (this.#components.map.claimsOn(name.address).length > 0) {
+          if (held.has(name.address)) {
             ops.push(this.#releasing(name, outcome.registrars))
             continue
           }
@@ -240,16 +250,12 @@ export class HomeUsers {
   async #addSlice(addresses: readonly string[], bulk: BulkOutcome): Promise<void> {
     const names: WantedName[] = []
     try {
-      for (const address of addresses) {
-        try {
-          this.#checkFree(address)
-        } catch (error) {
-          if (!(error instanceof SkeinError)) throw error
-          bulk.refused.push({ address, code: error.code })
-          continue
+      for (const free of await this.#freeAmong(addresses, bulk)) {
+        const ids = this.#components.random.bytes(16 * free.length)
+        for (const [i, address] of free.entries()) {
+          this.#pending.add(address)
+          names.push(this.#newName(address, ids.subarray(i * 16, i * 16 + 16)))
         }
-        this.#pending.add(address)
-        names.push(this.#newName(address))
       }
       const alone: Claimed[] = []
       const shared: WantedName[] = []
@@ -259,8 +265,7 @@ export class HomeUsers {
         else shared.push(name)
       }
       await this.#writeListed(alone, bulk)
-      // In order of shards, so that the claims of one request share few signatures.
-      shared.sort((a, b) => shardOf(a.address) - shardOf(b.address))
+      // They are in the order of their shards, so that the claims of one request share few signatures.
       const step = this.#settings.claimsPerRequest
       for (let i = 0; i < shared.length; i += step) {
         const part = shared.slice(i, i + step)
@@ -277,6 +282,30 @@ export class HomeUsers {
     } finally {
       for (const { address } of names) this.#pending.delete(address)
     }
+  }
+
+  /** What may be added, by shard; the others are noted as refused. */
+  async #freeAmong(addresses: readonly string[], bulk: BulkOutcome): Promise<string[][]> {
+    const byShard = Array.from({ length: shardCount }, (): Set<string> => new Set())
+    for (const address of addresses) {
+      try {
+        this.#checkName(address)
+        const shard = byShard[shardOf(address)]
+        if (shard?.has(address)) throw taken(address)
+        shard?.add(address)
+      } catch (error) {
+        if (!(error instanceof SkeinError)) throw error
+        bulk.refused.push({ address, code: error.code })
+      }
+    }
+    const free: string[][] = []
+    for (const [shard, wanted] of byShard.entries()) {
+      const list = [...wanted]
+      const held = await this.#components.map.takenAmong(shard, list)
+      for (const address of held) bulk.refused.push({ address, code: 'address-taken' })
+      free.push(held.size === 0 ? list : list.filter((address) => !held.has(address)))
+    }
+    return free
   }
 
   async #writeListed(claimed: readonly Claimed[], bulk: BulkOutcome): Promise<void> {
