@@ -2,7 +2,7 @@
 import { createDelivery, type Courier, type Delivery } from '@skein/delivery'
 import { createMailboxes, type Mailboxes, type MessageLog } from '@skein/mailboxes'
 import { createLedger, signerFromSeed, type Ledger, type MeshGate, type NodeProfile } from '@skein/replication'
-import { isErrorCode, sleep, type Clock, type LogFields, type NodeId } from '@skein/runtime'
+import { assert, isErrorCode, sleep, type Clock, type LogFields, type NodeId } from '@skein/runtime'
 import {
   createMemoryLedgerStore,
   createMemoryMailboxStore,
@@ -97,6 +97,7 @@ export class SimulatedNode {
   /** @param enter founds or joins a mesh, the first time. */
   async start(enter?: (ledger: Ledger) => Promise<void>): Promise<void> {
     const { clock, random, network, outside, ablation, log, complain } = this.#around
+    assert(!this.#life || this.#life.over, `${this.name} starts while it lives`)
     const life = new NodeLife(clock)
     this.#life = life
     this.#lives++

@@ -49,7 +49,7 @@ export class Workload {
     log('calm')
     network.heal()
     network.disturb({ drop: 0, duplicate: 0 })
-    for (const node of nodes) if (!node.running) this.#start(node)
+    for (const node of nodes) if (!node.running && !this.#starting.has(node)) this.#start(node)
     await clock.runUntil(Promise.all(this.#starting.values()))
   }
 
