@@ -16,7 +16,7 @@ import { meshLimits } from './settings.ts'
 /** A node, an honest member that asks it all the while, and a member that is in the attacker's hand. */
 async function scene(attack: (hostile: Stranger, node: TestNode) => Promise<void>, speed = 1): Promise<void> {
   // Only time-outs are to pass quickly, not patience with a busy machine.
-  const settings = { suspectAfterMs: 8_000 * speed }
+  const settings = { suspectAfterMs: 8_000 * speed, connect: false }
   await using node = await startNode({ clock: fastClock(speed), settings })
   await using honest = await startNode()
   await using hostile = await createStranger()
