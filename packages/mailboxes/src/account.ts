@@ -261,7 +261,7 @@ export class Account {
 
   /* ------------------------------------------------------------------ after a failed commit */
 
-  async #recover(): Promise<void> {
+  async #recover(task?: () => Promise<void>): Promise<void> {
     if (this.#underWay.some((item) => item.outcome === 'waiting')) {
       await new Promise<void>((resolve) => {
         this.#allOver = resolve
@@ -271,12 +271,33 @@ export class Account {
     const failed = this.#underWay
     this.#underWay = []
     try {
+      await task?.()
+    } finally {
+      await this.#readAgainFor(failed)
+    }
+  }
+
+  async #readAgainFor(failed: readonly UnderWay[]): Promise<void> {
+    try {
       await this.#readAgain()
       this.#failed = false
     } finally {
       for (const item of failed)
         item.reject(item.error ?? new SkeinError('store-write-failed', 'temporary', 'not written'))
     }
+  }
+
+  /**
+   * Runs `task`, which may change the account's records in the store (not its messages), while no commit is under way,
+   * then makes memory anew. Commits that are asked for meanwhile wait.
+   */
+  async repair(task: () => Promise<void>): Promise<void> {
+    while (this.#failed && !this.#gone) await this.ready()
+    this.#failed = true
+    this.#recovery = this.#recover(task).finally(() => {
+      this.#recovery = null
+    })
+    await this.#recovery
   }
 
   async #readAgain(): Promise<void> {

@@ -15,17 +15,25 @@ export interface MailboxesComponents {
   logger: Logger
 }
 
+export interface RepairableMailboxes extends Mailboxes {
+  /** Runs `task` on the account's records in the store (not its messages) while nothing else writes them. */
+  repair(accountId: string, task: () => Promise<void>): Promise<void>
+}
+
 interface OpenAccount {
   account: Account
   handles: number
   idleSinceMs: number
 }
 
-export function createMailboxes(components: MailboxesComponents, settings: MailboxesSettings = {}): Mailboxes {
+export function createMailboxes(
+  components: MailboxesComponents,
+  settings: MailboxesSettings = {},
+): RepairableMailboxes {
   return new OpenAccounts(components, settings)
 }
 
-class OpenAccounts implements Mailboxes {
+class OpenAccounts implements RepairableMailboxes {
   readonly #parts: AccountParts
   readonly #settings: Required<MailboxesSettings>
   /** The longest unused first. */
@@ -75,6 +83,14 @@ class OpenAccounts implements Mailboxes {
       open?.account.markGone()
       await open?.account.idle()
       await this.#parts.store.deleteAccount(accountId)
+    })
+  }
+
+  repair(accountId: string, task: () => Promise<void>): Promise<void> {
+    return this.#serial.run(accountId, async () => {
+      const open = this.#accounts.get(accountId)
+      // Nobody can open it before this is over.
+      await (open ? open.account.repair(task) : task())
     })
   }
 

@@ -53,6 +53,17 @@ export interface RangeOptions {
   limit?: number
 }
 
+/** Reading: the database as it is at each call, or one moment of it. */
+export interface DatabaseReader {
+  get(key: string): Promise<Uint8Array | undefined>
+  range(options: RangeOptions): AsyncIterable<[string, Uint8Array]>
+  valuesOf(options: RangeOptions): AsyncIterable<Uint8Array[]>
+  keysOf(options: RangeOptions): AsyncIterable<string>
+  prefix(prefix: string): AsyncIterable<[string, Uint8Array]>
+}
+
+type LevelSnapshot = ReturnType<Level<string, Uint8Array>['snapshot']>
+
 /** The first key that no longer starts with `prefix`. */
 export function afterPrefix(prefix: string): string {
   return `${prefix}\u{10FFFF}`
@@ -65,7 +76,9 @@ function noSpace(cause: unknown): boolean {
   return false
 }
 
-export class Database {
+const readAhead = { highWaterMarkBytes: databaseLimits.rangeBytesAtOnce }
+
+export class Database implements DatabaseReader {
   readonly #level: Level<string, Uint8Array>
   readonly #lazyDelayMs: number
   #waiting: Waiting[] = []
@@ -123,9 +136,45 @@ export class Database {
     return this.#level.getMany(keys)
   }
 
-  async *range(options: RangeOptions): AsyncIterable<[string, Uint8Array]> {
+  range(options: RangeOptions): AsyncIterable<[string, Uint8Array]> {
+    return this.#entries(options)
+  }
+
+  /** The values of a range in slices: twice as fast as `range` where the keys are not needed. */
+  valuesOf(options: RangeOptions): AsyncIterable<Uint8Array[]> {
+    return this.#values(options)
+  }
+
+  /** Keys alone. */
+  keysOf(options: RangeOptions): AsyncIterable<string> {
+    return this.#keys(options)
+  }
+
+  /** Everything whose key starts with `prefix`, in key order. */
+  prefix(prefix: string): AsyncIterable<[string, Uint8Array]> {
+    return this.#entries({ gte: prefix, lt: afterPrefix(prefix) })
+  }
+
+  /** Runs `task` with the database as it is now, whatever is written meanwhile. */
+  async atOneMoment<Result>(task: (reader: DatabaseReader) => Promise<Result>): Promise<Result> {
     if (this.#reopening || this.#down) await this.#available()
-    const iterator = this.#level.iterator({ ...options, highWaterMarkBytes: databaseLimits.rangeBytesAtOnce })
+    const snapshot = this.#level.snapshot()
+    try {
+      return await task({
+        get: (key) => this.#level.get(key, { snapshot }),
+        range: (options) => this.#entries(options, snapshot),
+        valuesOf: (options) => this.#values(options, snapshot),
+        keysOf: (options) => this.#keys(options, snapshot),
+        prefix: (prefix) => this.#entries({ gte: prefix, lt: afterPrefix(prefix) }, snapshot),
+      })
+    } finally {
+      await snapshot.close()
+    }
+  }
+
+  async *#entries(options: RangeOptions, snapshot?: LevelSnapshot): AsyncIterable<[string, Uint8Array]> {
+    if (this.#reopening || this.#down) await this.#available()
+    const iterator = this.#level.iterator({ ...options, ...readAhead, ...(snapshot && { snapshot }) })
     try {
       for (;;) {
         const entries = await iterator.nextv(databaseLimits.rangeEntriesAtOnce)
@@ -137,10 +186,9 @@ export class Database {
     }
   }
 
-  /** The values of a range in slices: twice as fast as `range` where the keys are not needed. */
-  async *valuesOf(options: RangeOptions): AsyncIterable<Uint8Array[]> {
+  async *#values(options: RangeOptions, snapshot?: LevelSnapshot): AsyncIterable<Uint8Array[]> {
     if (this.#reopening || this.#down) await this.#available()
-    const iterator = this.#level.values({ ...options, highWaterMarkBytes: databaseLimits.rangeBytesAtOnce })
+    const iterator = this.#level.values({ ...options, ...readAhead, ...(snapshot && { snapshot }) })
     try {
       for (;;) {
         const values = await iterator.nextv(databaseLimits.rangeEntriesAtOnce)
@@ -152,15 +200,14 @@ export class Database {
     }
   }
 
-  /** Keys alone. */
-  async *keysOf(options: RangeOptions): AsyncIterable<string> {
+  async *#keys(options: RangeOptions, snapshot?: LevelSnapshot): AsyncIterable<string> {
     if (this.#reopening || this.#down) await this.#available()
-    for await (const key of this.#level.keys(options)) yield key
-  }
-
-  /** Everything whose key starts with `prefix`, in key order. */
-  prefix(prefix: string): AsyncIterable<[string, Uint8Array]> {
-    return this.range({ gte: prefix, lt: afterPrefix(prefix) })
+    const iterator = this.#level.keys({ ...options, ...(snapshot && { snapshot }) })
+    try {
+      for await (const key of iterator) yield key
+    } finally {
+      await iterator.close()
+    }
   }
 
   /**

@@ -69,6 +69,37 @@ test('a sound store has no problems, and the counts of what was checked', async 
   assert.equal(report.bytes, account.state().usedBytes)
 })
 
+test('a check of a store in use reports nothing that is not so, and a repair goes between its commits', async (t) => {
+  const { account, inbox, put, database, log, clock, mailboxes, store } = await setup(t)
+  await put(0)
+  const checking = new AbortController()
+  const writers = Array.from({ length: 4 }, async (_, worker) => {
+    for (let index = 1; !checking.signal.aborted; index++) {
+      await put(worker * 100_000 + index)
+      const uid = (await account.messages(inbox)).at(-1)?.uid as number
+      await account.store(inbox, [uid], { mode: 'add', flags: ['\\Seen'] })
+      if (index % 3 === 0) await account.expunge(inbox, [uid])
+    }
+  })
+  const exclusively = mailboxes.repair.bind(mailboxes)
+  for (let round = 0; round < 5; round++) {
+    assert.deepEqual((await checkStore({ database, log, clock })).problems, [])
+    const state = account.state()
+    await mailboxes.repair(accountId, async () => {
+      const wrong = { ...((await store.loadState(accountId))?.state ?? state), usedBytes: 5 }
+      await database.write([{ type: 'put', key: mailboxKeys.state(accountId), value: encodeState(wrong) }])
+    })
+    const report = await checkStore({ database, log, clock }, { repair: true, exclusively })
+    assert.deepEqual(
+      report.problems.map((it) => [it.code, it.repaired]),
+      [['used-bytes-wrong', true]],
+    )
+  }
+  checking.abort()
+  await Promise.all(writers)
+  assert.deepEqual((await checkStore({ database, log, clock })).problems, [])
+})
+
 test('lost bytes are named by mailbox and UID, and stay reported after a repair', async (t) => {
   const { put, database, log, clock, directory } = await setup(t)
   await put(0)

@@ -4,7 +4,7 @@
 import { indexMessage } from '@skein/mail'
 import type { AccountMailboxState, BlobRef, MailboxRecord, MessageLog, MessageRecord } from '@skein/mailboxes'
 import { type Clock, isErrorCode } from '@skein/runtime'
-import { type Database, type DatabaseOp, afterPrefix } from './database.ts'
+import { type Database, type DatabaseOp, type DatabaseReader, afterPrefix } from './database.ts'
 import { decodeInfo, decodeJournalEntry, decodeMailbox, decodeMessage } from './mailbox-records.ts'
 import { decodeState, encodeInfo, encodeMailbox, encodeState } from './mailbox-records.ts'
 import { mailboxKeys } from './mailbox-store.ts'
@@ -16,8 +16,12 @@ export interface StoreCheckComponents {
 }
 
 export interface StoreCheckOptions {
-  /** Only with no `Mailboxes` open on this store: its memory would not know of the changes. */
   repair?: boolean
+  /**
+   * With `repair` on a store that is in use: runs a task while nothing else writes that account's records, as
+   * `createMailboxes(…).repair` does. Default: just runs it.
+   */
+  exclusively?: (accountId: string, task: () => Promise<void>) => Promise<void>
   /** Problems that are listed; all are counted. */
   problemsMax?: number
 }
@@ -63,7 +67,45 @@ export async function checkStore(
 ): Promise<StoreCheckReport> {
   const { clock, database } = components
   const started = clock.monotonicMs()
-  const report: StoreCheckReport = {
+  const report = emptyReport()
+  for await (const accountId of accountIds(database)) {
+    await checkAccount(components, options, report, accountId)
+  }
+  report.durationMs = Math.round(clock.monotonicMs() - started)
+  return report
+}
+
+/** Looks first, at one moment of the account; only where there is something to repair is the account held still. */
+async function checkAccount(
+  components: StoreCheckComponents,
+  options: StoreCheckOptions,
+  total: StoreCheckReport,
+  accountId: string,
+): Promise<void> {
+  const { database } = components
+  const look = (repair: boolean): Promise<StoreCheckReport> =>
+    database.atOneMoment(async (reader) => {
+      const report = emptyReport()
+      report.accounts = 1
+      await new AccountCheck(components, reader, { ...options, repair }, report, accountId).run()
+      return report
+    })
+  let report = await look(false)
+  if (options.repair) {
+    const exclusively = options.exclusively ?? ((_accountId, task) => task())
+    await exclusively(accountId, async () => {
+      report = await look(true)
+    })
+  }
+  const room = (options.problemsMax ?? storeCheckLimits.problemsMax) - total.problems.length
+  total.problems.push(...report.problems.slice(0, room))
+  for (const count of ['accounts', 'mailboxes', 'messages', 'bytes', 'problemCount', 'repairedCount'] as const) {
+    total[count] += report[count]
+  }
+}
+
+function emptyReport(): StoreCheckReport {
+  return {
     accounts: 0,
     mailboxes: 0,
     messages: 0,
@@ -73,12 +115,6 @@ export async function checkStore(
     repairedCount: 0,
     durationMs: 0,
   }
-  for await (const accountId of accountIds(database)) {
-    report.accounts += 1
-    await new AccountCheck(components, options, report, accountId).run()
-  }
-  report.durationMs = Math.round(clock.monotonicMs() - started)
-  return report
 }
 
 /** Every account that has any mailbox record, ascending. */
@@ -96,6 +132,7 @@ export async function* accountIds(database: Database): AsyncIterable<string> {
 
 class AccountCheck {
   readonly #database: Database
+  readonly #reader: DatabaseReader
   readonly #log: MessageLog
   readonly #repair: boolean
   readonly #problemsMax: number
@@ -106,8 +143,15 @@ class AccountCheck {
   readonly #blobs = new Set<string>()
   #ops: DatabaseOp[] = []
 
-  constructor(parts: StoreCheckComponents, options: StoreCheckOptions, report: StoreCheckReport, account: string) {
+  constructor(
+    parts: StoreCheckComponents,
+    reader: DatabaseReader,
+    options: StoreCheckOptions,
+    report: StoreCheckReport,
+    account: string,
+  ) {
     this.#database = parts.database
+    this.#reader = reader
     this.#log = parts.log
     this.#repair = options.repair ?? false
     this.#problemsMax = options.problemsMax ?? storeCheckLimits.problemsMax
@@ -163,7 +207,7 @@ class AccountCheck {
   }
 
   async #readState(): Promise<AccountMailboxState | undefined> {
-    const bytes = await this.#database.get(mailboxKeys.state(this.#account))
+    const bytes = await this.#reader.get(mailboxKeys.state(this.#account))
     if (bytes) return this.#decoded('the state of the account', () => decodeState(bytes))
     this.#note('state-missing', 'there are mailbox records of an account without a state')
     return undefined
@@ -171,7 +215,7 @@ class AccountCheck {
 
   async #readMailboxes(): Promise<Map<string, MailboxRecord>> {
     const mailboxes = new Map<string, MailboxRecord>()
-    for await (const [key, value] of this.#database.prefix(mailboxKeys.mailboxes(this.#account))) {
+    for await (const [key, value] of this.#reader.prefix(mailboxKeys.mailboxes(this.#account))) {
       const mailbox = this.#decoded(`mailbox ${key}`, () => decodeMailbox(value))
       if (mailbox) mailboxes.set(mailbox.id, mailbox)
     }
@@ -183,7 +227,7 @@ class AccountCheck {
     this.#report.mailboxes += 1
     const found = { messages: 0, unseen: 0, bytes: 0 }
     let { uidNext, highestModseq } = mailbox
-    for await (const [key, value] of this.#database.prefix(mailboxKeys.messages(this.#account, mailbox.id))) {
+    for await (const [key, value] of this.#reader.prefix(mailboxKeys.messages(this.#account, mailbox.id))) {
       const record = this.#decoded(`message ${key}`, () => decodeMessage(value))
       if (!record) continue
       found.messages += 1
@@ -227,9 +271,15 @@ class AccountCheck {
     if (!this.#blobs.has(place)) {
       this.#blobs.add(place)
       const problem = await this.#readAll(record.blob)
-      if (problem) return this.#note('message-unreadable', `${where}: ${problem}`)
+      if (problem) return this.#noteUnreadable(mailbox, record, `${where}: ${problem}`)
     }
     await this.#checkInfo(record, where)
+  }
+
+  async #noteUnreadable(mailbox: MailboxRecord, record: MessageRecord, text: string): Promise<void> {
+    // On a store in use the message may be gone since, and its bytes with it.
+    const now = await this.#database.get(mailboxKeys.message(this.#account, mailbox.id, record.uid))
+    if (now) this.#note('message-unreadable', text)
   }
 
   async #readAll(blob: BlobRef): Promise<string | undefined> {
@@ -248,7 +298,7 @@ class AccountCheck {
     if (this.#emailIds.has(emailId)) return
     this.#emailIds.add(emailId)
     const key = mailboxKeys.info(this.#account, emailId)
-    const bytes = await this.#database.get(key)
+    const bytes = await this.#reader.get(key)
     let damaged = false
     if (bytes) {
       try {
@@ -270,7 +320,7 @@ class AccountCheck {
     let from = prefix
     for (;;) {
       let found: string | undefined
-      for await (const key of this.#database.keysOf({ gte: from, lt: afterPrefix(prefix), limit: 1 })) found = key
+      for await (const key of this.#reader.keysOf({ gte: from, lt: afterPrefix(prefix), limit: 1 })) found = key
       const id = found?.slice(prefix.length).split('!')[0]
       if (id === undefined) return
       if (!mailboxes.has(id)) this.#note('mailbox-missing', `there are messages of a mailbox ${id} that does not exist`)
@@ -280,7 +330,7 @@ class AccountCheck {
 
   async #checkJournal(state: AccountMailboxState): Promise<void> {
     let last: number | undefined
-    for await (const [key, value] of this.#database.prefix(mailboxKeys.journal(this.#account))) {
+    for await (const [key, value] of this.#reader.prefix(mailboxKeys.journal(this.#account))) {
       const entry = this.#decoded(`journal ${key}`, () => decodeJournalEntry(value))
       if (!entry) continue
       if (last !== undefined && entry.seq !== last + 1) {
@@ -295,7 +345,7 @@ class AccountCheck {
 
   async #checkInfos(): Promise<void> {
     const prefix = mailboxKeys.infos(this.#account)
-    for await (const key of this.#database.keysOf({ gte: prefix, lt: afterPrefix(prefix) })) {
+    for await (const key of this.#reader.keysOf({ gte: prefix, lt: afterPrefix(prefix) })) {
       if (this.#emailIds.has(key.slice(prefix.length))) continue
       // Room that nobody needs, left by copies that were expunged: tidied up, and no problem to report.
       this.#fix({ type: 'del', key })
