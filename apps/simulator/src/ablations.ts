@@ -10,7 +10,8 @@ export interface Ablation {
   queue?(store: QueueStore): QueueStore
   mailboxes?(store: MailboxStore): MailboxStore
   clock?(clock: Clock): Clock
-  link?(link: PeerLink): PeerLink
+  /** `isOn`: the mesh has come into being, misfortune may begin. */
+  link?(link: PeerLink, isOn: () => boolean): PeerLink
 }
 
 /** Resolves before the write is durable; what a crash takes then was promised already. */
@@ -78,10 +79,12 @@ export const ablations = {
   },
   'anti-entropy-off': {
     what: 'nodes do not tell each other what they know of the user list',
-    link: (link) =>
+    link: (link, isOn) =>
       replaced(link, {
         handle: (service, handler) =>
-          link.handle(service, service === 'log' ? () => new Promise(() => {}) : (from, bytes) => handler(from, bytes)),
+          link.handle(service, (from, bytes) =>
+            service === 'log' && isOn() ? new Promise(() => {}) : handler(from, bytes),
+          ),
       }),
   },
 } as const satisfies Record<string, Ablation>

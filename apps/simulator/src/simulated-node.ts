@@ -23,6 +23,8 @@ export interface NodeSurroundings {
   /** The world outside, which reads letters from this log. */
   outside(log: MessageLog): Courier
   ablation: Ablation
+  /** The mesh has come into being. */
+  isSetUp(): boolean
   quotaBytesOf(address: string): number
   log(what: string): void
   /** The node itself says that something went wrong. */
@@ -115,7 +117,7 @@ export class SimulatedNode {
     const store = ablation.mailboxes?.(disks.mailboxes) ?? disks.mailboxes
     const mailboxes = this.#homeMailboxes(createMailboxes({ store, log: disks.log, ...common }), ledger)
     const bare = network.join(this.id)
-    const link = ablation.link?.(bare) ?? bare
+    const link = ablation.link?.(bare, this.#around.isSetUp) ?? bare
     const delivery = createDelivery(
       {
         queue: ablation.queue?.(disks.queue) ?? disks.queue,

@@ -69,6 +69,7 @@ class Simulation {
   readonly #world: OutsideWorld
   readonly #observer: MailboxObserver
   readonly #failures: string[] = []
+  #isSetUp = false
   #generous = false
   #quietAfterMs = 0
 
@@ -95,6 +96,7 @@ class Simulation {
         network: this.#network,
         outside: (messages) => world.courier(messages),
         ablation,
+        isSetUp: () => this.#isSetUp,
         quotaBytesOf: (address) => (!this.#generous && address.includes('3@') ? 30_000 : 1e9),
         log,
         complain,
@@ -163,6 +165,7 @@ class Simulation {
   }
 
   async load(): Promise<void> {
+    this.#isSetUp = true
     const random = this.#random.fork('disturbance')
     this.#network.disturb({ drop: random.pick([0, 0.01, 0.05]), duplicate: random.pick([0, 0.05]) })
     await this.#workload.run((this.#settings.seconds ?? 12) * 1000, () => this.#observe())
