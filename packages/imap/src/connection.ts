@@ -57,6 +57,8 @@ export class Connection implements Context {
   #badCommands = 0
   #stopWatching: (() => void) | undefined
   #writer: BlobWriter | undefined
+  /** The pieces of a small message that is being written. */
+  #kept: Buffer[] = []
   /** The answer to a command whose literal was refused, once that has been read past. */
   #refusal: string | undefined
   /** Stops listening to the socket. */
@@ -71,9 +73,19 @@ export class Connection implements Context {
     this.product = parts.product
     this.remoteAddress = socket.remoteAddress ?? ''
     this.#socket = socket
-    this.#decoder = new CommandDecoder(parts.limits)
+    this.#decoder = new CommandDecoder(this)
     this.out = new Output(socket, parts.services.clock, parts.limits)
     this.#lastInputMs = this.#startedMs = parts.services.clock.monotonicMs()
+  }
+
+  /** For the decoder: strangers are given less. */
+  get commandLineBytesMax(): number {
+    const { commandLineBytesMax, preAuthLineBytesMax } = this.limits
+    return this.state.kind === 'not-authenticated' ? preAuthLineBytesMax : commandLineBytesMax
+  }
+
+  get literalsPerCommandMax(): number {
+    return this.limits.literalsPerCommandMax
   }
 
   get secure(): boolean {
@@ -275,7 +287,7 @@ export class Connection implements Context {
       cursor.space()
       const command = this.#find(cursor)
       const decision = command.intake?.(this).accept(cursor, announcement) ?? 'hold'
-      if (decision === 'hold' && announcement.bytes > this.limits.commandLineBytesMax) {
+      if (decision === 'hold' && announcement.bytes > this.commandLineBytesMax) {
         return bad('The literal is too long')
       }
       return decision
@@ -302,8 +314,11 @@ export class Connection implements Context {
     try {
       const taken = chunk.length > 0 ? writer.write(chunk) : undefined
       if (taken) await taken
+      if (writer.length > KEPT_MESSAGE_BYTES) this.#kept = []
+      else if (this.#kept.push(chunk) > KEPT_PIECES_MAX) this.#kept = [Buffer.concat(this.#kept)]
     } catch (error) {
       this.#writer = undefined
+      this.#kept = []
       this.#releaseStored(this.#decoder.unfinished)
       this.#refusal = formatReply(this.tag, this.#failure(error, undefined))
       this.#decoder.abandon()
@@ -313,10 +328,12 @@ export class Connection implements Context {
     if (!last) return
     this.#writer = undefined
     const length = writer.length
+    const bytes = length <= KEPT_MESSAGE_BYTES ? Buffer.concat(this.#kept) : undefined
+    this.#kept = []
     const blob = writer.finish()
     // Awaited by the command; a failure before that is not an unhandled one.
     blob.catch(() => {})
-    this.#decoder.stored({ kind: 'stored', length, blob })
+    this.#decoder.stored({ kind: 'stored', length, blob, bytes })
   }
 
   /** Lets go of messages whose command never ran. */
@@ -464,6 +481,10 @@ export class Connection implements Context {
 }
 
 const BYE_GRACE_MS = 2_000
+
+/** Messages up to this size stay in memory until they are in, so that nobody has to read them back to look into them. */
+const KEPT_MESSAGE_BYTES = 256 * 1024
+const KEPT_PIECES_MAX = 64
 
 function capitalised(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)

@@ -12,6 +12,8 @@ export interface ImapLimits {
   writeStallTimeoutMs: number
   /** The text lines of one command together, and its in-memory literals together. */
   commandLineBytesMax: number
+  /** The same before login, when nobody is known yet. */
+  preAuthLineBytesMax: number
   /** One message in APPEND: also what APPENDLIMIT says (RFC 7889). */
   literalBytesMax: number
   /** A refused non-synchronising literal up to this size is read and thrown away; a larger one ends the connection. */
@@ -38,11 +40,12 @@ export interface ImapLimits {
 
 export const imapLimits: Readonly<ImapLimits> = {
   connectionsMax: 10_000,
-  connectionsPerAddressMax: 1_000,
+  connectionsPerAddressMax: 2_000,
   preAuthTimeoutMs: 60_000,
   idleTimeoutMs: 30 * 60_000,
   writeStallTimeoutMs: 5 * 60_000,
   commandLineBytesMax: 64 * 1024,
+  preAuthLineBytesMax: 16 * 1024,
   literalBytesMax: 64 * 1024 * 1024,
   literalDiscardBytesMax: 256 * 1024 * 1024,
   literalsPerCommandMax: 1_000,

@@ -120,6 +120,7 @@ export const append = command({
       blob: blobs[at] as BlobRef,
       flags: message.flags,
       internalDateMs: message.internalDateMs ?? nowMs,
+      ...(message.literal.bytes === undefined ? {} : { bytes: message.literal.bytes }),
     }))
     const record = mailboxes.byName(mailbox)
     const release = () => blobs.forEach((blob) => context.services.log.release(blob))

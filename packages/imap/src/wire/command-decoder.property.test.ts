@@ -29,6 +29,7 @@ function decode(chunks: readonly Uint8Array[]): unknown[] {
           kind: 'stored',
           length: bytes.length,
           blob: NOWHERE,
+          bytes: undefined,
         })
       } else seen.push(structuredClone({ ...event, parts: 'parts' in event ? event.parts.length : 0 }))
     }

@@ -22,6 +22,8 @@ export interface StoredLiteral {
   length: number
   /** Resolves once durable. */
   blob: Promise<BlobRef>
+  /** The message itself, where it is small. */
+  bytes: Uint8Array | undefined
 }
 
 /** A command as received: text of its lines (one char for each byte, announcements cut off) and literals, in turn. */
