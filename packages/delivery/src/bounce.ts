@@ -5,7 +5,6 @@ import { composeDsn, formatReceived, formatReturnPath, headerEnd, type DsnRecipi
 import type { MessageLog } from '@skein/mailboxes'
 import type { Directory } from '@skein/accounts'
 import type { Clock } from '@skein/runtime'
-import { returnPathBytes } from './peer-courier.ts'
 import type { QueueId, QueueItem, QueueRecipient } from './ports.ts'
 import { meaningOf } from './route.ts'
 
@@ -47,7 +46,7 @@ export async function composeNotice(
 ): Promise<QueueItem> {
   const id = noticeId(item.id, kind, notice)
   const nowMs = clock.nowMs()
-  const skip = returnPathBytes(item)
+  const skip = item.returnPathBytes ?? 0
   const head = await log.read(item.blob, skip, Math.min(item.blob.length, skip + headerBackBytesMax))
   const messageId = `${id}@${settings.hostName}`
   const bytes = composeDsn({
@@ -62,10 +61,9 @@ export async function composeNotice(
     messageId,
     boundary: `=_${id}`,
   })
-  const prefix =
-    formatReturnPath('') +
-    formatReceived({ by: settings.hostName, protocol: 'SKEIN', id, for: item.from, dateMs: nowMs })
-  const blob = await log.append([Buffer.from(prefix), bytes])
+  const returnPath = Buffer.from(formatReturnPath(''))
+  const received = formatReceived({ by: settings.hostName, protocol: 'SKEIN', id, for: item.from, dateMs: nowMs })
+  const blob = await log.append([returnPath, Buffer.from(received), bytes])
   return {
     id,
     from: '',
@@ -73,6 +71,7 @@ export async function composeNotice(
       newRecipient(index, it, item.from, nowMs, directory),
     ),
     blob,
+    returnPathBytes: returnPath.length,
     size: blob.length,
     messageId,
     receivedMs: nowMs,

@@ -256,6 +256,11 @@ test('a notice that can not be delivered ends there', async () => {
   await mesh.accept('bj', 'forged@example.org', ['fwd@test.com'], letter)
   await mesh.clock.advance(3600_000)
   assert.equal(mesh.node('bj').sent.length, 2)
+  // What goes out begins after the Return-Path line.
+  const { item } = mesh.node('bj').sent[0]?.consignment ?? {}
+  const bytes = await mesh.clock.runUntil(mesh.node('bj').log.read(item?.blob ?? { segment: 0, offset: 0, length: 0 }))
+  assert.match(Buffer.from(bytes).toString(), /^Return-Path: <forged@example\.org>\r\n/)
+  assert.match(Buffer.from(bytes.subarray(item?.returnPathBytes)).toString(), /^Received: /)
   assert.equal(mesh.node('bj').sent[1]?.consignment.item.from, '')
   assert.equal(mesh.node('bj').delivery.stats().letters, 0)
 })

@@ -170,13 +170,15 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     const nowMs = clock.nowMs()
     const targets = new Set(letter.to.flatMap((address) => expandAddress(directory, address, routes).targets))
     if (targets.size === 0) throw new SkeinError('no-such-user', 'refused', 'nobody would get that letter')
-    const head = formatReturnPath(letter.from) + formatReceived({ by: hostName, protocol: 'SKEIN', id, dateMs: nowMs })
-    const blob = await log.append([Buffer.from(head), letter.bytes])
+    const returnPath = Buffer.from(formatReturnPath(letter.from))
+    const received = formatReceived({ by: hostName, protocol: 'SKEIN', id, dateMs: nowMs })
+    const blob = await log.append([returnPath, Buffer.from(received), letter.bytes])
     const item: QueueItem = {
       id,
       from: letter.from,
       recipients: Array.from(targets, (address, index) => newRecipient(index, address, address, nowMs, directory)),
       blob,
+      returnPathBytes: returnPath.length,
       size: blob.length,
       messageId: letter.messageId,
       receivedMs: nowMs,

@@ -1,5 +1,4 @@
 export * from './delivery.ts'
 export * from './ports.ts'
 export { retryPausesMs } from './retry-schedule.ts'
-export { returnPathBytes } from './peer-courier.ts'
 export type { LineStats } from './scheduler.ts'

@@ -175,12 +175,14 @@ class IncomingLetter {
       throw error
     }
     const recipients = this.#recipients()
-    const prefix = Buffer.from(this.#traceFields())
+    const returnPath = Buffer.from(formatReturnPath(this.#envelope.from))
+    const fields = Buffer.from(this.#traceFields())
+    const item = (blob: BlobRef) => this.#item(recipients, blob, returnPath.length)
     this.#over = true
-    if (this.#writer) return this.#accept(this.#item(recipients, await this.#writer.finish([prefix])), undefined)
-    const bytes = Buffer.concat([prefix, ...this.#held])
+    if (this.#writer) return this.#accept(item(await this.#writer.finish([returnPath, fields])), undefined)
+    const bytes = Buffer.concat([returnPath, fields, ...this.#held])
     this.#forgetHeld()
-    return this.#accept(this.#item(recipients, await this.#parts.log.append([bytes])), bytes)
+    return this.#accept(item(await this.#parts.log.append([bytes])), bytes)
   }
 
   #read(header: Buffer): LetterHeader {
@@ -267,10 +269,9 @@ class IncomingLetter {
   }
 
   #traceFields(): string {
-    const { source, recipients, from, receivedMs } = this.#envelope
+    const { source, recipients, receivedMs } = this.#envelope
     const only = recipients.length === 1 ? recipients[0] : undefined
     return (
-      formatReturnPath(from) +
       formatReceived({
         from: { helo: source.helo, name: source.remoteName, ip: source.remoteAddress },
         by: this.#settings.hostName,
@@ -279,12 +280,15 @@ class IncomingLetter {
         ...(only !== undefined && { for: only }),
         ...(source.tls !== null && { tls: source.tls }),
         dateMs: receivedMs,
-      }) +
-      (this.#header as LetterHeader).added
+      }) + (this.#header as LetterHeader).added
     )
   }
 
-  #item(recipients: readonly { address: string; original: string }[], blob: BlobRef): QueueItem {
+  #item(
+    recipients: readonly { address: string; original: string }[],
+    blob: BlobRef,
+    returnPathBytes: number,
+  ): QueueItem {
     const { from, receivedMs, source, smtpUtf8, eightBit } = this.#envelope
     const nowMs = this.#parts.clock.nowMs()
     return {
@@ -294,6 +298,7 @@ class IncomingLetter {
         newRecipient(index, address, original, nowMs, this.#parts.directory),
       ),
       blob,
+      returnPathBytes,
       size: blob.length,
       messageId: (this.#header as LetterHeader).messageId,
       receivedMs,

@@ -2,7 +2,6 @@
 // the home knows a delivery by its id, so repeating is harmless.
 import { createHash } from 'node:crypto'
 import type { Directory } from '@skein/accounts'
-import { formatReturnPath } from '@skein/mail'
 import type { MessageLog } from '@skein/mailboxes'
 import {
   isErrorCode,
@@ -32,11 +31,6 @@ export interface PeerCourierComponents {
   directory: Directory
   clock: Clock
   logger: Logger
-}
-
-/** Bytes of the Return-Path line that the queue keeps before a letter; other nodes write their own. */
-export function returnPathBytes(item: Pick<QueueItem, 'from'>): number {
-  return Buffer.byteLength(formatReturnPath(item.from))
 }
 
 export class PeerCourier implements Courier {
@@ -79,7 +73,7 @@ export class PeerCourier implements Courier {
   }
 
   async #carry(node: NodeId, { item, recipients }: Consignment, signal: AbortSignal): Promise<Map<number, Answer>> {
-    const skip = returnPathBytes(item)
+    const skip = item.returnPathBytes ?? 0
     const answered = new Map<number, Answer>()
     const offered: Offer['recipients'] = []
     for (const recipient of recipients) {

@@ -42,7 +42,12 @@ export interface QueueItem {
   from: string
   recipients: QueueRecipient[]
   blob: BlobRef
-  /** Bytes of the message. */
+  /**
+   * The blob begins with a Return-Path line of so many bytes (absent: none), for mailboxes of this node only: what goes to
+   * another node or server begins after it.
+   */
+  returnPathBytes?: number
+  /** Bytes of the blob. */
   size: number
   /** The Message-ID header (without brackets), or '' : what `skein trace` looks for. */
   messageId: string

@@ -1,6 +1,6 @@
 // The traces of letters in level. One record for the events that are added together, under `t!e!<queueId>!<atMs>-<n>`, and
 // `t!m!<hash of Message-ID>!<queueId>` to find a letter by its Message-ID; their number under `t!n`. Kept 30 days, bounded.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { TraceEvent, TraceStore } from '@skein/delivery'
 import { ulidTimeMs, type Logger } from '@skein/runtime'
 import { afterPrefix, type Database, type DatabaseOp } from './database.ts'
@@ -40,7 +40,7 @@ function decode(bytes: Uint8Array): Stored | undefined {
 }
 
 function messageKey(messageId: string): string {
-  return `t!m!${createHash('sha256').update(messageId).digest('hex').slice(0, 32)}!`
+  return `t!m!${hash('sha256', messageId).slice(0, 32)}!`
 }
 
 /** The ULID's ten time characters of a moment: every older letter's key sorts before. */
