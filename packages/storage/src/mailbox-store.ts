@@ -139,7 +139,7 @@ class LevelMailboxStore implements MailboxStore {
 function commitOps(commit: MailboxCommit): DatabaseOp[] {
   const account = commit.state.accountId
   const ops: DatabaseOp[] = []
-  const put = (key: string, value: Buffer) => ops.push({ type: 'put', key, value })
+  const put = (key: string, value: Buffer | (() => Buffer)) => ops.push({ type: 'put', key, value })
   const packed = new Map<MessageRecord, Buffer>()
   for (const { mailbox, record } of commit.putMessages) {
     const value = records.encodeMessage(record)
@@ -150,7 +150,7 @@ function commitOps(commit: MailboxCommit): DatabaseOp[] {
     ops.push({ type: 'del', key: mailboxKeys.message(account, mailbox, uid) })
   }
   for (const mailbox of commit.putMailboxes) {
-    put(mailboxKeys.mailbox(account, mailbox.id), records.encodeMailbox(mailbox))
+    put(mailboxKeys.mailbox(account, mailbox.id), () => records.encodeMailbox(mailbox))
   }
   for (const id of commit.deleteMailboxes) {
     const prefix = mailboxKeys.messages(account, id)
@@ -166,6 +166,6 @@ function commitOps(commit: MailboxCommit): DatabaseOp[] {
     put(mailboxKeys.thread(account, key), records.encodeText(threadId))
   }
   put(mailboxKeys.entry(account, commit.entry.seq), records.encodeJournalEntry(commit.entry, packed))
-  put(mailboxKeys.state(account), records.encodeState(commit.state))
+  put(mailboxKeys.state(account), () => records.encodeState(commit.state))
   return ops
 }

@@ -1,5 +1,5 @@
-// The one writer of the segment that takes appends: what waits while the disk syncs shares the next write and sync.
-// Promises: an append resolves after fdatasync, or rejects and leaves nothing behind that anybody refers to.
+// The one writer of the segment that takes appends: what waits while the disk writes shares the next write.
+// Promises: an append resolves when it is synced, or rejects and leaves nothing behind that anybody refers to.
 import { join } from 'node:path'
 import type { BlobRef } from '@skein/mailboxes'
 import { type Logger, SkeinError } from '@skein/runtime'
@@ -79,7 +79,7 @@ export class Appender {
         const refs = await this.#writeGroup(group)
         for (let index = 0; index < group.length; index++) group[index]?.resolve(refs[index] as BlobRef)
       } catch (cause) {
-        const error = await this.#errorOf(cause)
+        const error = this.#errorOf(cause)
         for (const entry of group) entry.reject(error)
       }
     }
@@ -120,29 +120,20 @@ export class Appender {
       at += head.length + length
     }
     try {
-      await this.#components.disk.writev(this.#fd, pieces, segment.size)
+      await this.#components.disk.writeDurably(this.#fd, pieces, segment.size)
     } catch (cause) {
       // Nothing of the group counts. Its bytes are cut off, or, where that fails too, written over by the next one.
       await this.#components.disk.truncate(this.#fd, segment.size).catch(() => {})
       throw cause
     }
-    await this.#sync()
+    this.syncs += 1
     segment.size = at
     this.appends += group.length
     for (const [index, { parts }] of group.entries()) this.#components.recent.add(refs[index] as BlobRef, parts)
     return refs
   }
 
-  async #sync(): Promise<void> {
-    try {
-      await this.#components.disk.fdatasync(this.#fd)
-      this.syncs += 1
-    } catch (cause) {
-      // A sync that failed may "succeed" the next time although the data is gone: nothing more may be promised.
-      throw this.#fail(cause)
-    }
-  }
-
+  /** A sync that failed may "succeed" the next time although the data is gone: nothing more may be promised. */
   #fail(cause: unknown): SkeinError {
     this.#failure ??= new SkeinError('store-failed', 'temporary', 'the disk of this server failed', cause)
     this.#components.logger.error(
@@ -152,7 +143,7 @@ export class Appender {
     return this.#failure
   }
 
-  async #errorOf(cause: unknown): Promise<SkeinError> {
+  #errorOf(cause: unknown): SkeinError {
     if (cause instanceof SkeinError) return cause
     if (isNoSpace(cause)) return new SkeinError('disk-full', 'temporary', 'the disk is full', cause)
     return this.#fail(cause)
@@ -164,10 +155,10 @@ export class Appender {
     if (this.#segment && this.#fd >= 0) return this.#segment
     const segment = this.#segment ?? (await this.#components.newSegment())
     const path = join(directory, segmentName(segment))
-    const fd = await disk.open(path, this.#segment ? 'r+' : 'w+')
+    const fd = await disk.openDurable(path, this.#segment === null)
     try {
       if (segment.size < fileHeaderBytes) {
-        await disk.writev(fd, [encodeFileHeader(segment.number)], 0)
+        await disk.writeDurably(fd, [encodeFileHeader(segment.number)], 0)
         await disk.syncDirectory(directory)
         segment.size = fileHeaderBytes
       }

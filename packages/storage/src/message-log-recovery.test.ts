@@ -224,9 +224,9 @@ test('a failed sync refuses everything from then on, and reading goes on', async
   let broken = false
   const disk: Disk = {
     ...nodeDisk,
-    async fdatasync(fd) {
+    async writeDurably(fd, parts, position) {
+      await nodeDisk.writeDurably(fd, parts, position)
       if (broken) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' })
-      await nodeDisk.fdatasync(fd)
     },
   }
   const log = await place.open({ disk })
@@ -256,6 +256,7 @@ test('a full disk refuses, keeps nothing by halves, and works again when there i
   let room = Infinity
   const disk: Disk = {
     ...nodeDisk,
+    writeDurably: (fd, parts, position) => disk.writev(fd, parts, position),
     async writev(fd, parts, position) {
       const bytes = parts.reduce((sum, part) => sum + part.length, 0)
       if (bytes <= room) {
