@@ -41,7 +41,7 @@ export function sourceFiles(): SourceFile[] {
         home: top === 'e2e' ? 'e2e' : `${parts[0]}/${parts[1]}`,
         text,
         imports: [...text.matchAll(importPattern)].map((match) => (match[1] ?? match[2]) as string),
-        isTest: /\.test\.ts$|\/test\/|\/compliance\//.test(path) || top === 'e2e',
+        isTest: /\.test\.ts$|-fixture\.ts$|\/test\/|\/compliance\//.test(path) || top === 'e2e',
       })
     }
   }

@@ -37,7 +37,15 @@ const trace = operation({
     )
     const events = [...(await parts.delivery.traces(key)), ...told.flat()]
     events.sort((a, b) => a.atMs - b.atMs)
-    return { events: events.map((event) => ({ ...event, nodeName: nameOfNode(parts, event.node) })), silent }
+    const named = (text: string) => others.reduce((told, node) => told.replaceAll(node.id, node.name), text)
+    return {
+      events: events.map((event) => ({
+        ...event,
+        nodeName: nameOfNode(parts, event.node),
+        detail: named(event.detail),
+      })),
+      silent,
+    }
   },
 })
 
