@@ -55,9 +55,12 @@ test('a letter to another node crosses the mesh, keeps its bytes, and tells its 
   assert.equal(fields.length, 4)
   assert.deepEqual(await mesh.story(queueId), [
     'bj accepted',
+    'bj routed bbb+tag@test.com',
     'hk delivered bbb+tag@test.com',
     'bj handed-over bbb+tag@test.com',
   ])
+  const told = (await mesh.node('bj').delivery.traces(queueId)).map((it) => it.detail)
+  assert.deepEqual(told.slice(1), ['the mailbox is on hk', 'hk: 250 2.1.5 in the mailbox'])
   assert.equal(mesh.node('bj').delivery.stats().letters, 0)
 })
 

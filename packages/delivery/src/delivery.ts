@@ -95,7 +95,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
   const limits: DeliveryLimits = { ...deliveryLimits, ...given }
   const routes = administrators ? { administrators } : {}
   const newId = createUlidFactory(clock, random)
-  const tracer = new Tracer(components.trace, clock, directory.self)
+  const tracer = new Tracer(components.trace, clock, directory, routes)
   const full = new FullMailboxes(clock, limits)
   const placement = new Placement({ log, mailboxes, full, clock, logger })
 

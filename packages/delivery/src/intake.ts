@@ -331,6 +331,7 @@ class IncomingLetter {
         return { queueId: item.id, direct: true }
       }
     }
+    if (waiting === item) steps.push(...tracer.routes(item))
     try {
       await enqueue(waiting, steps)
     } catch (error) {
@@ -353,7 +354,11 @@ class IncomingLetter {
       const answer = results[at] ?? answers.internal
       const result: DeliveryResult = { ...answer, atMs, courier: 'local', hop: directory.self }
       const delivered = answer.kind === 'delivered'
-      steps.push({ what: delivered ? 'delivered' : 'deferred', recipient: it.address, detail: answer.text })
+      steps.push({
+        what: delivered ? 'delivered' : 'deferred',
+        recipient: it.address,
+        detail: this.#parts.tracer.byWayOf(it) + answer.text,
+      })
       const nextAttemptMs = delivered ? atMs : atMs + retryPauseMs('mailbox', 1, random)
       return { ...it, state: delivered ? 'delivered' : 'pending', attempts: 1, lastResult: result, nextAttemptMs }
     })

@@ -83,9 +83,15 @@ export class LetterKeeper {
 
   #take(kept: Kept, letter: Letter, effects: readonly LetterEffect[]): void {
     kept.letter = letter
-    this.#parts.tracer.record(
+    const { tracer } = this.#parts
+    tracer.record(
       letter.item,
-      effects.filter((it) => it.effect === 'trace'),
+      effects.flatMap((it) => {
+        if (it.effect !== 'trace') return []
+        const said = it.result ? tracer.sentence(it.result) : ''
+        const detail = it.why !== '' && said !== '' ? `${it.why}: ${said}` : it.why + said
+        return [{ what: it.what, recipient: it.recipient, detail }]
+      }),
     )
     for (const effect of effects) if (effect.effect !== 'trace' && !isAsked(kept, effect)) kept.effects.push(effect)
     this.#start(kept)

@@ -43,7 +43,8 @@ export type LetterEffect =
   | { effect: 'report'; kind: 'failure' | 'delay'; notice: number; indexes: readonly number[] }
   /** Remove the record and let go of the bytes. */
   | { effect: 'close' }
-  | { effect: 'trace'; what: string; recipient: string; detail: string }
+  /** `result`: what the other side said, where that is the reason. */
+  | { effect: 'trace'; what: string; recipient: string; why: string; result: DeliveryResult | null }
 
 export interface LetterLimits {
   queueLifetimeMs: number
@@ -149,19 +150,19 @@ function attempted(
     const after = { ...before, attempts: before.attempts + 1, lastResult: result }
     if (result.kind === 'delivered') {
       outsideDelivered ||= result.courier === 'outside'
-      effects.push(trace(result.courier === 'local' ? 'delivered' : 'handed-over', before, sentence(result)))
+      effects.push(trace(result.courier === 'local' ? 'delivered' : 'handed-over', before, '', result))
       return { ...after, state: 'delivered' }
     }
     if (letter.cancelled) return cancelled(letter, after, letter.cancelled, notice, effects)
     if (result.kind === 'permanent') {
-      effects.push(trace('failed', before, sentence(result)))
+      effects.push(trace('failed', before, '', result))
       return fail(letter.item, after, notice)
     }
     if (expired && before.state === 'pending') {
-      effects.push(trace('failed', before, `given up after the last attempt: ${sentence(result)}`))
+      effects.push(trace('failed', before, 'given up after the last attempt', result))
       return fail(letter.item, after, notice)
     }
-    effects.push(trace('deferred', before, sentence(result)))
+    effects.push(trace('deferred', before, '', result))
     return { ...after, nextAttemptMs: outcome.retryAtMs }
   })
   const item = { ...letter.item, recipients }
@@ -180,7 +181,7 @@ function deferred(letter: OpenLetter, event: Extract<LetterEvent, { event: 'defe
     if (!indexes.has(before.index) || isFinal(before)) return before
     if (letter.cancelled) return cancelled(letter, before, letter.cancelled, notice, effects)
     if (before.lastResult?.text !== event.result.text || before.lastResult.hop !== event.result.hop) {
-      effects.push(trace('deferred', before, sentence(event.result)))
+      effects.push(trace('deferred', before, '', event.result))
     }
     return { ...before, lastResult: event.result, nextAttemptMs: event.untilMs }
   })
@@ -202,7 +203,7 @@ function aged(letter: OpenLetter, atMs: number, limits: LetterLimits): Step {
     // Whoever was never tried (the node was down for days) gets one attempt before the letter is given up.
     if (expired && before.lastResult !== null) {
       changed = true
-      effects.push(trace('failed', before, `given up: ${sentence(before.lastResult)}`))
+      effects.push(trace('failed', before, 'given up', before.lastResult))
       return fail(item, before, notice)
     }
     if (late && !before.delayNoticeSent) delayed.push(before.index)
@@ -232,7 +233,7 @@ function cancelled(
   notice: Notice,
   effects: LetterEffect[],
 ): QueueRecipient {
-  effects.push(trace('cancelled', recipient, "an operator's word"))
+  effects.push(trace('cancelled', recipient, "an operator's word", null))
   const after: QueueRecipient = { ...recipient, state: 'cancelled' }
   return wish === 'told' ? owe(letter.item, after, notice) : after
 }
@@ -241,7 +242,7 @@ function change(letter: OpenLetter, map: (it: QueueRecipient) => QueueRecipient,
   const effects: LetterEffect[] = []
   const recipients = letter.item.recipients.map((before) => {
     const after = map(before)
-    if (after !== before) effects.push(trace(what, before, "an operator's word"))
+    if (after !== before) effects.push(trace(what, before, "an operator's word", null))
     return after
   })
   if (effects.length === 0) return { letter, effects }
@@ -309,10 +310,6 @@ function owe(item: QueueItem, recipient: QueueRecipient, notice: Notice): QueueR
   return { ...recipient, noticeOwed: notice.name }
 }
 
-function trace(what: string, recipient: QueueRecipient, detail: string): LetterEffect {
-  return { effect: 'trace', what, recipient: recipient.address, detail }
-}
-
-function sentence(result: DeliveryResult): string {
-  return `${result.hop}: ${result.code} ${result.status} ${result.text}`
+function trace(what: string, recipient: QueueRecipient, why: string, result: DeliveryResult | null): LetterEffect {
+  return { effect: 'trace', what, recipient: recipient.address, why, result }
 }
