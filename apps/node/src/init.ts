@@ -6,7 +6,7 @@ import { checkPasswordRules } from '@skein/accounts'
 import { canonicalAddress, canonicalDomain } from '@skein/mail'
 import { createSigner, generateNodeKey, knock } from '@skein/mesh'
 import { type Ledger, type NodeProfile, createLedger, parseInvite } from '@skein/replication'
-import { SkeinError, silentLogger, systemClock, systemRandom } from '@skein/runtime'
+import { SkeinError, isErrorCode, silentLogger, systemClock, systemRandom } from '@skein/runtime'
 import { Database, createAccountStore, createLedgerStore } from '@skein/storage'
 import { type DataDirectory, createDataDirectory, writeFileDurably } from './data-directory.ts'
 import { type ProfileName, portOf } from './profile.ts'
@@ -76,7 +76,7 @@ export async function joinMesh(paths: DataDirectory, choices: JoiningChoices): P
   const invite = parseInvite(choices.token)
   return makeNode(paths, choices, [], async (ledger, _database, privateKey) => {
     const profile = { ...profileOf(choices, []), witness: choices.witness }
-    const { reply } = await knock({
+    const { reply } = await knockAt({
       privateKey,
       peers: invite.peers,
       request: ledger.joinRequest(invite, profile),
@@ -88,6 +88,22 @@ export async function joinMesh(paths: DataDirectory, choices: JoiningChoices): P
     await ledger.adoptJoin(invite, profile, reply)
     return {}
   })
+}
+
+/** A member tells a stranger nothing, so that a used token and a dead line look alike from here. */
+async function knockAt(options: Parameters<typeof knock>[0]): ReturnType<typeof knock> {
+  try {
+    return await knock(options)
+  } catch (error) {
+    if (!isErrorCode(error, 'peer-unreachable')) throw error
+    const addresses = options.peers.flatMap((peer) => peer.addresses).join(', ')
+    throw new SkeinError(
+      'not-let-in',
+      'refused',
+      `no member let this machine in (${addresses}): the token is used up or has expired, or none of them can be reached`,
+      error,
+    )
+  }
 }
 
 function checkChoices({ name, bind }: NodeChoices): void {

@@ -21,6 +21,13 @@ export interface NodeView {
   allow: string[]
 }
 
+/** `/ip4/127.0.0.135/tcp/9835/p2p/…` as people write it. */
+function shortAddress(multiaddr: string | undefined): string {
+  const [, protocol, host, , port] = multiaddr?.split('/') ?? []
+  if (!host || !port) return '-'
+  return protocol === 'ip6' ? `[${host}]:${port}` : `${host}:${port}`
+}
+
 export function addNodeCommands(program: Command): void {
   const node = program.command('node').description('the mesh’s nodes')
 
@@ -36,7 +43,7 @@ export function addNodeCommands(program: Command): void {
           nodes.map((entry) => [
             entry.name,
             entry.state,
-            entry.addresses[0] ?? '-',
+            shortAddress(entry.addresses[0]),
             entry.region || '-',
             String(entry.priority),
             entry.enabled ? 'yes' : 'no',
