@@ -532,3 +532,102 @@ test('a letter of our own goes to mailboxes wherever they are', async () => {
   assert.equal((await mesh.inbox('aaa@test.com')).length, 1)
   assert.match((await mesh.inbox('bbb@test.com'))[0]?.text ?? '', /Subject: renamed/)
 })
+
+test('an upload that breaks off leaves nothing, and the next attempt brings the letter', async () => {
+  const mesh = await twoNodes({}, { delayMinMs: 5, delayMaxMs: 5 })
+  const big = Buffer.concat([Buffer.from(letter), Buffer.alloc(2_000_000, 'x\r\n')])
+  await mesh.accept('bj', 's@example.org', ['bbb@test.com'], big)
+  for (let i = 0; i < 100 && mesh.node('hk').delivery.stats().uploads === 0; i++) await mesh.clock.advance(1)
+  assert.equal(mesh.node('hk').delivery.stats().uploads, 1)
+  mesh.network.partition([['bj'], ['hk']])
+  await mesh.clock.advance(61_000)
+  assert.equal(mesh.node('hk').delivery.stats().uploads, 0)
+  assert.equal((await mesh.inbox('bbb@test.com')).length, 0)
+  mesh.network.heal()
+  await mesh.clock.advance(10_000)
+  assert.equal((await mesh.inbox('bbb@test.com')).length, 1)
+})
+
+test('more uploads than a node takes from one peer wait their turn', async () => {
+  const mesh = await twoNodes({ peerUploadsPerPeerMax: 2 }, { delayMinMs: 5, delayMaxMs: 5 })
+  const big = Buffer.concat([Buffer.from(letter), Buffer.alloc(600_000, 'x\r\n')])
+  for (let i = 0; i < 6; i++) await mesh.accept('bj', 's@example.org', ['bbb@test.com'], big)
+  let most = 0
+  for (let i = 0; i < 600; i++) {
+    await mesh.clock.advance(100)
+    most = Math.max(most, mesh.node('hk').delivery.stats().uploads)
+  }
+  assert.ok(most > 0 && most <= 2, `${most} uploads at once`)
+  await mesh.clock.advance(600_000)
+  assert.equal((await mesh.inbox('bbb@test.com')).length, 6)
+})
+
+test('letters that wait for a dead node all follow when its users get a new home, a part of them at a time', async () => {
+  const mesh = await twoNodes({ rerouteLettersMax: 3 })
+  await mesh.start('tw')
+  mesh.crash('hk')
+  await mesh.clock.advance(500)
+  for (let i = 0; i < 11; i++) await mesh.accept('bj', 's@example.org', ['bbb@test.com'], letter)
+  await mesh.clock.advance(20_000)
+  const entry = mesh.map.account('bbb@test.com', 'tw')
+  await mesh.clock.runUntil(mesh.node('tw').mailboxes.createAccount(entry.accountId, { quotaBytes: 1e9, epoch: 2 }))
+  mesh.map.changed()
+  await mesh.clock.advance(3_000)
+  assert.equal((await mesh.inbox('bbb@test.com')).length, 11)
+})
+
+test('an operator\u2019s retry goes first, and through a back-off', async () => {
+  const mesh = await twoNodes()
+  let down = true
+  mesh.outside = async ({ recipients }) =>
+    recipients.map(() => ({
+      atMs: mesh.clock.nowMs(),
+      kind: down ? ('temporary' as const) : ('delivered' as const),
+      code: down ? 450 : 250,
+      status: down ? '4.4.1' : '2.0.0',
+      text: '',
+      courier: 'outside' as const,
+      hop: 'mx',
+    }))
+  const plain = 'From: aaa@test.com\r\n\r\nx\r\n'
+  const ids: string[] = []
+  for (let i = 0; i < 5; i++) {
+    const to = [`u${i}@example.org`]
+    ids.push((await mesh.accept('bj', 'aaa@test.com', to, plain, mesh.submitter('aaa@test.com'))).queueId)
+  }
+  await mesh.clock.advance(1000)
+  const asked = mesh.node('bj').sent.length
+  down = false
+  await mesh.node('bj').delivery.control.retry(ids[3] as string)
+  await mesh.clock.advance(10)
+  assert.equal(mesh.node('bj').sent[asked]?.consignment.item.id, ids[3])
+  assert.equal(mesh.node('bj').delivery.stats().letters, 0)
+})
+
+test('stopping calls off what does not end in time, and loses nothing by it', async () => {
+  const mesh = await twoNodes({ stopGraceMs: 1000 })
+  let hang = true
+  mesh.outside = ({ recipients }) => {
+    const answer = recipients.map(() => ({
+      atMs: mesh.clock.nowMs(),
+      kind: hang ? ('temporary' as const) : ('delivered' as const),
+      code: hang ? 451 : 250,
+      status: hang ? '4.3.0' : '2.0.0',
+      text: '',
+      courier: 'outside' as const,
+      hop: 'mx',
+    }))
+    return hang ? new Promise((resolve) => mesh.called.push(() => resolve(answer))) : Promise.resolve(answer)
+  }
+  const plain = 'From: aaa@test.com\r\n\r\nx\r\n'
+  await mesh.accept('bj', 'aaa@test.com', ['u@example.org'], plain, mesh.submitter('aaa@test.com'))
+  await mesh.clock.advance(100)
+  const startMs = mesh.clock.nowMs()
+  await mesh.clock.runUntil(mesh.node('bj').delivery.stop())
+  assert.ok(mesh.clock.nowMs() - startMs <= 1100)
+  hang = false
+  await mesh.start('bj')
+  await mesh.clock.advance(3600_000)
+  assert.equal(mesh.node('bj').delivery.stats().letters, 0)
+  assert.equal(mesh.node('bj').sent.length, 1)
+})

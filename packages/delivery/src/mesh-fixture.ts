@@ -53,6 +53,8 @@ export class MeshFixture {
   readonly network: SimulatedNetwork
   readonly nodes = new Map<NodeId, NodeFixture>()
   readonly settings: Partial<DeliverySettings>
+  /** Called when a delivery outside is called off. */
+  readonly called: (() => void)[] = []
   /** What the network has seen. */
   readonly events: string[] = []
   outside: Outside = async ({ recipients }, destination) =>
@@ -90,8 +92,11 @@ export class MeshFixture {
     const sent: NodeFixture['sent'] = []
     const outside: Courier = {
       kind: 'outside',
-      deliver: (consignment, destination) => {
+      deliver: (consignment, destination, signal) => {
         sent.push({ consignment, destination })
+        signal.addEventListener('abort', () => {
+          for (const call of this.called.splice(0)) call()
+        })
         return this.outside(consignment, destination)
       },
     }
