@@ -9,6 +9,8 @@ import { capabilityList } from './capabilities.ts'
 import { findCommand } from './commands/index.ts'
 import type { Command, Context, ImapServices } from './commands/command.ts'
 import type { ImapLimits } from './limits.ts'
+import { Input } from './input.ts'
+import { MessageReceiver, releaseMessages } from './message-receiver.ts'
 import { ConnectionGone, Output } from './output.ts'
 import { bad, formatReply, replyToError } from './replies.ts'
 import type { Reply } from './replies.ts'
@@ -40,29 +42,21 @@ export class Connection implements Context {
   tag = ''
   state: SessionState = { kind: 'not-authenticated' }
   readonly #parts: ConnectionParts
-  #decoder: CommandDecoder
+  readonly #decoder: CommandDecoder
   #socket: Socket
   #secure = false
   #tlsWanted = false
-  /** The client has closed its side, or we have said BYE. */
-  #ended = false
+  readonly #input: Input
   /** Why the connection ends: said as BYE as soon as nothing is being answered. */
   #leaving: string | undefined
-  /** Set while the connection waits for input, and only then. */
-  #wake: (() => void) | undefined
   #newsPlanned = false
-  #lastInputMs: number
-  #startedMs: number
+  readonly #startedMs: number
   #timer: Timer | undefined
   #badCommands = 0
   #stopWatching: (() => void) | undefined
-  #writer: BlobWriter | undefined
-  /** The pieces of a small message that is being written. */
-  #kept: Buffer[] = []
+  #receiver: MessageReceiver | undefined
   /** The answer to a command whose literal was refused, once that has been read past. */
   #refusal: string | undefined
-  /** Stops listening to the socket. */
-  #deafen: (() => void) | undefined
   #account: OpenAccount | undefined
 
   constructor(socket: Socket, parts: ConnectionParts) {
@@ -75,7 +69,8 @@ export class Connection implements Context {
     this.#socket = socket
     this.#decoder = new CommandDecoder(this)
     this.out = new Output(socket, parts.services.clock, parts.limits)
-    this.#lastInputMs = this.#startedMs = parts.services.clock.monotonicMs()
+    this.#input = new Input(this.#decoder, parts.services.clock, parts.limits.readAheadBytesMax)
+    this.#startedMs = this.#input.lastMs
   }
 
   /** For the decoder: strangers are given less. */
@@ -124,7 +119,7 @@ export class Connection implements Context {
   /** Says BYE: at once where the connection waits for input, else once the running command is answered. */
   leave(text: string): void {
     this.#leaving ??= text
-    this.#wake?.()
+    this.#input.wake()
   }
 
   destroy(): void {
@@ -205,7 +200,7 @@ export class Connection implements Context {
       return
     }
     if (event.kind === 'line') return
-    this.#releaseStored(event.parts)
+    this.#release(event.parts)
     this.#badReply(event.tag ?? '*', bad('The command is too long'))
   }
 
@@ -227,7 +222,7 @@ export class Connection implements Context {
       if (error instanceof ConnectionGone) throw error
       reply = error instanceof SyntaxFault ? bad(capitalised(error.message)) : this.#failure(error, command)
     }
-    if (!ran) this.#releaseStored(parts)
+    if (!ran) this.#release(parts)
     await this.announce(command?.keepsNumbers !== true)
     this.#answer(this.tag, reply)
     if (this.#tlsWanted) {
@@ -273,7 +268,7 @@ export class Connection implements Context {
     if (decision === 'hold') {
       this.#decoder.hold()
     } else {
-      this.#writer = decision
+      this.#receiver = new MessageReceiver(decision)
       this.#decoder.stream()
     }
     if (announcement.synchronising) this.out.text('+ OK\r\n')
@@ -297,7 +292,7 @@ export class Connection implements Context {
   }
 
   #refuseLiteral(reply: Reply, parts: readonly CommandPart[], announcement: LiteralAnnouncement): void {
-    this.#releaseStored(parts)
+    this.#release(parts)
     if (!announcement.synchronising && announcement.bytes > this.limits.literalDiscardBytesMax) {
       // RFC 7888 §4: rather than reading all of it.
       this.#leaving = '[TOOBIG] The literal is too long'
@@ -309,42 +304,25 @@ export class Connection implements Context {
   }
 
   async #data(chunk: Buffer, last: boolean): Promise<void> {
-    const writer = this.#writer
-    assert(writer !== undefined, 'a streamed literal has a writer')
+    const receiver = this.#receiver
+    assert(receiver !== undefined, 'a streamed literal has a receiver')
     try {
-      const taken = chunk.length > 0 ? writer.write(chunk) : undefined
-      if (taken) await taken
-      if (writer.length > KEPT_MESSAGE_BYTES) this.#kept = []
-      else if (this.#kept.push(chunk) > KEPT_PIECES_MAX) this.#kept = [Buffer.concat(this.#kept)]
+      await receiver.take(chunk)
     } catch (error) {
-      this.#writer = undefined
-      this.#kept = []
-      this.#releaseStored(this.#decoder.unfinished)
+      this.#receiver = undefined
+      this.#release(this.#decoder.unfinished)
       this.#refusal = formatReply(this.tag, this.#failure(error, undefined))
       this.#decoder.abandon()
-      await writer.abort()
+      await receiver.abort()
       return
     }
     if (!last) return
-    this.#writer = undefined
-    const length = writer.length
-    const bytes = length <= KEPT_MESSAGE_BYTES ? Buffer.concat(this.#kept) : undefined
-    this.#kept = []
-    const blob = writer.finish()
-    // Awaited by the command; a failure before that is not an unhandled one.
-    blob.catch(() => {})
-    this.#decoder.stored({ kind: 'stored', length, blob, bytes })
+    this.#receiver = undefined
+    this.#decoder.stored(receiver.finish())
   }
 
-  /** Lets go of messages whose command never ran. */
-  #releaseStored(parts: readonly CommandPart[]): void {
-    for (const part of parts) {
-      if (typeof part === 'string' || part.kind !== 'stored') continue
-      part.blob.then(
-        (blob) => this.services.log.release(blob),
-        (error: unknown) => this.#logError(error, 'a message could not be written'),
-      )
-    }
+  #release(parts: readonly CommandPart[]): void {
+    releaseMessages(parts, this.services.log, (error) => this.#logError(error, 'a message could not be written'))
   }
 
   /* ---------------------------------------------------------------- the socket */
@@ -361,43 +339,18 @@ export class Connection implements Context {
 
   /** @throws ConnectionGone when there will be none: the client has closed, or we leave. */
   async #moreInput(): Promise<void> {
-    if (this.#leaving === undefined && !this.#ended) {
-      if (this.#socket.isPaused()) this.#socket.resume()
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-      this.#wake = undefined
-    }
+    if (this.#leaving === undefined && !this.#input.ended) await this.#input.wait()
     if (this.#leaving !== undefined) this.#bye(this.#leaving)
-    if (this.#ended && this.#decoder.bufferedBytes === 0) throw new ConnectionGone('the client is gone')
+    if (this.#input.ended && this.#decoder.bufferedBytes === 0) throw new ConnectionGone('the client is gone')
   }
 
   #listen(): void {
-    const socket = this.#socket
-    const onData = (chunk: Buffer) => {
-      this.#lastInputMs = this.services.clock.monotonicMs()
-      this.#decoder.push(chunk)
-      if (this.#decoder.bufferedBytes > this.limits.readAheadBytesMax) socket.pause()
-      this.#wake?.()
-    }
-    const onEnd = () => {
-      this.#ended = true
-      this.#wake?.()
-    }
-    const onClose = () => {
-      this.out.close()
-      onEnd()
-    }
-    socket.on('data', onData).on('end', onEnd).on('error', onEnd).on('close', onClose)
-    this.#deafen = () => {
-      socket.off('data', onData).off('end', onEnd).off('close', onClose)
-    }
+    this.#input.listen(this.#socket, () => this.out.close())
   }
 
   async #secureNow(): Promise<void> {
     const plain = this.#socket
-    this.#deafen?.()
-    plain.pause()
+    this.#input.deafen()
     try {
       this.#socket = await this.#parts.secureSocket(plain)
     } catch (error) {
@@ -417,12 +370,12 @@ export class Connection implements Context {
       const state = this.state
       if (state.kind !== 'selected') return
       state.view.note(change)
-      if (!state.view.hasNews || this.#newsPlanned || this.#wake === undefined) return
+      if (!state.view.hasNews || this.#newsPlanned || !this.#input.waiting) return
       this.#newsPlanned = true
       // One look for all that is committed in the same moment.
       setImmediate(() => {
         this.#newsPlanned = false
-        this.#wake?.()
+        this.#input.wake()
       })
     })
   }
@@ -436,10 +389,10 @@ export class Connection implements Context {
     const { clock } = this.services
     const now = clock.monotonicMs()
     const before = this.state.kind === 'not-authenticated'
-    const due = before ? this.#startedMs + this.limits.preAuthTimeoutMs : this.#lastInputMs + this.limits.idleTimeoutMs
+    const due = before ? this.#startedMs + this.limits.preAuthTimeoutMs : this.#input.lastMs + this.limits.idleTimeoutMs
     if (now < due) {
       this.#timer = clock.setTimer(due - now, () => this.#armTimer())
-    } else if (!before && this.#wake === undefined) {
+    } else if (!before && !this.#input.waiting) {
       // A long answer is on its way: whether the client takes it is watched by `Output`.
       this.#timer = clock.setTimer(this.limits.idleTimeoutMs, () => this.#armTimer())
     } else {
@@ -470,9 +423,9 @@ export class Connection implements Context {
       const grace = this.services.clock.setTimer(BYE_GRACE_MS, () => socket.destroy())
       socket.once('close', () => grace.cancel())
     }
-    this.#releaseStored(this.#decoder.unfinished)
+    this.#release(this.#decoder.unfinished)
     try {
-      await this.#writer?.abort()
+      await this.#receiver?.abort()
       await this.#account?.mailboxes[Symbol.asyncDispose]()
     } catch (error) {
       this.#logError(error, 'an IMAP session could not be put away')
@@ -481,10 +434,6 @@ export class Connection implements Context {
 }
 
 const BYE_GRACE_MS = 2_000
-
-/** Messages up to this size stay in memory until they are in, so that nobody has to read them back to look into them. */
-const KEPT_MESSAGE_BYTES = 256 * 1024
-const KEPT_PIECES_MAX = 64
 
 function capitalised(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)

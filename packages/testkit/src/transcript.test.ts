@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runTranscript } from './transcript.ts'
-import type { TranscriptConnection } from './transcript.ts'
+import type { TranscriptConnection } from './transcript-connection.ts'
 
 /** A server that answers each line with what `answer` says. */
 function serverThat(answer: (line: string, name: string) => string | undefined) {

@@ -12,19 +12,8 @@
 // In S: lines `{{name}}` stands for a value captured before, or captures one. `{/…/}` is a regular expression within a
 // line, and `/…/` a whole line; what their named groups match is captured too.
 import { readFile } from 'node:fs/promises'
-import { createConnection } from 'node:net'
-import type { Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
-
-/** One end of a connection as a transcript uses it. */
-export interface TranscriptConnection {
-  write(bytes: Uint8Array): void
-  /** Called once: `onEnd` when the server closes or the connection breaks. */
-  listen(onData: (chunk: Uint8Array) => void, onEnd: () => void): void
-  close(): void
-  /** Goes over to TLS. The certificate is not looked at. */
-  secure?(): Promise<TranscriptConnection>
-}
+import { LineReader } from './transcript-connection.ts'
+import type { Connect } from './transcript-connection.ts'
 
 export interface TranscriptOptions {
   /** Values known from the start. */
@@ -39,36 +28,6 @@ export interface TranscriptContext {
   values: Map<string, string>
   /** The connection of that name, such as `C` or `C2`; opened when there is none. */
   connection(name: string): Promise<LineReader>
-}
-
-export type Connect = (name: string) => Promise<TranscriptConnection> | TranscriptConnection
-
-/** Connects to a TCP port; under TLS from the start where `implicitTls`. */
-export function tcpConnect(port: number, options: { host?: string; implicitTls?: boolean } = {}): Connect {
-  return async () => {
-    const socket = createConnection({ port, host: options.host ?? '127.0.0.1' })
-    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
-    const plain = overSocket(socket)
-    return options.implicitTls === true ? overTls(socket) : plain
-  }
-}
-
-function overSocket(socket: Socket): TranscriptConnection {
-  // A reset while we write is seen as the end of what can be read.
-  socket.on('error', () => {})
-  return {
-    write: (bytes) => socket.write(bytes),
-    listen: (onData, onEnd) => socket.on('data', onData).on('end', onEnd).on('close', onEnd),
-    close: () => socket.destroy(),
-    secure: () => overTls(socket),
-  }
-}
-
-async function overTls(socket: Socket): Promise<TranscriptConnection> {
-  for (const event of ['data', 'end', 'close']) socket.removeAllListeners(event)
-  const secured = connectTls({ socket, rejectUnauthorized: false })
-  await new Promise((resolve, reject) => secured.once('secureConnect', resolve).once('error', reject))
-  return overSocket(secured)
 }
 
 interface TranscriptLine {
@@ -317,96 +276,4 @@ function unescape(text: string): Buffer {
     else pieces.push(Buffer.from(name === undefined ? whole : (plain[name] ?? name)))
   }
   return Buffer.concat(pieces)
-}
-
-/** Reads a connection line by line, or by the byte, each with a deadline. */
-export class LineReader {
-  #connection: TranscriptConnection
-  readonly #timeoutMs: number
-  #buffered: Buffer = Buffer.alloc(0)
-  #ended = false
-  #wake: (() => void) | undefined
-
-  constructor(connection: TranscriptConnection, timeoutMs: number) {
-    this.#connection = connection
-    this.#timeoutMs = timeoutMs
-    this.#listen()
-  }
-
-  #listen(): void {
-    this.#connection.listen(
-      (chunk) => {
-        this.#buffered = Buffer.concat([this.#buffered, chunk])
-        this.#wake?.()
-      },
-      () => {
-        this.#ended = true
-        this.#wake?.()
-      },
-    )
-  }
-
-  /** Goes over to TLS on the same connection. */
-  async secure(): Promise<void> {
-    const secured = await this.#connection.secure?.()
-    if (secured === undefined) throw new Error('this connection cannot go over to TLS')
-    this.#connection = secured
-    this.#listen()
-  }
-
-  write(bytes: Uint8Array): void {
-    this.#connection.write(bytes)
-  }
-
-  close(): void {
-    this.#connection.close()
-  }
-
-  /** What has come and was not asked for. */
-  unread(): string {
-    return this.#buffered.toString()
-  }
-
-  /** The next line without its CRLF. */
-  async line(): Promise<string> {
-    await this.#until(() => this.#buffered.includes('\n'), 'a line')
-    const end = this.#buffered.indexOf('\n')
-    const line = this.#buffered.subarray(0, end)
-    this.#buffered = this.#buffered.subarray(end + 1)
-    if (line[line.length - 1] !== 13)
-      throw new Error(`the line does not end with CRLF: ${JSON.stringify(line.toString())}`)
-    return line.subarray(0, -1).toString()
-  }
-
-  async bytes(count: number): Promise<Buffer> {
-    await this.#until(() => this.#buffered.length >= count, `${count} bytes`)
-    const bytes = this.#buffered.subarray(0, count)
-    this.#buffered = this.#buffered.subarray(count)
-    return bytes
-  }
-
-  /** Resolves when the server has closed the connection with nothing left to read. */
-  async ended(): Promise<void> {
-    await this.#until(() => this.#ended, 'the end of the connection')
-    if (this.#buffered.length > 0) throw new Error(`before the end came ${JSON.stringify(this.unread())}`)
-  }
-
-  async #until(holds: () => boolean, what: string): Promise<void> {
-    const deadline = AbortSignal.timeout(this.#timeoutMs)
-    while (!holds()) {
-      if (this.#ended)
-        throw new Error(`${what} was wanted, but the connection ended after ${JSON.stringify(this.unread())}`)
-      if (deadline.aborted)
-        throw new Error(`${what} was wanted, but only ${JSON.stringify(this.unread())} came in time`)
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          deadline.removeEventListener('abort', wake)
-          this.#wake = undefined
-          resolve()
-        }
-        this.#wake = wake
-        deadline.addEventListener('abort', wake)
-      })
-    }
-  }
 }

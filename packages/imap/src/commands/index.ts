@@ -27,7 +27,7 @@ import { status } from './status.ts'
 import { store, uidStore } from './store.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
 
-export const commands: readonly Command[] = [
+const commands: readonly Command[] = [
   capability,
   noop,
   logout,

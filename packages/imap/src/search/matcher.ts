@@ -61,7 +61,7 @@ function greatest(needs: readonly Need[]): Need {
 }
 
 /** Upper and lower case, and the widths and forms of one letter, are the same in a search. */
-export function folded(text: string): string {
+function folded(text: string): string {
   return (/[^\x00-\x7f]/.test(text) ? text.normalize('NFKC') : text).toLowerCase()
 }
 

@@ -1,0 +1,70 @@
+// What comes from the client: fed to the decoder as it comes, and not read while too much of it waits.
+import type { Socket } from 'node:net'
+import type { Clock } from '@skein/runtime'
+import type { CommandDecoder } from './wire/command-decoder.ts'
+
+export class Input {
+  readonly #decoder: CommandDecoder
+  readonly #clock: Clock
+  readonly #readAheadBytesMax: number
+  #socket: Socket | undefined
+  #deafen: (() => void) | undefined
+  #wake: (() => void) | undefined
+  /** The client has closed its side. */
+  ended = false
+  /** By the monotonic clock. */
+  lastMs: number
+
+  constructor(decoder: CommandDecoder, clock: Clock, readAheadBytesMax: number) {
+    this.#decoder = decoder
+    this.#clock = clock
+    this.#readAheadBytesMax = readAheadBytesMax
+    this.lastMs = clock.monotonicMs()
+  }
+
+  /** @param onClose nothing can be sent any more either. */
+  listen(socket: Socket, onClose: () => void): void {
+    this.#socket = socket
+    const onData = (chunk: Buffer) => {
+      this.lastMs = this.#clock.monotonicMs()
+      this.#decoder.push(chunk)
+      if (this.#decoder.bufferedBytes > this.#readAheadBytesMax) socket.pause()
+      this.#wake?.()
+    }
+    const onEnd = () => {
+      this.ended = true
+      this.#wake?.()
+    }
+    const closed = () => {
+      onClose()
+      onEnd()
+    }
+    socket.on('data', onData).on('end', onEnd).on('error', onEnd).on('close', closed)
+    this.#deafen = () => socket.off('data', onData).off('end', onEnd).off('close', closed)
+  }
+
+  /** Reads no more from this socket, so that TLS can take it over. */
+  deafen(): void {
+    this.#deafen?.()
+    this.#socket?.pause()
+  }
+
+  /** Whether the connection does nothing but wait for the client. */
+  get waiting(): boolean {
+    return this.#wake !== undefined
+  }
+
+  /** Ends a wait although nothing has come. */
+  wake(): void {
+    this.#wake?.()
+  }
+
+  /** Resolves when something has come, the client has closed, or at `wake`. */
+  async wait(): Promise<void> {
+    if (this.#socket?.isPaused() === true) this.#socket.resume()
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+    })
+    this.#wake = undefined
+  }
+}
