@@ -199,3 +199,16 @@ export class MeshFixture {
       .map((it) => `${it.node} ${it.what} ${it.recipient}`.trim())
   }
 }
+
+/** With a Subject that is not ASCII. */
+export const letter = 'Message-ID: <m1@example.org>\r\nSubject: \u4f60\u597d\r\n\r\nhello\r\n'
+
+/** aaa lives on bj, bbb on hk. */
+export async function twoNodes(...settings: ConstructorParameters<typeof MeshFixture>): Promise<MeshFixture> {
+  const mesh = new MeshFixture(...settings)
+  await mesh.start('bj')
+  await mesh.start('hk')
+  await mesh.account('aaa@test.com', 'bj')
+  await mesh.account('bbb@test.com', 'hk')
+  return mesh
+}
