@@ -26,10 +26,13 @@ export async function append(
 ): Promise<(Appended | 'duplicate')[]> {
   const reservation = new Reservation(account)
   try {
+    const fresh = await reservation.take(messages.flatMap((it) => it.deliveryId ?? []))
     const prepared: (Prepared | 'duplicate')[] = []
     for (const message of messages) {
-      const duplicate = message.deliveryId !== undefined && !(await reservation.take(message.deliveryId))
-      prepared.push(duplicate ? 'duplicate' : await prepare(account, message))
+      const { deliveryId } = message
+      // Each id once: the second message with it is a duplicate of the first.
+      const wanted = deliveryId === undefined || fresh.delete(deliveryId)
+      prepared.push(wanted ? await prepare(account, message) : 'duplicate')
     }
     return await account.change(origin, (draft) => addMessages(draft, account, mailboxId, prepared))
   } finally {
@@ -95,8 +98,13 @@ async function prepare(account: Account, message: NewMessage): Promise<Prepared>
   assert(emailId.length > 0 && emailId.length <= mailboxMemoryLimits.emailIdBytesMax, 'an email id of a usable length')
   const index = message.index ?? (await indexOf(account.parts, message))
   const keys = index ? threadKeys(index) : []
-  const threads = keys.length > 0 ? await account.parts.store.loadThreads(account.state.accountId, keys) : []
-  return { message, emailId, index, keys, threads }
+  // Which of them are recent is asked again when the message is put in.
+  const known = keys.map((key) => account.recentThreads.get(key))
+  if (known.includes(undefined)) {
+    const threads = await account.parts.store.loadThreads(account.state.accountId, keys)
+    return { message, emailId, index, keys, threads }
+  }
+  return { message, emailId, index, keys, threads: known }
 }
 
 const largeMessages = new SerialByKey<AccountParts['log']>()
@@ -133,17 +141,20 @@ class Reservation {
     this.#account = account
   }
 
-  /** False where the id was delivered before, or is in this append already. */
-  async take(id: string): Promise<boolean> {
+  /** @returns those that were not delivered before. In one order for all, so that no two appends wait for each other. */
+  async take(ids: readonly string[]): Promise<Set<string>> {
     const { deliveriesUnderWay, parts, state } = this.#account
-    if (this.#ids.includes(id)) return false
-    for (let other = deliveriesUnderWay.get(id); other; other = deliveriesUnderWay.get(id)) await other
-    this.#promise ??= new Promise((resolve) => {
-      this.#resolve = resolve
-    })
-    deliveriesUnderWay.set(id, this.#promise)
-    this.#ids.push(id)
-    return !(await parts.store.hasDelivery(state.accountId, id))
+    const fresh = new Set<string>()
+    for (const id of ids.length > 1 ? [...new Set(ids)].sort() : ids) {
+      for (let other = deliveriesUnderWay.get(id); other; other = deliveriesUnderWay.get(id)) await other
+      this.#promise ??= new Promise((resolve) => {
+        this.#resolve = resolve
+      })
+      deliveriesUnderWay.set(id, this.#promise)
+      this.#ids.push(id)
+      if (!(await parts.store.hasDelivery(state.accountId, id))) fresh.add(id)
+    }
+    return fresh
   }
 
   end(): void {

@@ -154,8 +154,12 @@ export async function expunge(
   return records.map((record) => record.uid)
 }
 
-/** Parsed indexes that go with the messages. One too many is no harm: it is made again when asked for. */
+/**
+ * Parsed indexes that go with the messages. One too many is no harm: it is made again when asked for. Of very many
+ * messages they are left to the store's upkeep, so that no commit is larger than it must be.
+ */
 export function forgettable(account: Account, records: readonly MessageRecord[]): string[] {
+  if (records.length > mailboxMemoryLimits.infosForgottenAtOnceMax) return []
   return records.map((record) => record.emailId).filter((emailId) => !account.recentCopies.has(emailId))
 }
 

@@ -21,6 +21,8 @@ export const mailboxMemoryLimits = {
   recentThreadsMax: 256,
   /** Copied messages whose parsed index is kept although one of the copies goes. */
   recentCopiesMax: 10_000,
+  /** Parsed indexes that one commit removes; those of more messages are swept later. */
+  infosForgottenAtOnceMax: 10_000,
   /** Larger messages are read back for parsing one at a time. */
   largeMessageBytes: 4 * 1024 * 1024,
   emailIdBytesMax: 100,

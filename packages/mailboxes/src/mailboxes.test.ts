@@ -139,6 +139,15 @@ test('a delivery id is put in once: again, at the same time, in one call, after 
   assert.deepEqual(await (await again.open(accountId)).append(inbox, [message]), ['duplicate'])
 })
 
+test('two appends with the same delivery ids in other orders do not wait for each other', async () => {
+  const { account, inbox, log } = await setup()
+  const blob = await log.append([Buffer.from('a: b\r\n\r\n')])
+  const messages = ['q.0', 'q.1', 'q.2'].map((deliveryId) => ({ blob, flags: [], internalDateMs: 1, deliveryId }))
+  const results = await Promise.all([account.append(inbox, messages), account.append(inbox, messages.toReversed())])
+  assert.equal(results.flat().filter((it) => it === 'duplicate').length, 3)
+  assert.equal((await account.messages(inbox)).length, 3)
+})
+
 test('a delivery whose first try failed is put in by the one that waited', async () => {
   const parts = await setup()
   const { account, inbox, log, store } = parts

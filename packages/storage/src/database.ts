@@ -190,13 +190,18 @@ export class Database implements DatabaseReader {
   async *#values(options: RangeOptions, snapshot?: LevelSnapshot): AsyncIterable<Uint8Array[]> {
     if (this.#reopening || this.#down) await this.#available()
     const iterator = this.#level.values({ ...options, ...readAhead, ...(snapshot && { snapshot }) })
+    // The next slice is read while the caller works on this one.
+    let next = iterator.nextv(databaseLimits.rangeEntriesAtOnce)
     try {
       for (;;) {
-        const values = await iterator.nextv(databaseLimits.rangeEntriesAtOnce)
+        const values = await next
         if (values.length === 0) return
+        next = iterator.nextv(databaseLimits.rangeEntriesAtOnce)
+        next.catch(() => {})
         yield values
       }
     } finally {
+      await next.catch(() => {})
       await iterator.close()
     }
   }

@@ -319,10 +319,8 @@ function readOp(reader: RecordReader, bytes: Uint8Array): JournalOp {
   }
 }
 
-const versionText = String.fromCharCode(VERSION)
-
 function encodeJson(value: unknown): Buffer {
-  return Buffer.from(versionText + JSON.stringify(value))
+  return encodeText(JSON.stringify(value))
 }
 
 function decodeJson(bytes: Uint8Array, what: string): unknown {
@@ -359,7 +357,11 @@ export function decodeNumber(bytes: Uint8Array): number {
 }
 
 export function encodeText(text: string): Buffer {
-  return Buffer.from(versionText + text)
+  const length = Buffer.byteLength(text)
+  const bytes = Buffer.allocUnsafe(1 + length)
+  bytes[0] = VERSION
+  bytes.write(text, 1, length, length === text.length ? 'latin1' : 'utf8')
+  return bytes
 }
 
 export function decodeText(bytes: Uint8Array): string {
