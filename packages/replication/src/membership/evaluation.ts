@@ -149,10 +149,23 @@ export class Evaluation {
   broughtInBy(target: NodeId, proposal: number): Set<NodeId> {
     const brought = new Set<NodeId>()
     for (const [id, admission] of this.admissions) {
-      if (admission.index === 0 || this.#graph.knows(proposal, admission.index)) continue
+      if (admission.index === 0 || this.#saw(proposal, admission.index)) continue
       if (admission.by === target || brought.has(admission.by)) brought.add(id)
     }
     return brought
+  }
+
+  /**
+   * The author of the proposal knew of that entry: by the proposal itself, or by another word of its that does not follow the proposal.
+   * So nobody makes an eviction cheaper by writing it as if he had known less than he did.
+   */
+  #saw(proposal: number, index: number): boolean {
+    if (this.#graph.knows(proposal, index)) return true
+    const author = this.#graph.entries[proposal]?.author
+    return this.#graph.entries.some(
+      (entry, i) =>
+        entry.author === author && i !== proposal && this.#graph.knows(i, index) && !this.#graph.knows(i, proposal),
+    )
   }
 
   /** Two where three or more are members, the target and those not yet evicted counted; its own guests are not. */

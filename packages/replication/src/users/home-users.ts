@@ -227,7 +227,8 @@ export class HomeUsers {
       claimTime: name.claimTime,
       suspended: false,
       registrars: registrarKey(outcome.registrars),
-      acknowledgements: outcome.grants.map(acknowledge),
+      // Too few promises are none: an entry that shows any counts its owner's own word to them.
+      acknowledgements: outcome.standing === 'confirmed' ? outcome.grants.map(acknowledge) : [],
       replicas: [],
       inSync: [],
       extra: [],
