@@ -246,3 +246,59 @@ test('whatever happens in whatever order: final stays final, nothing is closed t
     { numRuns: 500 },
   )
 })
+
+const kinds = fc.constantFrom('delivered' as const, 'temporary' as const, 'permanent' as const)
+const anyStep = fc.oneof(
+  fc.record({ do: fc.constant('start' as const), pick: fc.nat() }),
+  fc.record({ do: fc.constant('finish' as const), pick: fc.nat(), kind: kinds, outside: fc.boolean() }),
+  fc.record({ do: fc.constant('down' as const), pick: fc.nat() }),
+  fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 400 }) }),
+  fc.record({ do: fc.constantFrom('hold' as const, 'release' as const, 'retry' as const) }),
+  fc.record({ do: fc.constant('cancel' as const), silent: fc.boolean() }),
+)
+
+test('couriers, time and operators in any order: a letter that everyone is done with is over, and owes nothing for ever', () => {
+  fc.assert(
+    fc.property(fc.array(anyStep, { maxLength: 40 }), (steps) => {
+      let letter = open(4)
+      let nowMs = 0
+      const apply = (event: LetterEvent) => {
+        const step = next(letter, event, limits)
+        letter = step.letter
+        for (const effect of step.effects) {
+          if (effect.effect === 'report') apply({ event: 'reported', kind: effect.kind, indexes: effect.indexes })
+        }
+      }
+      const running = () => (letter.phase === 'open' ? [...letter.running] : [])
+      const finish = (index: number, kind: DeliveryResult['kind'], courier: DeliveryResult['courier']) =>
+        apply({
+          event: 'attempted',
+          atMs: nowMs,
+          outcomes: [{ index, result: result(kind, courier), retryAtMs: nowMs + 50 }],
+        })
+      for (const step of steps) {
+        const due = dueRecipients(letter, nowMs)
+        const busy = running()
+        if (step.do === 'start') {
+          const it = due[step.pick % Math.max(1, due.length)]
+          if (it) apply({ event: 'started', indexes: [it.index] })
+        } else if (step.do === 'finish' || step.do === 'down') {
+          const index = busy[step.pick % Math.max(1, busy.length)]
+          if (index === undefined) continue
+          if (step.do === 'finish') finish(index, step.kind, step.outside ? 'outside' : 'peer')
+          else apply({ event: 'deferred', indexes: [index], untilMs: nowMs + 50, result: result('temporary') })
+        } else if (step.do === 'pass') {
+          nowMs += step.ms
+          apply({ event: 'aged', atMs: nowMs })
+        } else if (step.do === 'cancel') apply({ event: 'cancel', atMs: nowMs, silent: step.silent })
+        else apply(step.do === 'hold' ? { event: 'hold' } : { event: step.do, atMs: nowMs })
+      }
+      apply({ event: 'retry', atMs: nowMs })
+      for (const { index } of dueRecipients(letter, nowMs)) apply({ event: 'started', indexes: [index] })
+      for (const index of running()) finish(index, 'delivered', 'peer')
+      assert.equal(letter.phase, 'closed')
+      assert.ok(letter.item.recipients.every((it) => isFinal(it) && it.noticeOwed === undefined))
+    }),
+    { numRuns: 1000 },
+  )
+})

@@ -229,6 +229,8 @@ export class Scheduler {
         this.#tidy(line)
         if (kind === 'outside') this.#outsidePlaceFree()
       })
+      // A mistake of ours: it costs this letter its turn until the next start, not everybody the node.
+      .catch((error: unknown) => logger.error({ err: error, queueId: id }, 'the outcome of a delivery was lost'))
     this.#running.set(work, controller)
   }
 
