@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { loopbackAddress } from '../harness/addresses.ts'
 import { LineSocket } from '../harness/line-socket.ts'
 import { eventually } from '../harness/poll.ts'
-import { TrackedProcess, mustRun, runCommand, temporaryDirectory } from '../harness/processes.ts'
+import { TrackedProcess, atTheEnd, mustRun, runCommand, temporaryDirectory } from '../harness/processes.ts'
 import type { Endpoint } from './job.ts'
 
 export type MailboxFormat = 'maildir' | 'mdbox'
@@ -156,7 +156,7 @@ message_size_limit = 52428800
     await runCommand('/usr/sbin/postfix', ['-c', configuration, 'abort'])
   }
   // `postfix start` leaves a daemon behind: it ends with this process, whatever happens.
-  process.once('exit', () => {
+  atTheEnd(() => {
     try {
       execFileSync('/usr/sbin/postfix', ['-c', configuration, 'abort'], { stdio: 'ignore' })
     } catch {

@@ -16,7 +16,7 @@ export interface Target {
 export const benchPassword = 'a long enough bench password'
 
 /** Settings of a node under load from this machine: no greeting pause and no limit of connections for loopback addresses. */
-export const loadSettings = {
+const loadSettings = {
   smtp: { trusted: ['127.0.0.0/8'] },
   '': { 'log-level': 'warn' },
 } as const

@@ -2,6 +2,7 @@
 // Needs root, iproute2 and nftables. A cut drops packets in silence, as a broken line does: nobody gets an error.
 import { execFileSync } from 'node:child_process'
 import { hasProgram } from '../system-packages.ts'
+import { atTheEnd } from './processes.ts'
 
 export interface Host {
   name: string
@@ -44,7 +45,7 @@ export class PrivateNetwork {
   /** A network of `count` hosts that this process can reach as well. Removed when the process ends, or by `remove()`. */
   static create(count: number): PrivateNetwork {
     const network = new PrivateNetwork((process.pid % 46_656).toString(36))
-    process.once('exit', () => network.remove())
+    atTheEnd(() => network.remove())
     const subnet = `10.${200 + (process.pid % 50)}.${(process.pid >> 6) % 256}`
     try {
       network.build(subnet, count)

@@ -13,10 +13,12 @@ export const harnessLimits = {
 
 const running = new Set<TrackedProcess>()
 const directories = new Set<string>()
+const lastTasks: (() => void)[] = []
 let watching = false
 
 function endAll(): void {
   for (const child of running) child.killNow()
+  for (let task = lastTasks.pop(); task; task = lastTasks.pop()) task()
   for (const directory of directories) rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
 }
 
@@ -30,6 +32,12 @@ function watchForTheEnd(): void {
       process.kill(process.pid, signal)
     })
   }
+}
+
+/** Runs when this process ends, by itself or by a signal that can be caught; the last one given runs first. */
+export function atTheEnd(task: () => void): void {
+  watchForTheEnd()
+  lastTasks.push(task)
 }
 
 export interface SpawnOptions {

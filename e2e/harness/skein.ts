@@ -1,5 +1,5 @@
 // Real skein nodes as child processes, driven only through the operator contract: commands, flags, files, ports and the ready line.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -313,6 +313,3 @@ export async function stopNodes(nodes: readonly (SkeinNode | undefined)[], faile
   }
   await Promise.all(nodes.map((node) => node?.kill9() ?? Promise.resolve()))
 }
-
-/** True where the program exists; false in a checkout that is not complete. */
-export const programExists = existsSync(program)
