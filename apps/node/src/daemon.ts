@@ -3,11 +3,18 @@ import { networkInterfaces } from 'node:os'
 import { createAuthenticator } from '@skein/accounts'
 import { type Delivery, createDelivery } from '@skein/delivery'
 import { createImapServer } from '@skein/imap'
-import { createMailboxes } from '@skein/mailboxes'
+import { type MessageLog, createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
 import { createPop3Server } from '@skein/pop3'
 import { type Ledger, createLedger } from '@skein/replication'
-import { type Logger, SkeinError, systemClock as clock, systemRandom as random } from '@skein/runtime'
+import {
+  type Logger,
+  SkeinError,
+  isLoopback,
+  sleep,
+  systemClock as clock,
+  systemRandom as random,
+} from '@skein/runtime'
 import { createDnsResolver, createOutsideCourier, createSmtpServer } from '@skein/smtp'
 import {
   Database,
@@ -16,6 +23,7 @@ import {
   createLedgerStore,
   createMailboxStore,
   createQueueStore,
+  createStoreUpkeep,
   createTraceStore,
   openMessageLog,
 } from '@skein/storage'
@@ -79,61 +87,24 @@ export async function startDaemon(paths: DataDirectory, config: Config, logger: 
 
 async function openNode(paths: DataDirectory, config: Config, logger: Logger, opened: Opened): Promise<RunningNode> {
   const startedMs = clock.nowMs()
-  let drainMs = 8_000
-  const privateKey = readNodeKey(paths)
+  let drainMs = 0
   const tls = loadTlsMaterial({ cert: config.tls.cert || paths.tlsCert, key: config.tls.key || paths.tlsKey })
-  const database = await Database.open(paths.database)
-  opened.add('database', () => database.close())
-  const log = await openMessageLog(paths.messages, { clock, logger })
-  opened.add('message log', () => log.close())
-
-  const ledger = await createLedger({
-    store: createLedgerStore(database),
-    signer: createSigner(privateKey),
-    clock,
-    random,
-    logger: logger.child({ part: 'ledger' }),
-  })
-  opened.add('ledger', () => ledger.close())
-  if (ledger.meshId === undefined) {
-    throw new SkeinError(
-      'not-initialised',
-      'refused',
-      `${paths.root} belongs to no mesh yet: "skein init" or "skein join"`,
-    )
-  }
+  const { database, log, ...stores } = await openStores(paths, logger, opened)
+  const { ledger, mesh } = await joinPeers(paths, config, database, logger, opened)
   const { directory } = ledger
-  const mesh = await createMesh(
-    { gate: ledger.gate, privateKey, clock, random, logger: logger.child({ part: 'mesh' }) },
-    meshSettings(config),
-  )
-  const accounts = createAccountStore(database)
-  const ownMailboxes = createMailboxes({ store: createMailboxStore(database), log, clock, random, logger })
-  const mailboxes = createHomeMailboxes(ownMailboxes, accounts, directory)
-  opened.add('mailboxes', () => mailboxes.close())
-  const authenticator = createAuthenticator({ directory, accounts, link: mesh, clock, random, logger })
-
-  const own = directory.node(ledger.self)
-  const name = own?.name ?? ledger.self
+  const name = directory.node(ledger.self)?.name ?? ledger.self
   const domains = directory.domains().map((domain) => domain.name)
   const hostName = config['host-name'] || hostNameOf(name, domains)
-  const resolver = createDnsResolver({ clock }, { ...listIfAny('servers', config.outside['dns-servers']) })
-  const outside = createOutsideCourier(
-    { log, clock, random, logger: logger.child({ part: 'outside' }), resolver },
-    {
-      hostName,
-      routes: config.outside.routes,
-      ownAddresses: config.bind === '' ? interfaceAddresses() : [config.bind],
-      ownPorts: [portChosen(config, 'smtp') || portOf(config.profile, 'smtp')],
-      // A loopback address reaches nobody outside.
-      ...(config.bind === '' || isLoopback(config.bind) ? {} : { localAddress: config.bind }),
-    },
-  )
-  opened.add('outside courier', () => outside.close())
-  const administrators = createAdministrators(accounts)
+
+  const ownMailboxes = createMailboxes({ store: stores.mailboxes, log, clock, random, logger })
+  const mailboxes = createHomeMailboxes(ownMailboxes, stores.accounts, directory)
+  opened.add('mailboxes', () => mailboxes.close())
+  const authenticator = createAuthenticator({ directory, accounts: stores.accounts, link: mesh, clock, random, logger })
+  const administrators = createAdministrators(stores.accounts)
+  const outside = openOutside(config, log, hostName, logger, opened)
   const delivery = createDelivery(
     {
-      queue: createQueueStore(database),
+      queue: stores.queue,
       trace: createTraceStore(database),
       log,
       directory,
@@ -151,15 +122,13 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       recipientsMax: config.smtp['recipients-max'],
     },
   )
-
-  ledger.attach(mesh)
-  const listeners: Listener[] = []
   sendConflictNotices(ledger, delivery, administrators, { hostName, clock, logger })
+  const listeners = meshListeners(mesh)
   const parts: NodeParts = {
     administrators,
     ledger,
     mesh,
-    accounts,
+    accounts: stores.accounts,
     mailboxes,
     delivery,
     clock,
@@ -170,15 +139,15 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     check: () => checkStore({ database, log, clock }),
   }
   answerPeers(parts)
-  await mesh.start()
-  opened.add('mesh', () => mesh.stop())
-  listeners.push(...meshListeners(mesh))
   await announceSelf(ledger, mesh, config, hostName)
   await delivery.start()
+  opened.add('delivery', () => delivery.stop())
   administrators.read().catch((error: unknown) => {
     logger.error({ error: String(error) }, 'the accounts could not be read for their roles')
   })
-  opened.add('delivery', () => delivery.stop())
+  const upkeep = createStoreUpkeep({ database, log, queue: stores.queue, clock, logger })
+  upkeep.start()
+  opened.add('upkeep', () => upkeep.stop())
 
   await openFrontDoors({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, delivery, {
     mailboxes,
@@ -201,6 +170,102 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       await opened.closeAll()
     },
   }
+}
+
+async function openStores(paths: DataDirectory, logger: Logger, opened: Opened) {
+  const database = await Database.open(paths.database)
+  opened.add('database', () => database.close())
+  const log = await openMessageLog(paths.messages, { clock, logger })
+  opened.add('message log', () => log.close())
+  return {
+    database,
+    log,
+    accounts: createAccountStore(database),
+    mailboxes: createMailboxStore(database),
+    queue: createQueueStore(database),
+  }
+}
+
+/** The ledger as it was left, and the link to those whom it names. A newcomer waits here for its first look at the mesh. */
+async function joinPeers(
+  paths: DataDirectory,
+  config: Config,
+  database: Database,
+  logger: Logger,
+  opened: Opened,
+): Promise<{ ledger: Ledger; mesh: Mesh }> {
+  const privateKey = readNodeKey(paths)
+  const ledger = await createLedger({
+    store: createLedgerStore(database),
+    signer: createSigner(privateKey),
+    clock,
+    random,
+    logger: logger.child({ part: 'ledger' }),
+  })
+  opened.add('ledger', () => ledger.close())
+  if (ledger.meshId === undefined) {
+    throw new SkeinError(
+      'not-initialised',
+      'refused',
+      `${paths.root} belongs to no mesh yet: "skein init" or "skein join"`,
+    )
+  }
+  const mesh = await createMesh(
+    { gate: ledger.gate, privateKey, clock, random, logger: logger.child({ part: 'mesh' }) },
+    meshSettings(config),
+  )
+  ledger.attach(mesh)
+  await mesh.start()
+  opened.add('mesh', () => mesh.stop())
+  // A mesh always has a domain: with none, this node has just joined and knows nothing yet.
+  if (ledger.directory.domains().length === 0) await firstSync(ledger, mesh, logger)
+  return { ledger, mesh }
+}
+
+const firstSyncLimitMs = 20_000
+
+async function firstSync(ledger: Ledger, mesh: Mesh, logger: Logger): Promise<void> {
+  const deadlineMs = clock.monotonicMs() + firstSyncLimitMs
+  while (clock.monotonicMs() < deadlineMs) {
+    for (const peer of mesh.connected()) {
+      try {
+        await ledger.whenSynced(peer)
+        return
+      } catch (error) {
+        logger.info({ peer, error: String(error) }, 'the first look at the mesh is tried again')
+      }
+    }
+    await sleep(clock, 50)
+  }
+  logger.warn({}, 'no member could be reached yet: users and domains of the mesh are not known here')
+}
+
+function openOutside(
+  config: Config,
+  log: MessageLog,
+  hostName: string,
+  logger: Logger,
+  opened: Opened,
+): ReturnType<typeof createOutsideCourier> {
+  const outside = createOutsideCourier(
+    {
+      log,
+      clock,
+      random,
+      logger: logger.child({ part: 'outside' }),
+      resolver: createDnsResolver({ clock }, { ...listIfAny('servers', config.outside['dns-servers']) }),
+    },
+    {
+      hostName,
+      routes: config.outside.routes,
+      ownAddresses: isWildcard(config.bind) ? interfaceAddresses() : [config.bind],
+      ownPorts: [portChosen(config, 'smtp') || portOf(config.profile, 'smtp')],
+      // A loopback address reaches nobody outside.
+      ...(isWildcard(config.bind) || isLoopback(config.bind) ? {} : { localAddress: config.bind }),
+    },
+  )
+  opened.add('outside courier', () => outside.close())
+  return outside
 }
 
 function meshSettings(config: Config): Parameters<typeof createMesh>[1] {
@@ -276,7 +341,6 @@ async function openFrontDoors(
       trustedAddresses: config.smtp.trusted,
     },
   )
-  opened.add('smtp', () => smtp.close({ drainMs: setting.drainMs() }))
   const imap = createImapServer(
     { mailboxes, log, authenticator, clock, random, logger: logger.child({ part: 'imap' }), tls },
     {
@@ -288,7 +352,6 @@ async function openFrontDoors(
       },
     },
   )
-  opened.add('imap', () => imap.close({ drainMs: setting.drainMs() }))
   const pop3 = createPop3Server(
     { mailboxes, authenticator, clock, random, logger: logger.child({ part: 'pop3' }), tls },
     {
@@ -297,7 +360,9 @@ async function openFrontDoors(
       connectionsPerAddressMax: config.pop3['connections-per-address-max'],
     },
   )
-  opened.add('pop3', () => pop3.close({ drainMs: setting.drainMs() }))
+  opened.add('front doors', () =>
+    Promise.all([smtp, imap, pop3].map((door) => door.close({ drainMs: setting.drainMs() }))),
+  )
 
   const host = config.bind === '' ? '::' : config.bind
   const open = async (
@@ -336,8 +401,8 @@ function listIfAny<Name extends string>(name: Name, list: string[]): { [Key in N
   return list.length > 0 ? ({ [name]: list } as { [Key in Name]: string[] }) : {}
 }
 
-function isLoopback(ip: string): boolean {
-  return ip === '::1' || ip.startsWith('127.')
+function isWildcard(bind: string): boolean {
+  return bind === '' || bind === '0.0.0.0' || bind === '::'
 }
 
 function interfaceAddresses(): string[] {
