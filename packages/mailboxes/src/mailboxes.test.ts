@@ -66,9 +66,12 @@ test('a new account has the six mailboxes with their uses, subscribed', async ()
 })
 
 test('an account that is not there is refused', async () => {
-  const { mailboxes, account } = await setup()
+  const parts = await setup()
+  const { mailboxes, account, log } = parts
+  await put(parts)
   await assert.rejects(mailboxes.open('b'.repeat(32)), (error) => isErrorCode(error, 'no-such-account'))
   await mailboxes.deleteAccount(accountId)
+  assert.equal(log.released.length, 1)
   await assert.rejects(mailboxes.open(accountId), (error) => isErrorCode(error, 'no-such-account'))
   await assert.rejects(account.create('x'), (error) => isErrorCode(error, 'no-such-account'))
 })

@@ -5,7 +5,7 @@ import { Account, type AccountParts } from './account.ts'
 import { createDefaults } from './change-mailboxes.ts'
 import { failures } from './failures.ts'
 import { mailboxMemoryLimits, type MailboxesSettings } from './limits.ts'
-import type { AccountMailboxes, MailboxStore, Mailboxes, MessageLog } from './ports.ts'
+import type { AccountMailboxes, BlobRef, MailboxStore, Mailboxes, MessageLog } from './ports.ts'
 
 export interface MailboxesComponents {
   store: MailboxStore
@@ -82,7 +82,14 @@ class OpenAccounts implements RepairableMailboxes {
       this.#accounts.delete(accountId)
       open?.account.markGone()
       await open?.account.idle()
-      await this.#parts.store.deleteAccount(accountId)
+      const { store, log } = this.#parts
+      const loaded = await store.loadState(accountId)
+      const blobs: BlobRef[] = []
+      for (const { id } of loaded?.mailboxes ?? []) {
+        for (const { blob } of await store.loadMessages(accountId, id)) blobs.push(blob)
+      }
+      await store.deleteAccount(accountId)
+      for (const blob of blobs) log.release(blob)
     })
   }
 

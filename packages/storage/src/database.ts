@@ -3,6 +3,7 @@
 // A full disk refuses writes until there is space again; any other failed write stops all writing for good.
 import { Level } from 'level'
 import { SkeinError } from '@skein/runtime'
+import { makeDirectory, nodeDisk } from './disk.ts'
 
 export type DatabaseOp =
   /** A value given as a function is made when it is written, and not at all where a later write replaces it. */
@@ -109,6 +110,7 @@ export class Database implements DatabaseReader {
       cacheSize: settings.cacheBytes ?? databaseLimits.cacheBytes,
     })
     try {
+      await makeDirectory(nodeDisk, directory)
       await level.open()
     } catch (cause) {
       const code = (cause as { cause?: { code?: string } }).cause?.code

@@ -1,5 +1,7 @@
 // The few file operations that the message log is made of, by file descriptor; tests put failing ones in their place.
 import * as fs from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 
 export interface Disk {
   open(path: string, flags: string, mode?: number): Promise<number>
@@ -95,4 +97,12 @@ export const nodeDisk: Disk = {
 export function isNoSpace(error: unknown): boolean {
   const code = (error as { code?: string } | null)?.code
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
+}
+
+/** Makes the directory, its parents too, and their names durable. */
+export async function makeDirectory(disk: Disk, path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  const end = dirname(resolve(first))
+  for (let made = resolve(path); made !== end; made = dirname(made)) await disk.syncDirectory(dirname(made))
 }

@@ -6,6 +6,7 @@ import { decodeMessage } from './mailbox-records.ts'
 import { mailboxKeys } from './mailbox-store.ts'
 import type { DiskMessageLog } from './message-log.ts'
 import type { CompactOptions, Compaction } from './message-log-compaction.ts'
+import { packedOverhead } from './record-format.ts'
 import { accountIds } from './store-check.ts'
 
 export interface LiveBlobsComponents {
@@ -25,12 +26,25 @@ export async function collectLiveBlobs(
   segments: ReadonlySet<number>,
 ): Promise<LiveBlobs> {
   const live = new Map<number, Set<number>>()
-  const note = ({ segment, offset }: BlobRef) => {
+  await forEachBlob({ database, queue }, ({ segment, offset }) => {
     if (!segments.has(segment)) return
     const offsets = live.get(segment)
     if (offsets) offsets.add(offset)
     else live.set(segment, new Set([offset]))
-  }
+  })
+  return live
+}
+
+/** Bytes of all segments that something refers to; what several refer to counts for each of them. */
+export async function measureLiveBytes(components: LiveBlobsComponents): Promise<Map<number, number>> {
+  const live = new Map<number, number>()
+  await forEachBlob(components, ({ segment, length }) => {
+    live.set(segment, (live.get(segment) ?? 0) + packedOverhead(length) + length)
+  })
+  return live
+}
+
+async function forEachBlob({ database, queue }: LiveBlobsComponents, note: (blob: BlobRef) => void): Promise<void> {
   // The queue first: what leaves it for a mailbox in the meantime was seen here.
   for await (const item of queue.list()) note(item.blob)
   for await (const accountId of accountIds(database)) {
@@ -40,7 +54,6 @@ export async function collectLiveBlobs(
       for (const value of values) note(decodeMessage(value).blob)
     }
   }
-  return live
 }
 
 /** Gives back the room of messages that neither the queue nor any mailbox has, where enough of a segment was let go. */

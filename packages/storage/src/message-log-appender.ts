@@ -21,8 +21,10 @@ export interface AppenderComponents {
   logger: Logger
   /** Gets every message once it is durable. */
   recent: RecentMessages
-  /** A new segment, not yet on disk, known to the log from now on. */
+  /** A new segment, not yet on disk. */
   newSegment(): Promise<Segment>
+  /** Its file is there, durably. */
+  adopt(segment: Segment): void
   /** It takes no more appends. */
   seal(segment: Segment): void
 }
@@ -161,6 +163,7 @@ export class Appender {
         await disk.writeDurably(fd, [encodeFileHeader(segment.number)], 0)
         await disk.syncDirectory(directory)
         segment.size = fileHeaderBytes
+        this.#components.adopt(segment)
       }
     } catch (cause) {
       await disk.close(fd)

@@ -1,15 +1,15 @@
 // The message log: bodies of all accounts in append-only segment files. Promises: what append or finish returned
 // survives a power cut, and read gives back exactly those bytes or throws `message-damaged`; a BlobRef is valid for ever.
-import { mkdir } from 'node:fs/promises'
 import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
 import { type Clock, type Logger, SkeinError, assert } from '@skein/runtime'
-import { type Disk, nodeDisk } from './disk.ts'
+import { type Disk, makeDirectory, nodeDisk } from './disk.ts'
 import { Appender } from './message-log-appender.ts'
 import { compactSegments, type Compaction, type CompactOptions } from './message-log-compaction.ts'
 import { createBlobWriter } from './message-log-stream.ts'
 import { RecentMessages } from './recent-messages.ts'
 import { blockAt, blockBytes, blockCount, blockRange, blocksMatch, packedOverhead } from './record-format.ts'
-import { readRecordHeader, recordHeaderBytes, type RecordHeader } from './record-format.ts'
+import { fileHeaderBytes, fileHeaderMatches, readRecordHeader } from './record-format.ts'
+import { recordHeaderBytes, type RecordHeader } from './record-format.ts'
 import { scanSegment } from './segment-recovery.ts'
 import { SegmentTable } from './segment-table.ts'
 import { type Segment, segmentName } from './segment-files.ts'
@@ -65,6 +65,8 @@ export interface DiskMessageLog extends MessageLog, AsyncDisposable {
   check(): AsyncIterable<LogCheck>
   /** @param isLive asked for each message of a segment that is worth it: does anything still refer to it. */
   compact(isLive: (ref: BlobRef) => boolean | Promise<boolean>, options?: CompactOptions): Promise<Compaction>
+  /** Sets the hints by which segments are chosen for compaction: bytes that something refers to, by segment number. */
+  noteLiveBytes(liveBytes: ReadonlyMap<number, number>): void
   /** Sealed segments that `compact` would look at now, so that its caller need gather live refs only for these. */
   compactable(options?: CompactOptions): number[]
   stats(): MessageLogStats
@@ -77,8 +79,8 @@ export async function openMessageLog(
   components: { clock: Clock; logger: Logger },
   settings: MessageLogSettings = {},
 ): Promise<DiskMessageLog> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
   const disk = settings.disk ?? nodeDisk
+  await makeDirectory(disk, directory)
   const openFilesMax = settings.openFilesMax ?? messageLogLimits.openFilesMax
   const table = new SegmentTable(disk, directory, components.logger, openFilesMax)
   const recent = new RecentMessages(settings.recentBytes ?? messageLogLimits.recentBytes)
@@ -89,7 +91,8 @@ export async function openMessageLog(
       directory,
       logger: components.logger,
       recent,
-      newSegment: () => table.newSegment('packed', true),
+      newSegment: () => table.newSegment('packed'),
+      adopt: (segment) => table.segments.set(segment.number, segment),
       seal: (segment) => {
         segment.sealedMs = components.clock.nowMs()
       },
@@ -157,7 +160,7 @@ class SegmentedLog implements DiskMessageLog {
         disk: this.#disk,
         directory: this.#directory,
         append: (parts) => this.append(parts),
-        newSoloSegment: () => this.#table.newSegment('solo', false),
+        newSoloSegment: () => this.#table.newSegment('solo'),
         addSolo: (segment) => {
           segment.sealedMs = this.#clock.nowMs()
           this.#table.segments.set(segment.number, segment)
@@ -280,6 +283,11 @@ class SegmentedLog implements DiskMessageLog {
       const fd = await this.#disk.open(`${this.#directory}/${name}`, 'r')
       try {
         const size = segment.sealedMs === undefined ? segment.size : await this.#disk.size(fd)
+        const head = Buffer.alloc(fileHeaderBytes)
+        await this.#disk.read(fd, head, 0)
+        if (!fileHeaderMatches(head, segment.number)) {
+          yield { type: 'gap', segment: segment.number, from: 0, to: fileHeaderBytes }
+        }
         for await (const item of scanSegment(this.#disk, fd, { ...options, size })) {
           if (item.type === 'gap') yield { type: 'gap', segment: segment.number, from: item.from, to: item.to }
           else {
@@ -290,6 +298,15 @@ class SegmentedLog implements DiskMessageLog {
       } finally {
         await this.#disk.close(fd)
       }
+    }
+  }
+
+  noteLiveBytes(liveBytes: ReadonlyMap<number, number>): void {
+    for (const segment of this.#table.segments.values()) {
+      if (segment.sealedMs === undefined) continue
+      const live = liveBytes.get(segment.number) ?? 0
+      if (segment.kind === 'solo') segment.releasedBytes = live === 0 ? 1 : 0
+      else segment.releasedBytes = Math.max(0, segment.size - fileHeaderBytes - live)
     }
   }
 
@@ -306,10 +323,12 @@ class SegmentedLog implements DiskMessageLog {
   }
 
   compact(isLive: (ref: BlobRef) => boolean | Promise<boolean>, options: CompactOptions = {}): Promise<Compaction> {
-    const result = this.#compacting.then(() => {
+    const result = this.#compacting.then(async () => {
       const numbers = this.compactable(options)
       const parts = { disk: this.#disk, directory: this.#directory, table: this.#table, logger: this.#logger }
-      return compactSegments(parts, numbers, isLive)
+      const done = await compactSegments(parts, numbers, isLive)
+      await this.#table.saveHints()
+      return done
     })
     this.#compacting = result.catch(() => {})
     return result

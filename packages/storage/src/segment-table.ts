@@ -108,6 +108,13 @@ export class SegmentTable {
     }
   }
 
+  /** Hints of released bytes are only hints: they are saved now and then. */
+  saveHints(): Promise<void> {
+    const saved = this.#allocating.then(() => this.#saveState(null))
+    this.#allocating = saved.catch(() => {})
+    return saved
+  }
+
   async #saveState(clean: LogState['clean']): Promise<void> {
     this.#ceiling = clean ? this.#nextNumber : this.#nextNumber + numbersAtOnce
     const released: Record<string, number> = {}
@@ -118,12 +125,11 @@ export class SegmentTable {
   }
 
   /** A number that no segment ever had. @throws what the disk says */
-  newSegment(kind: Segment['kind'], listed: boolean): Promise<Segment> {
+  newSegment(kind: Segment['kind']): Promise<Segment> {
     const result = this.#allocating.then(async () => {
       if (this.#nextNumber >= this.#ceiling) await this.#saveState(null)
       const number = this.#nextNumber++
       const segment: Segment = { number, kind, generation: 0, size: 0, releasedBytes: 0, sealedMs: undefined }
-      if (listed) this.segments.set(number, segment)
       return segment
     })
     this.#allocating = result.catch(() => {})

@@ -7,7 +7,7 @@ import { createMailboxes, type BlobRef } from '@skein/mailboxes'
 import { isErrorCode, silentLogger } from '@skein/runtime'
 import { VirtualClock, createSeededRandom } from '@skein/testkit'
 import { Database, type DatabaseOp } from './database.ts'
-import { compactMessages } from './live-blobs.ts'
+import { compactMessages, measureLiveBytes } from './live-blobs.ts'
 import { encodeMailbox, encodeState, decodeMailbox, decodeState } from './mailbox-records.ts'
 import { createMailboxStore, mailboxKeys } from './mailbox-store.ts'
 import { openMessageLog } from './message-log.ts'
@@ -193,6 +193,12 @@ test('compaction drops what neither queue nor mailbox has, and nothing else', as
   assert.equal(nothing.segments, 0, 'too young')
   await clock.advance(2 * 3600 * 1000)
   const before = log.stats().bytes
+  const hinted = log.compactable()
+  log.noteLiveBytes(new Map(Array.from({ length: 100 }, (_, number) => [number, 2 ** 40])))
+  assert.deepEqual(log.compactable(), [])
+  log.noteLiveBytes(await measureLiveBytes({ database, queue }))
+  assert.deepEqual(log.compactable(), hinted)
+  assert.ok(hinted.length > 0)
   const upkeep = createStoreUpkeep({ database, queue, log, clock, logger: silentLogger })
   await upkeep.run()
   assert.ok(log.stats().bytes < before * 0.7)

@@ -3,7 +3,7 @@
 import { mailboxLimits } from '@skein/mailboxes'
 import type { Clock, Logger, Timer } from '@skein/runtime'
 import { type DatabaseOp, afterPrefix } from './database.ts'
-import { type LiveBlobsComponents, compactMessages } from './live-blobs.ts'
+import { type LiveBlobsComponents, compactMessages, measureLiveBytes } from './live-blobs.ts'
 import { decodeMessage, decodeNumber, decodeJournalEntry } from './mailbox-records.ts'
 import { mailboxKeys } from './mailbox-store.ts'
 import type { DiskMessageLog } from './message-log.ts'
@@ -101,6 +101,8 @@ class Upkeep implements StoreUpkeep {
       total.journalEntries += await this.#remove(this.#oldEntries(accountId))
       total.infos += await this.#remove(this.#orphanedInfos(accountId))
     }
+    // What was let go is counted as it happens; a crash forgets it. This is how it really is.
+    this.#parts.log.noteLiveBytes(await measureLiveBytes(this.#parts))
     this.#parts.logger.info({ ...total }, 'store swept')
   }
 
