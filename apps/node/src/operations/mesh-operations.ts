@@ -1,5 +1,6 @@
 // status, invite, node.*, domain.*, alias.*: what the whole mesh shares and how it stands.
 import type { NodeRecord } from '@skein/accounts'
+import { canonicalAddress, canonicalDomain } from '@skein/mail'
 import { SkeinError } from '@skein/runtime'
 import { z } from 'zod'
 import type { NodeView } from '../cli/node-commands.ts'
@@ -165,12 +166,27 @@ function given<Fields extends object>(fields: Fields): { [Key in keyof Fields]?:
   }
 }
 
+/** As people write it (capitals, Chinese) in the form that the mesh keeps. @throws SkeinError `bad-domain` */
+function domainOf(text: string): string {
+  const name = canonicalDomain(text)
+  if (name === undefined) throw new SkeinError('bad-domain', 'refused', `"${text}" is not a domain name`)
+  return name
+}
+
+/** @throws SkeinError `bad-address` */
+function addressOf(text: string): string {
+  const address = canonicalAddress(text)
+  if (address === undefined) throw new SkeinError('bad-address', 'refused', `"${text}" is not a mail address`)
+  return address
+}
+
 const domainOperations: Operation[] = [
   operation({
     name: 'domain.add',
     params: z.strictObject({ name: z.string(), ...domainFields }),
     fromPeers: false,
-    async run(parts, { name, ...fields }) {
+    async run(parts, { name: text, ...fields }) {
+      const name = domainOf(text)
       await parts.ledger.addDomain(name, given(fields))
       return { name }
     },
@@ -185,7 +201,8 @@ const domainOperations: Operation[] = [
     name: 'domain.set',
     params: z.strictObject({ name: z.string(), ...domainFields }),
     fromPeers: false,
-    async run(parts, { name, ...fields }) {
+    async run(parts, { name: text, ...fields }) {
+      const name = domainOf(text)
       await parts.ledger.setDomain(name, given(fields))
       return { name }
     },
@@ -194,7 +211,8 @@ const domainOperations: Operation[] = [
     name: 'domain.remove',
     params: z.strictObject({ name: z.string() }),
     fromPeers: false,
-    async run(parts, { name }) {
+    async run(parts, { name: text }) {
+      const name = domainOf(text)
       await parts.ledger.removeDomain(name)
       return { name }
     },
@@ -206,7 +224,9 @@ const aliasOperations: Operation[] = [
     name: 'alias.add',
     params: z.strictObject({ address: z.string(), targets: z.array(z.string()).min(1).max(1000) }),
     fromPeers: false,
-    async run(parts, { address, targets }) {
+    async run(parts, { address: text, targets: texts }) {
+      const address = addressOf(text)
+      const targets = texts.map(addressOf)
       await parts.ledger.addAlias(address, targets)
       return { address, targets }
     },
@@ -221,7 +241,8 @@ const aliasOperations: Operation[] = [
     name: 'alias.remove',
     params: z.strictObject({ address: z.string() }),
     fromPeers: false,
-    async run(parts, { address }) {
+    async run(parts, { address: text }) {
+      const address = addressOf(text)
       await parts.ledger.removeAlias(address)
       return { address }
     },
