@@ -1,0 +1,111 @@
+// SMTP, submission, IMAP and POP3 on the ports that the configuration says, closed together.
+import type { Delivery } from '@skein/delivery'
+import { type ImapComponents, createImapServer } from '@skein/imap'
+import { createPop3Server } from '@skein/pop3'
+import { type Logger, SkeinError, systemClock as clock, systemRandom as random } from '@skein/runtime'
+import { createSmtpServer } from '@skein/smtp'
+import type { Config } from './config.ts'
+import type { Listener } from './control/status-view.ts'
+import type { Opened } from './opened.ts'
+import { portOf } from './profile.ts'
+import type { ReloadableTls } from './tls-files.ts'
+import { skeinVersion } from './version.ts'
+
+export interface FrontDoorSetting {
+  config: Config
+  logger: Logger
+  tls: ReloadableTls
+  opened: Opened
+  listeners: Listener[]
+  drainMs(): number
+  hostName: string
+}
+
+export async function openFrontDoors(
+  setting: FrontDoorSetting,
+  delivery: Delivery,
+  parts: Pick<ImapComponents, 'mailboxes' | 'log' | 'authenticator'>,
+): Promise<void> {
+  const { config, logger, tls, opened, hostName } = setting
+  const { mailboxes, log, authenticator } = parts
+  const smtp = createSmtpServer(
+    { intake: delivery.intake, authenticator, clock, random, logger: logger.child({ part: 'smtp' }), tls },
+    {
+      hostName,
+      bareLineEnds: config.smtp['bare-line-ends'],
+      messageBytesMax: config.smtp['message-bytes-max'],
+      recipientsMax: config.smtp['recipients-max'],
+      connectionsMax: config.smtp['connections-max'],
+      connectionsPerAddressMax: config.smtp['connections-per-address-max'],
+      commandTimeoutMs: config.smtp['command-timeout-seconds'] * 1000,
+      trustedAddresses: config.smtp.trusted,
+    },
+  )
+  const imap = createImapServer(
+    { mailboxes, log, authenticator, clock, random, logger: logger.child({ part: 'imap' }), tls },
+    {
+      version: skeinVersion,
+      limits: {
+        connectionsMax: config.imap['connections-max'],
+        connectionsPerAddressMax: config.imap['connections-per-address-max'],
+        literalBytesMax: config.imap['literal-bytes-max'],
+      },
+    },
+  )
+  const pop3 = createPop3Server(
+    { mailboxes, authenticator, clock, random, logger: logger.child({ part: 'pop3' }), tls },
+    {
+      hostName,
+      connectionsMax: config.pop3['connections-max'],
+      connectionsPerAddressMax: config.pop3['connections-per-address-max'],
+    },
+  )
+  opened.add('front doors', () =>
+    Promise.all([smtp, imap, pop3].map((door) => door.close({ drainMs: setting.drainMs() }))),
+  )
+
+  const host = config.bind === '' ? '::' : config.bind
+  const open = async (
+    service: Exclude<Listener['service'], 'mesh'>,
+    listen: (port: number) => Promise<{ port: number }>,
+  ) => {
+    const port = portChosen(config, service)
+    if (port === false) return
+    try {
+      setting.listeners.push({ service, address: host, port: (await listen(port)).port })
+    } catch (cause) {
+      throw listenError(service, host, port, cause)
+    }
+  }
+  await Promise.all([
+    open('smtp', (port) => smtp.listen({ host, port, role: 'mx' })),
+    open('submission', (port) => smtp.listen({ host, port, role: 'submission' })),
+    open('submissions', (port) => smtp.listen({ host, port, role: 'submissions' })),
+    open('lmtp', (port) => smtp.listen({ host, port, role: 'lmtp' })),
+    open('imap', (port) => imap.listen({ host, port, mode: 'starttls' })),
+    open('imaps', (port) => imap.listen({ host, port, mode: 'implicit' })),
+    open('pop3', (port) => pop3.listen({ host, port, mode: 'starttls' })),
+    open('pop3s', (port) => pop3.listen({ host, port, mode: 'implicit' })),
+  ])
+}
+
+type FrontDoor = Exclude<Listener['service'], 'mesh'>
+
+/** False: off. */
+export function portChosen(config: Config, service: FrontDoor): number | false {
+  const chosen = config.listen[service as keyof Config['listen']]
+  return chosen ?? (service === 'lmtp' ? false : portOf(config.profile, service))
+}
+
+function listenError(service: string, host: string, port: number, cause: unknown): SkeinError {
+  const code = (cause as NodeJS.ErrnoException).code
+  const why =
+    code === 'EADDRINUSE'
+      ? 'another program uses it'
+      : code === 'EACCES'
+        ? 'ports below 1024 need root or CAP_NET_BIND_SERVICE'
+        : code === 'EADDRNOTAVAIL'
+          ? 'this machine has no such address'
+          : (cause as Error).message
+  return new SkeinError('cannot-listen', 'refused', `${service} can't listen on ${host} port ${port}: ${why}`, cause)
+}
