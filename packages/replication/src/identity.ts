@@ -1,6 +1,6 @@
 // Nodes are their keys: a NodeId is the base58 text of a libp2p PeerId that holds the Ed25519 public key itself,
 // so that any signature can be checked from the id alone.
-import { createHash, createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import { createPrivateKey, createPublicKey, hash, sign, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { SkeinError } from '@skein/runtime'
 import type { NodeId } from '@skein/runtime'
@@ -17,11 +17,20 @@ const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
 export const signatureBytes = 64
 
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash('sha256').update(bytes).digest())
+  return new Uint8Array(hash('sha256', bytes, 'buffer'))
 }
 
+export function sha256Hex(data: Uint8Array | string): string {
+  return hash('sha256', data, 'hex')
+}
+
+const byteTexts = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 export function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+  if (bytes.length > 32) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+  let text = ''
+  for (const byte of bytes) text += byteTexts[byte] as string
+  return text
 }
 
 export function fromHex(text: string): Uint8Array {
@@ -116,7 +125,7 @@ const shortIds = new Map<NodeId, string>()
 export function shortIdOf(id: NodeId): string {
   let short = shortIds.get(id)
   if (short === undefined) {
-    short = createHash('sha256').update(id).digest('hex').slice(0, 16)
+    short = sha256Hex(id).slice(0, 16)
     if (shortIds.size >= keysCachedMax) shortIds.clear()
     shortIds.set(id, short)
   }

@@ -284,12 +284,7 @@ export class LedgerParts {
     return {
       meshId: () => this.membership.required.meshId,
       isAlias: (address: string) => this.meshSettings.aliases.has(address),
-      holder: (address: string) => {
-        const entry = this.map.lookup(address)
-        if (!entry) return undefined
-        const [claim] = this.map.claimsOn(address).filter(({ value }) => value.accountId === entry.accountId)
-        return { accountId: entry.accountId, confirmed: claim?.rank === 0 }
-      },
+      holder: (address: string) => this.map.holderOf(address),
       registrarsOf: (address: string) => this.registrarsOf(address),
       informed: () => this.informed,
       isMember: (id: NodeId) => this.#isMemberNow(id),

@@ -91,7 +91,8 @@ export class MembershipWriter {
     options: { parents?: MembershipEntry[]; timeMs?: number; proofFor?: string; seed?: Uint8Array } = {},
   ): MembershipEntry {
     const { parents, timeMs, proofFor = newcomer } = options
-    const seed = options.seed ?? (this.seeds.get(invite.hash) as Uint8Array)
+    const seed = options.seed ?? this.seeds.get(invite.hash)
+    if (!seed) throw new Error('not an invite')
     const terms = { meshId: this.meshId, peers: [], seed, expiresMs: 1_000_000 }
     const asked = writeJoinRequest(terms, this.id(proofFor), profileOf(newcomer), 1, this.random.bytes(16))
     const { request, proof } = splitJoinRequest(asked)

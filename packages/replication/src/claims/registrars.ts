@@ -1,8 +1,7 @@
 // The three registrars of a name and what they answer: pure rules. A registrar promises a name to one account, durably, and breaks
 // that promise only when the account's own node gives it back.
-import { createHash } from 'node:crypto'
 import type { NodeId } from '@skein/runtime'
-import { shortIdOf } from '../identity.ts'
+import { sha256Hex, shortIdOf } from '../identity.ts'
 import { accountHash, majorityOf } from './resolution.ts'
 
 /** The `count` nodes with the highest rendezvous score for that name, highest first. */
@@ -10,7 +9,7 @@ export function registrarsOf(address: string, candidates: readonly NodeId[], cou
   if (candidates.length <= 1) return [...candidates]
   const scored = candidates.map((id) => ({
     id,
-    score: createHash('sha256').update(`${address}\0${id}`, 'utf8').digest('hex'),
+    score: sha256Hex(`${address}\0${id}`),
   }))
   scored.sort((a, b) => (a.score < b.score ? 1 : a.score > b.score ? -1 : 0))
   return scored.slice(0, count).map(({ id }) => id)

@@ -1,9 +1,8 @@
 // Who keeps a name that several accounts claim: a pure function of the claims alone, so that all nodes that know the same
 // claims say the same, in whatever order they learnt of them.
-import { createHash } from 'node:crypto'
 import { encodeCbor } from '@skein/runtime'
 import type { NodeId } from '@skein/runtime'
-import { fromHex, shortIdOf } from '../identity.ts'
+import { fromHex, sha256, sha256Hex, shortIdOf } from '../identity.ts'
 import type { EntryValue } from './entry-value.ts'
 
 /**
@@ -30,7 +29,7 @@ export function claimDigest(
 ): Uint8Array {
   const { accountId, claimTime, registrars } = claim
   const bytes = encodeCbor([address, fromHex(shortIdOf(owner)), fromHex(accountId), claimTime, registrars.map(fromHex)])
-  return new Uint8Array(createHash('sha256').update(bytes).digest().subarray(0, 16))
+  return sha256(bytes).slice(0, 16)
 }
 
 export function majorityOf(count: number): number {
@@ -66,7 +65,7 @@ const accountHashes = new Map<string, string>()
 export function accountHash(accountId: string): string {
   let hash = accountHashes.get(accountId)
   if (hash === undefined) {
-    hash = createHash('sha256').update(fromHex(accountId)).digest('hex')
+    hash = sha256Hex(fromHex(accountId))
     if (accountHashes.size >= 10_000) accountHashes.clear()
     accountHashes.set(accountId, hash)
   }

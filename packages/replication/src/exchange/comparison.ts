@@ -91,12 +91,19 @@ export class Comparison {
       if (above !== undefined) wants.push({ stream: head.stream, above })
     }
     let news = false
+    const askedAgain = new Set<string>()
     while (wants.length > 0) {
       const items = decodeWanted(
         await this.#components.ask(peer, { kind: 'want', streams: wants.slice(0, this.#settings.streamsPerRequest) }),
       )
-      const { progress, last } = await this.#takeItems(peer, items)
+      const { progress, last, gaps } = await this.#takeItems(peer, items)
       if (progress) news = true
+      for (const stream of gaps) {
+        // What came follows a line that is not here: from the beginning, then, or as far back as we both know.
+        if (askedAgain.has(streamKey(stream))) continue
+        askedAgain.add(streamKey(stream))
+        wants.push({ stream, above: this.#components.streams.state(stream).checkpointSeq })
+      }
       // The peer answers in our order and stops when its answer is full: the last stream that it came to may have more.
       const reached = wants.findIndex(({ stream }) => streamKey(stream) === last)
       const lastWant = wants[reached]
@@ -139,7 +146,7 @@ export class Comparison {
   async #takeItems(
     peer: NodeId,
     items: readonly WantedItem[],
-  ): Promise<{ progress: boolean; last: string | undefined }> {
+  ): Promise<{ progress: boolean; last: string | undefined; gaps: StreamName[] }> {
     const meshId = this.#components.membership.required.meshId
     const byStream = new Map<string, { stream: StreamName; records: (Batch | CheckpointItem)[] }>()
     let last: string | undefined
@@ -155,22 +162,30 @@ export class Comparison {
       else byStream.set(last, { stream: { author, document }, records: [record] })
     }
     const streams = [...byStream.values()]
-    const results: boolean[] = []
+    let progress = false
+    const gaps: StreamName[] = []
     const worker = async () => {
       for (let next = streams.shift(); next; next = streams.shift()) {
-        results.push(await this.#takeRecords(peer, next.stream, next.records))
+        const taken = await this.#takeRecords(peer, next.stream, next.records)
+        if (taken.progress) progress = true
+        if (taken.gap) gaps.push(next.stream)
       }
     }
     await Promise.all(Array.from({ length: snapshotsAtOnce }, worker))
-    return { progress: results.includes(true), last }
+    return { progress, last, gaps }
   }
 
-  async #takeRecords(peer: NodeId, stream: StreamName, records: (Batch | CheckpointItem)[]): Promise<boolean> {
+  async #takeRecords(
+    peer: NodeId,
+    stream: StreamName,
+    records: readonly (Batch | CheckpointItem)[],
+  ): Promise<{ progress: boolean; gap: boolean }> {
     const { streams } = this.#components
     const before = streams.versionOf(stream.author)
     let run: Batch[] = []
+    let gap = false
     const flush = async () => {
-      if (run.length > 0) await streams.accept(stream, run)
+      if (run.length > 0 && (await streams.accept(stream, run)).gap) gap = true
       run = []
     }
     for (const record of records) {
@@ -182,7 +197,7 @@ export class Comparison {
       await this.takeCheckpoint(peer, record.checkpoint, record.snapshot)
     }
     await flush()
-    return streams.versionOf(stream.author) !== before
+    return { progress: streams.versionOf(stream.author) !== before, gap }
   }
 
   /** Makes the snapshot from what is here, or else takes the author's own. */

@@ -1,6 +1,6 @@
 // Short sums that tell two nodes whether they hold the same, without naming what they hold.
-import { createHash } from 'node:crypto'
 import type { NodeId } from '@skein/runtime'
+import { sha256Hex } from '../identity.ts'
 import type { StreamState } from '../streams/stream.ts'
 import type { Streams } from '../streams/streams.ts'
 
@@ -10,7 +10,7 @@ export function authorDigest(states: Iterable<StreamState>): string {
   for (const { stream, checkpointSeq, tips } of states) {
     if (tips.length > 0) lines.push(`${stream.document} ${checkpointSeq} ${tips.map(({ hash }) => hash).join(' ')}`)
   }
-  return lines.length === 0 ? '' : createHash('sha256').update(lines.sort().join('\n')).digest('hex').slice(0, 16)
+  return lines.length === 0 ? '' : sha256Hex(lines.sort().join('\n')).slice(0, 16)
 }
 
 /** Remembers each author's digest until one of its streams changes. */
@@ -42,6 +42,6 @@ export class Digests {
 
   ofAll(): string {
     const lines = Object.entries(this.byAuthor()).map(([author, digest]) => `${author} ${digest}`)
-    return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 16)
+    return sha256Hex(lines.join('\n')).slice(0, 16)
   }
 }

@@ -79,8 +79,8 @@ test('an address has one place, the same for everybody', () => {
 })
 
 test('addresses spread evenly over shards and pages', () => {
-  const shards = new Array<number>(64).fill(0)
-  const pages = new Array<number>(256).fill(0)
+  const shards = Array.from({ length: 64 }, () => 0)
+  const pages = Array.from({ length: 256 }, () => 0)
   for (let i = 0; i < 64_000; i++) {
     const text = `user${i}@test.com`
     shards[shardOf(text)] = (shards[shardOf(text)] ?? 0) + 1

@@ -77,6 +77,13 @@ export class UserMap {
     return placed ? this.rankedClaims(placed) : []
   }
 
+  /** Whose the name is by the pages, whatever became of his node, and whether others promised it to him. */
+  holderOf(address: string): { accountId: AccountId; confirmed: boolean } | undefined {
+    const claims = this.claimsOn(address)
+    const winner = claims.length > 1 ? resolveClaims(address, claims)?.winner : claims[0]
+    return winner && { accountId: winner.value.accountId, confirmed: winner.rank === 0 }
+  }
+
   /** Which of these names, all of one shard, somebody has. Many are checked page by page. */
   async takenAmong(shard: number, addresses: readonly string[]): Promise<Set<string>> {
     if (addresses.length < pagesPerShard) {
