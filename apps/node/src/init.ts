@@ -52,17 +52,22 @@ export async function initNode(
     return domain
   })
   const { admin } = choices
+  const adminAddress = admin && canonicalAddress(admin.address.trim())
   if (admin) {
     checkPasswordRules(admin.password)
-    const address = canonicalAddress(admin.address)
-    if (!address || !domains.includes(address.slice(address.lastIndexOf('@') + 1))) {
+    if (!adminAddress || !domains.includes(adminAddress.slice(adminAddress.lastIndexOf('@') + 1))) {
       throw new SkeinError('bad-address', 'refused', `the admin's address must be in one of the mesh's domains`)
     }
   }
   return makeNode(paths, choices, domains, async (ledger, database) => {
     const { recoveryKey } = await ledger.foundMesh({ ...profileOf(choices, domains), domains })
-    if (admin) {
-      const added = await ledger.addUser(admin.address)
+    if (admin && adminAddress !== undefined) {
+      const added = await ledger.addUser(adminAddress)
+      // RFC 5321 §4.5.1: every domain has a postmaster; an alias makes it the same on every node.
+      for (const name of domains) {
+        const address = `postmaster@${name}`
+        if (address !== added.address) await ledger.addAlias(address, [added.address])
+      }
       const account = await newAccount(added, { password: admin.password, role: 'admin' }, systemClock.nowMs())
       await createAccountStore(database).put(account)
     }

@@ -1,6 +1,6 @@
 // What every command gets: where the data is, how to print, how to ask the running node.
 import { SkeinError } from '@skein/runtime'
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { askNode } from '../control/client.ts'
 import { type DataDirectory, dataDirectory } from '../data-directory.ts'
 import { type Output, createOutput } from './output.ts'
@@ -44,6 +44,36 @@ export function parseWhole(text: string): number {
   return Number(text)
 }
 
+/** A whole number that is not nothing. */
+export function parseCount(text: string): number {
+  const count = parseWhole(text)
+  if (count < 1) throw new InvalidArgumentError('give a whole number from 1')
+  return count
+}
+
+/** A time that is not over at once. */
+export function parseLifetime(text: string): number {
+  const ms = parseDuration(text)
+  if (ms < 1) throw new InvalidArgumentError('give a time that is longer than nothing')
+  return ms
+}
+
+/** An option that takes one of a few words: another word is wrong usage. */
+export function choice(flags: string, words: readonly string[], description?: string): Option {
+  const list = `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
+  return new Option(flags, description ?? list).argParser((text: string) => {
+    if (words.includes(text)) return text
+    throw new InvalidArgumentError(`give ${list}`)
+  })
+}
+
+/** Ends a command that changes settings and was given none. */
+export function requireAnyOf(command: Command, values: readonly unknown[]): void {
+  if (values.every((value) => value === undefined)) {
+    command.error(`error: nothing to change: give at least one of the options`, { exitCode: 2 })
+  }
+}
+
 export function parseBoolean(text: string): boolean {
   if (text === 'true' || text === 'false') return text === 'true'
   throw new InvalidArgumentError('give true or false')
@@ -64,5 +94,7 @@ export function parseList(text: string): string[] {
 /** One clear sentence on stderr; internal mistakes also show where they happened. */
 export function explain(error: unknown): string {
   if (error instanceof SkeinError) return error.message
+  // The system's own words for what it refused (ENOENT, EACCES, …): the message says it all.
+  if (error instanceof Error && 'syscall' in error) return error.message
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

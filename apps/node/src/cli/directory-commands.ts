@@ -1,6 +1,6 @@
 // skein user, domain, alias: what the whole mesh shares.
 import type { Command } from 'commander'
-import { contextOf, parseBytes, parseWhole } from './command-context.ts'
+import { choice, contextOf, parseBytes, parseWhole, requireAnyOf } from './command-context.ts'
 import { table } from './output.ts'
 import { readPassword } from './secrets.ts'
 
@@ -11,6 +11,8 @@ interface UserLine {
   replicas: string[]
   state: string
 }
+
+const roles = ['user', 'domain-admin', 'admin'] as const
 
 export function addDirectoryCommands(program: Command): void {
   addUserCommands(program)
@@ -28,7 +30,7 @@ function addUserCommands(program: Command): void {
     .option('--password-stdin', 'read the password from standard input')
     .option('--node <name>', 'the user’s home node (default: this one)')
     .option('--quota <size>', 'e.g. 10G', parseBytes)
-    .option('--role <role>', 'user, domain-admin or admin', 'user')
+    .addOption(choice('--role <role>', roles).default('user'))
     .option('--display-name <name>', 'name shown to others', '')
     .action(async (address: string, options: Record<string, unknown>, command: Command) => {
       const { ask, output } = contextOf(command)
@@ -68,19 +70,21 @@ function addUserCommands(program: Command): void {
     .argument('<address>')
     .option('--password-stdin', 'a new password from standard input')
     .option('--quota <size>', 'e.g. 10G', parseBytes)
-    .option('--role <role>', 'user, domain-admin or admin')
-    .option('--state <state>', 'active or suspended')
+    .addOption(choice('--role <role>', roles))
+    .addOption(choice('--state <state>', ['active', 'suspended']))
     .option('--display-name <name>')
     .action(async (address: string, options: Record<string, unknown>, command: Command) => {
       const { ask, output } = contextOf(command)
-      const password = options['passwordStdin'] === true ? await readPassword(true) : undefined
+      const { passwordStdin, quota, role, state, displayName } = options
+      requireAnyOf(command, [passwordStdin, quota, role, state, displayName])
+      const password = passwordStdin === true ? await readPassword(true) : undefined
       const result = await ask('user.set', {
         address,
         password,
-        quotaBytes: options['quota'],
-        role: options['role'],
-        state: options['state'],
-        displayName: options['displayName'],
+        quotaBytes: quota,
+        role,
+        state,
+        displayName,
       })
       output.result(result, () => `${address} is changed`)
     })
@@ -146,11 +150,13 @@ function addDomainCommands(program: Command): void {
   domain
     .command('set')
     .argument('<domain>')
-    .option('--policy <policy>', 'auto, strict or local')
+    .addOption(choice('--policy <policy>', ['auto', 'strict', 'local']))
     .option('--replicas <n>', 'copies beside the home', parseWhole)
     .action(async (name: string, options: Record<string, unknown>, command: Command) => {
       const { ask, output } = contextOf(command)
-      const result = await ask('domain.set', { name, policy: options['policy'], replicas: options['replicas'] })
+      const { policy, replicas } = options
+      requireAnyOf(command, [policy, replicas])
+      const result = await ask('domain.set', { name, policy, replicas })
       output.result(result, () => `${name} is changed`)
     })
 

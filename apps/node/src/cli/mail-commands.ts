@@ -1,5 +1,6 @@
 // skein queue, trace, check: where a letter waits, which way it went, whether what is stored is whole.
 import type { QueueItem, TraceEvent } from '@skein/delivery'
+import { SkeinError } from '@skein/runtime'
 import type { Command } from 'commander'
 import { contextOf } from './command-context.ts'
 import { formatTime, table } from './output.ts'
@@ -22,11 +23,11 @@ export function addMailCommands(program: Command): void {
           (event) =>
             `${formatTime(event.atMs)}  ${event.nodeName.padEnd(8)}  ${event.what.padEnd(11)}  ${event.recipient ? `${event.recipient}  ` : ''}${event.detail}`,
         )
-        if (lines.length === 0) lines.push('no node knows this letter')
         if (found.silent.length > 0) lines.push(`(not asked, because not reachable: ${found.silent.join(', ')})`)
         return lines.join('\n')
       })
-      if (found.events.length === 0) process.exitCode = 1
+      if (found.events.length === 0)
+        throw new SkeinError('no-such-letter', 'refused', `no node knows the letter ${key}`)
     })
 
   program

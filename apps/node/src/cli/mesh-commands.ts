@@ -1,7 +1,7 @@
 // skein init, invite, join, run, status: a mesh's beginning, a node's day.
 import { type Command, InvalidArgumentError } from 'commander'
 import type { ProfileName } from '../profile.ts'
-import { collect, contextOf, parseDuration, parseWhole } from './command-context.ts'
+import { collect, contextOf, parseCount, parseDuration, parseLifetime } from './command-context.ts'
 import { formatTime } from './output.ts'
 import { readFirstLine, readPassword } from './secrets.ts'
 import type { StatusView } from '../control/status-view.ts'
@@ -63,8 +63,8 @@ function addInvite(program: Command): void {
   program
     .command('invite')
     .description('print a token with which a new node joins through any member')
-    .option('--ttl <time>', 'how long it is good', parseDuration, 24 * 3_600_000)
-    .option('--uses <n>', 'how many nodes may join with it', parseWhole, 1)
+    .option('--ttl <time>', 'how long it is good', parseLifetime, 24 * 3_600_000)
+    .option('--uses <n>', 'how many nodes may join with it', parseCount, 1)
     .action(async (options: { ttl: number; uses: number }, command: Command) => {
       const { ask, output } = contextOf(command)
       const invite = (await ask('invite', { ttlMs: options.ttl, uses: options.uses })) as { token: string }
@@ -114,7 +114,7 @@ function addRun(program: Command): void {
         output.result(
           ready,
           () =>
-            `ready ${ready.name} ${ready.nodeId} ${ready.listeners.map((entry) => `${entry.service}=${entry.address}:${entry.port}`).join(' ')}`,
+            `ready ${ready.name} ${ready.nodeId} ${ready.listeners.map((entry) => `${entry.service}=${entry.address.includes(':') ? `[${entry.address}]` : entry.address}:${entry.port}`).join(' ')}`,
         ),
       )
     })

@@ -1,6 +1,6 @@
 // skein node list | set | remove, and what a person sees of the mesh's nodes.
 import type { Command } from 'commander'
-import { contextOf, parseBoolean, parseList, parseWhole } from './command-context.ts'
+import { contextOf, parseBoolean, parseList, parseWhole, requireAnyOf } from './command-context.ts'
 import { table } from './output.ts'
 import { readFirstLine } from './secrets.ts'
 
@@ -74,6 +74,7 @@ export function addNodeCommands(program: Command): void {
       const { ask, output } = contextOf(command)
       const { priority, enabled, description, region, relay } = options
       const allow = options['allow'] as string[] | undefined
+      requireAnyOf(command, [priority, enabled, description, region, relay, allow])
       const changed = (await ask('node.set', {
         name,
         priority,

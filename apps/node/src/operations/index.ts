@@ -1,6 +1,5 @@
 // The table of operations and the one way through it: find, check parameters, carry out here or at the node that can.
 import { type NodeId, SkeinError, decodeCbor, encodeCbor } from '@skein/runtime'
-import { z } from 'zod'
 import { mailOperations } from './mail-operations.ts'
 import { meshOperations } from './mesh-operations.ts'
 import { type NodeParts, type Operation, nameOfNode } from './operation.ts'
@@ -21,7 +20,8 @@ function find(name: string): Operation {
 function checked(row: Operation, params: unknown): never {
   const result = row.params.safeParse(params ?? {})
   if (result.success) return result.data
-  throw new SkeinError('bad-parameters', 'refused', z.prettifyError(result.error).replaceAll('\n', ' '))
+  const wrong = result.error.issues.map(({ path, message }) => `${path.join('.') || 'the parameters'}: ${message}`)
+  throw new SkeinError('bad-parameters', 'refused', wrong.join('; '))
 }
 
 /** What the owner of this node asks for over the control socket. */

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import type { NodeView } from '../cli/node-commands.ts'
 import type { StatusView } from '../control/status-view.ts'
 import { skeinVersion } from '../version.ts'
-import { type NodeParts, type Operation, nameOfNode, nodeByName, operation } from './operation.ts'
+import { type NodeParts, type Operation, addressGiven, nameOfNode, nodeByName, operation } from './operation.ts'
 
 const status = operation({
   name: 'status',
@@ -141,6 +141,22 @@ const removeNode = operation({
     const { ledger } = parts
     const id = nodeByName(parts, name)
     if (id === ledger.self) {
+      if (ledger.members().length === 1) {
+        throw new SkeinError(
+          'last-member',
+          'refused',
+          `${name} is the mesh’s only node: nothing would be left of the mesh`,
+        )
+      }
+      // A node that leaves takes the mailboxes with it. One that is put out by others may be burnt or stolen.
+      const users = (await usersByNode(parts)).get(id) ?? 0
+      if (users > 0) {
+        throw new SkeinError(
+          'node-has-users',
+          'refused',
+          `${name} is the home of ${users} users: move or remove them first`,
+        )
+      }
       await ledger.leave(reason)
       return { name, state: 'removed' }
     }
@@ -227,8 +243,9 @@ const aliasOperations: Operation[] = [
     async run(parts, { address: text, targets: texts }) {
       const address = addressOf(text)
       const targets = texts.map(addressOf)
-      await parts.ledger.addAlias(address, targets)
-      return { address, targets }
+      const alias = { address: addressGiven(address), targets: targets.map(addressGiven) }
+      await parts.ledger.addAlias(alias.address, alias.targets)
+      return alias
     },
   }),
   operation({
@@ -243,8 +260,9 @@ const aliasOperations: Operation[] = [
     fromPeers: false,
     async run(parts, { address: text }) {
       const address = addressOf(text)
-      await parts.ledger.removeAlias(address)
-      return { address }
+      const given = addressGiven(address)
+      await parts.ledger.removeAlias(given)
+      return { address: given }
     },
   }),
 ]

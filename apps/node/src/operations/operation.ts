@@ -1,6 +1,7 @@
 // An operator's act is a value in a table: its parameters, who may ask for it, where it is carried out, what it does.
 import type { AccountStore } from '@skein/accounts'
 import type { Delivery } from '@skein/delivery'
+import { canonicalAddress } from '@skein/mail'
 import type { Mailboxes } from '@skein/mailboxes'
 import type { Mesh } from '@skein/mesh'
 import type { Ledger } from '@skein/replication'
@@ -39,6 +40,13 @@ export interface Operation<Params = never> {
 /** Keeps the parameters' type inside one row while the table holds rows of all kinds. */
 export function operation<Params>(row: Operation<Params>): Operation {
   return row as unknown as Operation
+}
+
+/** As people type it, in the one spelling by which the mesh knows it. @throws SkeinError `bad-address` */
+export function addressGiven(text: string): string {
+  const address = canonicalAddress(text.trim())
+  if (address === undefined) throw new SkeinError('bad-address', 'refused', `"${text}" is not a mail address`)
+  return address
 }
 
 /** @throws SkeinError `no-such-node` */

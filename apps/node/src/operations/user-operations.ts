@@ -4,7 +4,7 @@ import { canonicalAddress } from '@skein/mail'
 import { SkeinError } from '@skein/runtime'
 import { z } from 'zod'
 import { newAccount } from '../users.ts'
-import { type NodeParts, type Operation, nameOfNode, nodeByName, operation } from './operation.ts'
+import { type NodeParts, type Operation, addressGiven, nameOfNode, nodeByName, operation } from './operation.ts'
 
 const role = z.enum(['user', 'domain-admin', 'admin'])
 const quotaBytes = z.int().min(0).optional()
@@ -42,7 +42,7 @@ const addUser = operation({
     checkPasswordRules(params.password)
     const own = parts.ledger.directory.node(parts.ledger.self)
     if (own?.witness) throw new SkeinError('witness-node', 'refused', `${own.name} is a witness and homes no mail`)
-    const added = await parts.ledger.addUser(params.address)
+    const added = await parts.ledger.addUser(addressGiven(params.address))
     const account = await newAccount(added, params, parts.clock.nowMs())
     await parts.accounts.put(account)
     parts.administrators.changed(account)
@@ -170,6 +170,7 @@ const importUsers = operation({
     for (const { address, code } of outcome.refused) {
       refused.push({ line: lineOf.get(address) ?? 0, text: address, why: code })
     }
+    refused.sort((a, b) => a.line - b.line)
     return { added: outcome.added.length, refused }
   },
 })
