@@ -5,10 +5,16 @@ import type { Clock, LogFields, Logger, Timer } from '@skein/runtime'
 export class NodeLife implements Clock {
   readonly #clock: Clock
   readonly #timers = new Set<Timer>()
+  /** Resolves at the crash: what the dead node was asked will never be answered. */
+  readonly whenOver: Promise<void>
+  #end: () => void = () => {}
   #over = false
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.whenOver = new Promise((resolve) => {
+      this.#end = resolve
+    })
   }
 
   get over(): boolean {
@@ -17,6 +23,7 @@ export class NodeLife implements Clock {
 
   end(): void {
     this.#over = true
+    this.#end()
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
   }

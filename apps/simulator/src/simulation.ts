@@ -8,7 +8,7 @@ import { EventLog } from './event-log.ts'
 import { MailboxObserver } from './mailbox-observer.ts'
 import { Model } from './model.ts'
 import { OutsideWorld } from './outside-world.ts'
-import { SimulatedNode } from './simulated-node.ts'
+import { SimulatedNode, type RunningParts } from './simulated-node.ts'
 import { Workload } from './workload.ts'
 
 export interface SimulationSettings {
@@ -173,17 +173,18 @@ class Simulation {
 
   /** Looks into every mailbox of the nodes that are up; a crash in the middle ends that look. */
   async #observe(): Promise<void> {
-    const looks = this.#nodes.map(async (node) => {
-      const { running } = node
-      if (!running) return
+    const look = async (node: SimulatedNode, { ledger, mailboxes }: RunningParts): Promise<void> => {
       try {
-        for await (const entry of running.ledger.directory.entries()) {
-          if (entry.home === node.id) await this.#observer.look(running.mailboxes, entry.accountId)
+        for await (const entry of ledger.directory.entries()) {
+          if (entry.home === node.id) await this.#observer.look(mailboxes, entry.accountId)
         }
       } catch (error) {
         this.complain(`a mailbox of ${node.name} can't be looked into: ${String(error)}`)
       }
-    })
+    }
+    const looks = this.#nodes.flatMap((node) =>
+      node.running ? [Promise.race([look(node, node.running), node.running.life.whenOver])] : [],
+    )
     await this.#clock.runUntil(Promise.all(looks))
   }
 
