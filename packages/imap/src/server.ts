@@ -5,7 +5,7 @@ import { createSecureContext, TLSSocket } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 import type { Authenticator } from '@skein/accounts'
 import type { Mailboxes, MessageLog } from '@skein/mailboxes'
-import { sleep } from '@skein/runtime'
+import { ConnectionCounter, sleep } from '@skein/runtime'
 import type { Clock, Logger, Random, TlsMaterial } from '@skein/runtime'
 import { AnswerCache } from './fetch/answer-cache.ts'
 import { Connection } from './connection.ts'
@@ -50,7 +50,7 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
   const listeners = new Set<Server>()
   const connections = new Set<Connection>()
   const sockets = new Set<Socket>()
-  const byAddress = new Map<string, number>()
+  const counter = new ConnectionCounter(limits.connectionsMax, limits.connectionsPerAddressMax, () => false)
   let secureContext: SecureContext = secureContextOf(tls)
   let closing = false
   const forgetTls = tls.onChange(() => {
@@ -64,12 +64,17 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
     secureSocket: (socket) => secureSocket(socket, secureContext),
   }
 
+  /** Counts the connection in, or says what stands in its way. */
   function obstacle(address: string): string | undefined {
     if (closing) return 'The server is stopping'
-    if (connections.size >= limits.connectionsMax) return 'Too many connections; try again later'
-    if ((byAddress.get(address) ?? 0) >= limits.connectionsPerAddressMax)
-      return 'Too many connections from your address'
-    return undefined
+    switch (counter.enter(address)) {
+      case 'too-many':
+        return 'Too many connections; try again later'
+      case 'too-many-from-address':
+        return 'Too many connections from your address'
+      default:
+        return undefined
+    }
   }
 
   async function accept(socket: Socket, mode: ListenOptions['mode']): Promise<void> {
@@ -88,12 +93,12 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
     socket.setNoDelay(true)
     const connection = new Connection(socket, parts)
     connections.add(connection)
-    byAddress.set(address, (byAddress.get(address) ?? 0) + 1)
-    await connection.serve(mode)
-    connections.delete(connection)
-    const left = (byAddress.get(address) ?? 1) - 1
-    if (left === 0) byAddress.delete(address)
-    else byAddress.set(address, left)
+    try {
+      await connection.serve(mode)
+    } finally {
+      connections.delete(connection)
+      counter.leave(address)
+    }
   }
 
   return {
