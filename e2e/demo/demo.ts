@@ -121,18 +121,12 @@ async function showLists(nodes: SkeinNode[]): Promise<void> {
     say(`  ${paint('cyan', node.name)}\n${stdout.trimEnd().replace(/^/gm, '    ')}`)
   }
   check(`all ${nodes.length} nodes list the same ${expected} users, byte for byte`, true)
-  const nodeLists = await Promise.all(nodes.map((node) => node.json<{ name: string }[]>(['node', 'list'])))
-  const names = places.map((place) => place.name).sort()
-  check(
-    'every node lists every node',
-    nodeLists.every(
-      (list) =>
-        list
-          .map((entry) => entry.name)
-          .sort()
-          .join() === names.join(),
-    ),
-  )
+  const nodeList = await eventually(() => sameEverywhere(nodes, ['node', 'list']), {
+    what: 'the same node list on all nodes',
+    deadlineMs: 15_000,
+  })
+  const listed = (JSON.parse(nodeList) as { name: string }[]).map((entry) => entry.name)
+  check('every node lists the same nodes', listed.join() === places.map((place) => place.name).join())
 }
 
 async function sendLetter(nodes: SkeinNode[]): Promise<void> {

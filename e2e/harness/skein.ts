@@ -47,7 +47,7 @@ export interface NodeLine {
   priority: number
   enabled: boolean
   description: string
-  state: 'self' | 'up' | 'down'
+  state: 'up' | 'down'
   users: number
   version: string
 }

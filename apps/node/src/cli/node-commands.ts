@@ -1,5 +1,6 @@
 // skein node list | set | remove, and what a person sees of the mesh's nodes.
 import type { Command } from 'commander'
+import type { StatusView } from '../control/status-view.ts'
 import { contextOf, parseBoolean, parseList, parseWhole, requireAnyOf } from './command-context.ts'
 import { table } from './output.ts'
 import { readFirstLine } from './secrets.ts'
@@ -13,7 +14,8 @@ export interface NodeView {
   enabled: boolean
   relay: boolean
   description: string
-  state: 'self' | 'up' | 'down'
+  /** As the asked node sees it; itself it sees up, so that the list is the same everywhere while all are connected. */
+  state: 'up' | 'down'
   users: number
   version: string
   hostName: string
@@ -37,12 +39,13 @@ export function addNodeCommands(program: Command): void {
     .action(async (_options, command: Command) => {
       const { ask, output } = contextOf(command)
       const nodes = (await ask('node.list')) as NodeView[]
+      const { nodeId } = (await ask('status')) as StatusView
       output.result(nodes, () =>
         table(
           ['NAME', 'STATE', 'ADDRESS', 'REGION', 'PRIORITY', 'ENABLED', 'RELAY', 'USERS', 'VERSION', 'DESCRIPTION'],
           nodes.map((entry) => [
             entry.name,
-            entry.state,
+            entry.id === nodeId ? 'this' : entry.state,
             shortAddress(entry.addresses[0]),
             entry.region || '-',
             String(entry.priority),

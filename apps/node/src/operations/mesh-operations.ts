@@ -69,7 +69,7 @@ const invite = operation({
 
 function nodeView(parts: NodeParts, node: NodeRecord, users: number): NodeView {
   const { ledger, mesh } = parts
-  const up = mesh.connected().includes(node.id)
+  const up = node.id === ledger.self || mesh.connected().includes(node.id)
   return {
     name: node.name,
     id: node.id,
@@ -79,7 +79,7 @@ function nodeView(parts: NodeParts, node: NodeRecord, users: number): NodeView {
     enabled: node.enabled,
     relay: node.relay,
     description: node.description,
-    state: node.id === ledger.self ? 'self' : up ? 'up' : 'down',
+    state: up ? 'up' : 'down',
     users,
     version: node.version,
     hostName: node.hostName,
