@@ -49,6 +49,9 @@ test('submissions get what they lack; senders in others\u2019 names, circles and
     await assert.rejects(sent, (error) => isErrorCode(error, code))
   }
   await refused('sender-not-allowed', 'From: bbb@test.com\r\n\r\n')
+  for (const field of ['Sender', 'Resent-From', 'Resent-Sender']) {
+    await refused('sender-not-allowed', `From: aaa@test.com\r\n${field}: bbb@test.com\r\n\r\n`)
+  }
   await refused('mail-loop', `${'Received: x\r\n'.repeat(51)}\r\n`)
   await refused('message-too-large', Buffer.alloc(100_001, 'a\r\n\r\n'))
   await refused('header-too-large', Buffer.alloc(10_001, 'a'))

@@ -62,9 +62,12 @@ export interface LetterHeader {
   /** Without brackets; '' where there is none. */
   messageId: string
   hops: number
-  /** Canonical addresses of From, for submissions. */
+  /** Canonical addresses of those in whose name it speaks, for submissions. */
   authors: string[]
 }
+
+// RFC 5322 §3.6.2, §3.6.6.
+const authorFields = new Set(['from', 'sender', 'resent-from', 'resent-sender'])
 
 /** A letter from another server: nothing is changed. */
 export function readRelayedHeader(header: Uint8Array): LetterHeader {
@@ -98,7 +101,7 @@ export function readSubmittedHeader(header: Uint8Array, made: { messageId: strin
   }
   bytes.push(kept === 0 ? header : header.subarray(kept))
   const authors = fields
-    .filter((field) => field.lower === 'from')
+    .filter((field) => authorFields.has(field.lower))
     .flatMap((field) => parseAddressList(decodedFieldValue(header, field)))
     .flatMap(({ mailbox, host }) => {
       const address = mailbox && host ? canonicalAddress(`${mailbox}@${host}`) : undefined

@@ -100,6 +100,14 @@ test('postmaster leads to an account or alias of that name, else to an administr
   assert.deepEqual(to('postmaster@test.com'), { kind: 'local', accountId: aaa.accountId })
 })
 
+test('a domain without a postmaster of its own shares that of another', () => {
+  const { map, directory, aaa } = mesh()
+  map.aliases.set('postmaster@test.com', ['aaa@test.com'])
+  const expected = { kind: 'local', accountId: aaa.accountId }
+  assert.deepEqual(routeAddress(directory, 'postmaster@mailer.com.cn'), expected)
+  assert.deepEqual(routeAddress(directory, 'postmaster+x@mailer.com.cn'), expected)
+})
+
 test('an alias that became a list while the letter waited is refused, not delivered to one of many', () => {
   const { directory } = mesh()
   const route = routeAddress(directory, 'all@test.com')
@@ -124,6 +132,17 @@ test('RCPT: strangers reach our users only, who is logged in reaches the world, 
   assert.equal(say('smtp', 'all@test.com'), 'all@test.com')
   assert.equal(say('smtp', 'one@test.com'), '550 5.4.6')
   assert.equal(say('smtp', '@test.com'), '501 5.1.3')
+})
+
+test('MAIL: a session that is logged in sends nothing more once its account is suspended or removed', () => {
+  const { map, directory, aaa } = mesh()
+  const source = { kind: 'submission', account: { id: aaa.accountId, address: aaa.address } } as const
+  const codes = () => ['aaa@test.com', ''].map((from) => checkSender(directory, source, from).kind)
+  assert.deepEqual(codes(), ['accepted', 'accepted'])
+  map.account('aaa@test.com', aaa.home, 'suspended')
+  assert.deepEqual(codes(), ['refused', 'refused'])
+  map.entries.delete('aaa@test.com')
+  assert.deepEqual(codes(), ['refused', 'refused'])
 })
 
 test('MAIL: who is logged in uses his address, its tags, and aliases that lead to him', () => {

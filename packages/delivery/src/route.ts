@@ -91,6 +91,10 @@ function postmaster(directory: Directory, domain: string, settings: RouteSetting
     const meaning = named(directory, address)
     if (meaning && meaning.kind !== 'refused') return meaning
   }
+  for (const { name } of directory.domains()) {
+    const meaning = name === domain ? undefined : named(directory, `postmaster@${name}`)
+    if (meaning && meaning.kind !== 'refused') return meaning
+  }
   return unknownUser
 }
 

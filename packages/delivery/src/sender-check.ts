@@ -11,6 +11,9 @@ export function checkSender(
   from: string,
   settings: RouteSettings = {},
 ): RecipientVerdict {
+  if (source.kind === 'submission' && source.account && !isLive(directory, source.account.id)) {
+    return { kind: 'refused', code: 550, status: '5.7.1', text: 'this account may not send any more' }
+  }
   // Notices of delivery and of reading have no sender (RFC 8098 §3), from mail programs too.
   if (from === '') return { kind: 'accepted', address: '' }
   const address = canonicalAddress(from)
@@ -34,6 +37,12 @@ export function maySpeakAs(
     const meaning = meaningOf(directory, target, settings)
     return meaning.kind === 'account' && meaning.entry.accountId === account.id
   })
+}
+
+/** A session outlives its login: the account may have been suspended or removed meanwhile. */
+function isLive(directory: Directory, accountId: string): boolean {
+  const state = directory.byAccountId(accountId)?.state
+  return state !== undefined && state !== 'suspended'
 }
 
 function withoutTag(address: string): string {
