@@ -177,6 +177,24 @@ test('nodes of one domain share users, lists and letters without DNS', { timeout
     },
   )
 
+  await stage.step('a node joins though the one that invited it is silent', async () => {
+    const fromBj = await inviteFrom(bj)
+    await bj.stop()
+    const gz = await joinNode(fromBj, { name: 'gz' })
+    stage.add(gz)
+    await gz.start()
+    await bj.start()
+    for (const node of [bj, hk, tw]) {
+      await eventually(async () => (await node.nodes()).some(({ name }) => name === 'gz'), {
+        what: `gz listed on ${node.name}`,
+        deadlineMs: 10_000,
+      })
+    }
+    await gz.must(['node', 'remove', 'gz'])
+    await eventually(async () => (await bj.nodes()).every(({ name }) => name !== 'gz'), { what: 'gz gone by itself' })
+    await gz.stop()
+  })
+
   await stage.step('a token works once, and not after its time', async () => {
     // While no invitation is open a stranger is not even let in to be told why; with this one it is.
     await inviteFrom(tw, '--ttl', '15s')
