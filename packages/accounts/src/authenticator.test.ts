@@ -152,6 +152,23 @@ test('wrong passwords make the next try wait longer and longer; time heals', asy
   assert.equal((await login('bj', 'aaa', password)).kind, 'ok')
 })
 
+test('one telephone with an old password does not shut out the office behind the same address', async () => {
+  const office = { remoteAddress: '192.0.2.1' }
+  for (let i = 0; i < accountLimits.loginFailuresPerAddressFree * 2; i++) {
+    const outcome = await login('bj', 'aaa', 'wrong password', office)
+    if (outcome.kind === 'throttled') mesh.clock.ms += outcome.retryAfterMs
+  }
+  assert.notEqual((await login('bj', 'bbb', password, office)).kind, 'throttled')
+})
+
+test('one IPv6 site is one client, whatever address of its network it comes from', async () => {
+  for (let i = 0; i <= accountLimits.loginFailuresFree; i++) {
+    await login('bj', 'aaa', 'wrong password', { remoteAddress: `2001:db8:1:2::${i + 1}` })
+  }
+  assert.equal((await login('bj', 'aaa', password, { remoteAddress: '2001:db8:1:2:ffff::1' })).kind, 'throttled')
+  assert.equal((await login('bj', 'aaa', password, { remoteAddress: '2001:db8:1:3::1' })).kind, 'ok')
+})
+
 test('a password that was changed is not remembered', async () => {
   assert.equal((await login('bj', 'aaa', password)).kind, 'ok')
   const account = [...mesh.accounts.values()].find((one) => one.address === 'aaa@test.com')

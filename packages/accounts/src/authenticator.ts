@@ -8,6 +8,7 @@ import {
   type NodeId,
   type PeerLink,
   type Random,
+  clientKey,
   decodeCbor,
   encodeCbor,
   isErrorCode,
@@ -107,14 +108,11 @@ export function createAuthenticator(components: AuthenticatorComponents): Authen
   async function login(login: Login): Promise<LoginOutcome> {
     if (Buffer.byteLength(login.password) > accountLimits.passwordBytesMax) return { kind: 'refused' }
     const name = canonicalName(login.name)
-    const keys = [
-      { key: `address ${login.remoteAddress}`, free: accountLimits.loginFailuresPerAddressFree },
-      {
-        key: `${name ?? login.name.slice(0, 320)} from ${login.remoteAddress}`,
-        free: accountLimits.loginFailuresFree,
-      },
-    ]
-    const retryAfterMs = Math.max(...keys.map(({ key }) => throttle.waitMs(key)))
+    // An IPv6 client has a whole /64 to come from.
+    const client = clientKey(login.remoteAddress)
+    const addressKey = `address ${client}`
+    const nameKey = `${name ?? login.name.slice(0, 320)} from ${client}`
+    const retryAfterMs = Math.max(throttle.waitMs(addressKey), throttle.waitMs(nameKey))
     if (retryAfterMs > 0) return { kind: 'throttled', retryAfterMs }
     const entry = name === undefined ? undefined : directory.lookup(name)
     let outcome: LoginOutcome
@@ -125,8 +123,15 @@ export function createAuthenticator(components: AuthenticatorComponents): Authen
       if (isErrorCode(error, 'too-many-logins')) return { kind: 'unavailable' }
       throw error
     }
-    if (outcome.kind === 'refused') for (const { key, free } of keys) throttle.failed(key, free)
-    else if (outcome.kind === 'ok' || outcome.kind === 'elsewhere') for (const { key } of keys) throttle.succeeded(key)
+    if (outcome.kind === 'refused') {
+      // Once a name has its own delays here it says nothing new of the address: a forgotten telephone that keeps trying
+      // must not, in a night, shut out an office.
+      const hasOwnDelay = throttle.failed(nameKey, accountLimits.loginFailuresFree)
+      if (!hasOwnDelay) throttle.failed(addressKey, accountLimits.loginFailuresPerAddressFree)
+    } else if (outcome.kind === 'ok' || outcome.kind === 'elsewhere') {
+      throttle.succeeded(addressKey)
+      throttle.succeeded(nameKey)
+    }
     return outcome
   }
 

@@ -22,8 +22,8 @@ export class LoginThrottle {
     return entry ? Math.max(0, entry.blockedUntilMs - this.#clock.nowMs()) : 0
   }
 
-  /** @param free failures that cost nothing yet */
-  failed(key: string, free: number): void {
+  /** @param free failures that cost nothing yet; @returns whether this one cost something */
+  failed(key: string, free: number): boolean {
     const now = this.#clock.nowMs()
     const before = this.#failures.get(key)
     const count = before && now - before.lastMs < accountLimits.loginFailureKeepMs ? before.count + 1 : 1
@@ -37,6 +37,7 @@ export class LoginThrottle {
       const oldest = this.#failures.keys().next()
       if (!oldest.done) this.#failures.delete(oldest.value)
     }
+    return over > 0
   }
 
   succeeded(key: string): void {
