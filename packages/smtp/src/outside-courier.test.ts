@@ -71,6 +71,18 @@ describe('outside courier', () => {
     await courier.close()
   })
 
+  test('our own Return-Path line stays here', async () => {
+    await using there = await startServer('mx')
+    const { courier, letter, send } = createBench(routeTo(there.port))
+    const line = 'Return-Path: <aaa@us.example>\r\n'
+    const [result] = await send(
+      letter(`${line}Subject: x\r\n\r\ny\r\n`, ['bbb@test.example'], { returnPathBytes: line.length }),
+    )
+    assert.equal(result?.kind, 'delivered')
+    assert.equal(there.intake.letters[0]?.bytes.toString('latin1'), 'Subject: x\r\n\r\ny\r\n')
+    await courier.close()
+  })
+
   test('each recipient has a result of its own', async () => {
     await using there = await startScripted(
       except({ 'RCPT TO:<no@': '550 5.1.1 no such user', 'RCPT TO:<later@': '450 4.2.0 greylisted' }),

@@ -2,6 +2,7 @@
 import type { QueueItem, QueueRecipient } from '@skein/delivery'
 import type { MessageLog } from '@skein/mailboxes'
 import { isAscii } from '../wire/mail-path.ts'
+import { outsideBytes } from './outside-letter.ts'
 
 export interface LetterNeeds {
   smtpUtf8: boolean
@@ -30,7 +31,7 @@ export async function needsOf(
 async function findEightBit(item: QueueItem, log: MessageLog): Promise<'header' | 'body' | null> {
   let tail = ''
   let inHeader = true
-  for await (const chunk of log.stream(item.blob)) {
+  for await (const chunk of outsideBytes(item, log)) {
     const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')
     if (inHeader) {
       const joined = tail + text

@@ -11,6 +11,7 @@ import { Dialogue, DialogueBroken } from './dialogue.ts'
 import { type LetterNeeds, needsOf } from './letter-needs.ts'
 import type { MailHost } from './mail-hosts.ts'
 import { type Outcome, failure, outcomeOfReply } from './outcome.ts'
+import { outsideBytes, outsideSize } from './outside-letter.ts'
 
 export interface MailConnectionComponents {
   log: MessageLog
@@ -164,8 +165,9 @@ export class MailConnection {
       return failure('permanent', 554, '5.6.3', 'the host takes 7-bit mail only', options)
     }
     const sizeMax = Number(this.#extensions.get('SIZE') ?? 0)
-    if (sizeMax > 0 && item.size > sizeMax) {
-      const text = `the letter has ${item.size} bytes, the host takes ${sizeMax}`
+    const size = outsideSize(item)
+    if (sizeMax > 0 && size > sizeMax) {
+      const text = `the letter has ${size} bytes, the host takes ${sizeMax}`
       return failure('permanent', 552, '5.3.4', text, options)
     }
     return null
@@ -230,7 +232,7 @@ export class MailConnection {
 
   #mailCommand(item: QueueItem, needs: LetterNeeds): string {
     const parameters: string[] = []
-    if (this.#extensions.has('SIZE')) parameters.push(`SIZE=${item.size}`)
+    if (this.#extensions.has('SIZE')) parameters.push(`SIZE=${outsideSize(item)}`)
     if (item.eightBit && this.#extensions.has('8BITMIME')) parameters.push('BODY=8BITMIME')
     if (needs.smtpUtf8) parameters.push('SMTPUTF8')
     return [`MAIL FROM:<${item.from}>`, ...parameters].join(' ')
@@ -238,7 +240,7 @@ export class MailConnection {
 
   async #sendMessage(item: QueueItem): Promise<void> {
     const stuffer = new DotStuffer()
-    for await (const chunk of this.#components.log.stream(item.blob)) {
+    for await (const chunk of outsideBytes(item, this.#components.log)) {
       const pieces: Buffer[] = []
       stuffer.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), pieces)
       await this.#dialogue.writeAll(pieces)
