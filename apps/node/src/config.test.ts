@@ -35,3 +35,18 @@ test('every key says what it means', () => {
     [],
   )
 })
+
+test('values that no listener could use are refused with the key’s name', () => {
+  for (const [text, key] of [
+    ['bind = "zz"', 'bind'],
+    ['host-name = "a b"', 'host-name'],
+    ['host-name = "mail.test.com."', 'host-name'],
+    ['[listen]\nsmtp = "x"', 'listen.smtp'],
+    ['[smtp]\ntrusted = ["300.1.1.1"]', 'smtp.trusted.0'],
+    ['[smtp]\ntrusted = ["10.0.0.0/99"]', 'smtp.trusted.0'],
+  ] as const) {
+    assert.throws(() => parseConfig(text, 'f'), new RegExp(`${key.replaceAll('.', '\\.')}: [^\n]+$`), text)
+  }
+  const taken = 'bind = "::1"\nhost-name = "mx-1.test.com"\n[smtp]\ntrusted = ["10.0.0.0/8", "fd00::/8", "::1"]'
+  assert.equal(parseConfig(taken, 'f')['host-name'], 'mx-1.test.com')
+})

@@ -1,11 +1,20 @@
 // DIR/skein.toml: what belongs to this machine. Settings of the mesh live in the mesh, not here.
 // The schema is the reference: docs/operating/configuration.md is generated from it.
 import { readFileSync } from 'node:fs'
-import { SkeinError } from '@skein/runtime'
+import { isIP } from 'node:net'
+import { SkeinError, createAddressSet } from '@skein/runtime'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
 
-const port = z.union([z.int().min(0).max(65_535), z.literal(false)])
+const port = z.union([z.int().min(0).max(65_535), z.literal(false)], 'a port is a number from 0 to 65535, or false')
+const addressOrBlock = z.string().refine((text) => {
+  try {
+    createAddressSet([text])
+    return true
+  } catch {
+    return false
+  }
+}, 'neither an IP address nor a CIDR block')
 const count = (max: number) => z.int().min(1).max(max)
 
 export const configSchema = z.strictObject({
@@ -13,9 +22,14 @@ export const configSchema = z.strictObject({
     .enum(['standard', 'dev'])
     .default('standard')
     .describe('Which set of default ports: standard or dev (plus 10000).'),
-  bind: z.string().default('').describe('The one address on which every service listens; empty means all addresses.'),
+  bind: z
+    .string()
+    .refine((text) => text === '' || isIP(text) > 0, 'not an IP address')
+    .default('')
+    .describe('The one address on which every service listens; empty means all addresses.'),
   'host-name': z
     .string()
+    .regex(/^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.(?!$)|$))*$/i, 'not a host name')
     .default('')
     .describe('Name announced in SMTP greetings and Received headers; empty means NAME.DOMAIN of the mesh.'),
   'log-level': z
@@ -82,7 +96,7 @@ export const configSchema = z.strictObject({
         .describe('SMTP connections at once from one address.'),
       'command-timeout-seconds': count(3600).default(300).describe('A client silent for this long is closed.'),
       trusted: z
-        .array(z.string())
+        .array(addressOrBlock)
         .default(['127.0.0.0/8', '::1'])
         .describe('Addresses or CIDR ranges that get no greeting pause and no limit of connections per address.'),
     })

@@ -1,4 +1,5 @@
 // The certificate in use: PEM files, read again on SIGHUP.
+import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { SkeinError, type TlsMaterial } from '@skein/runtime'
@@ -13,6 +14,10 @@ export function loadTlsMaterial(files: { cert: string; key: string }): Reloadabl
     try {
       const pair = { cert: readFileSync(files.cert, 'utf8'), key: readFileSync(files.key, 'utf8') }
       createSecureContext(pair)
+      // A key of another kind (RSA beside an ECDSA certificate) makes a context that no client can use.
+      if (!new X509Certificate(pair.cert).checkPrivateKey(createPrivateKey(pair.key))) {
+        throw new Error('the key is not the certificate’s')
+      }
       return pair
     } catch (cause) {
       throw new SkeinError(
