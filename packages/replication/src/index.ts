@@ -1,7 +1,7 @@
 export { signerFromSeed } from './identity.ts'
 export type * from './ledger-api.ts'
 export { createLedger } from './ledger.ts'
-export type { LedgerComponents } from './ledger-parts.ts'
+export type { LedgerComponents } from './ledger-components.ts'
 export { ledgerLimits } from './limits.ts'
 export type { LedgerSettings } from './limits.ts'
 export { parseInvite } from './membership/invite.ts'

@@ -1,6 +1,6 @@
 // The parts of a ledger, made and joined: what each needs from the others is given to it here, and nowhere else.
 import { SkeinError } from '@skein/runtime'
-import type { Clock, Logger, NodeId, PeerLink, Random } from '@skein/runtime'
+import type { NodeId, PeerLink } from '@skein/runtime'
 import type { Acknowledgement } from './claims/entry-value.ts'
 import { registrarsOf } from './claims/registrars.ts'
 import type { Claim } from './claims/resolution.ts'
@@ -10,18 +10,18 @@ import { Gate } from './gate.ts'
 import { HybridClock } from './hybrid-clock.ts'
 import { shortIdOf } from './identity.ts'
 import type { Equivocation, NameConflict } from './ledger-api.ts'
+import type { LedgerComponents } from './ledger-components.ts'
 import type { LedgerSettings } from './limits.ts'
 import { shardOf, usersDocument } from './map/address-hash.ts'
 import { UserMap } from './map/user-map.ts'
 import { UserProjection } from './map/user-projection.ts'
 import { MembershipLog } from './membership/membership-log.ts'
 import { seqLimit, successorOf } from './membership/reducer.ts'
-import type { LedgerStore, Signer, StreamName } from './ports.ts'
-import { Claimant } from './registrar/claimant.ts'
-import { Intents } from './registrar/intents.ts'
+import type { StreamName } from './ports.ts'
+import { createNaming } from './naming.ts'
+import type { Naming } from './naming.ts'
 import { certificateCovers, certificateKey, promiseHolds } from './registrar/promise.ts'
-import { Registrar } from './registrar/registrar.ts'
-import { Releases } from './registrar/releases.ts'
+import type { NameView } from './registrar/registrar.ts'
 import { MeshSettings } from './settings/mesh-settings.ts'
 import { nodeDocument, NodeDocuments } from './settings/node-documents.ts'
 import { NodeTable } from './settings/node-table.ts'
@@ -29,23 +29,15 @@ import { DocumentCache, sharedDocument } from './streams/documents.ts'
 import { nothingToProject } from './streams/projection.ts'
 import type { Projection } from './streams/projection.ts'
 import { headSeq } from './streams/stream.ts'
+import { Snapshots } from './streams/snapshots.ts'
+import { StreamTable } from './streams/stream-table.ts'
 import { Streams } from './streams/streams.ts'
-import { HomeUsers } from './users/home-users.ts'
-
-export interface LedgerComponents {
-  store: LedgerStore
-  signer: Signer
-  clock: Clock
-  random: Random
-  logger: Logger
-}
 
 export interface LedgerEvents {
   onDirectoryChange(): void
   onConflict(conflict: NameConflict): void
   onEquivocation(event: Equivocation): void
   onSynced(peer: NodeId): void
-  onPeerUp(peer: NodeId): void
 }
 
 export class LedgerParts {
@@ -56,16 +48,18 @@ export class LedgerParts {
   readonly time: HybridClock
   readonly membership: MembershipLog
   readonly documents: DocumentCache
+  readonly table = new StreamTable()
+  readonly snapshots: Snapshots
   readonly streams: Streams
   readonly map: UserMap
-  readonly users: HomeUsers
+  readonly users: Naming['users']
   readonly meshSettings: MeshSettings
   readonly nodeDocuments: NodeDocuments
   readonly gate: Gate
   readonly exchange: Exchange
-  readonly registrar: Registrar
-  readonly intents: Intents
-  readonly releases: Releases
+  readonly registrar: Naming['registrar']
+  readonly intents: Naming['intents']
+  readonly releases: Naming['releases']
   /** Addresses that an invite or a join reply named, for peers whose own document has not come yet. */
   readonly hints = new Map<NodeId, string[]>()
   readonly #userProjection: UserProjection
@@ -111,40 +105,33 @@ export class LedgerParts {
       },
     )
     this.documents = new DocumentCache(components, settings.documentEntriesCached, (stream) =>
-      this.streams.partsOf(stream),
+      this.table.partsOf(stream),
     )
     const limit = (author: NodeId, document: string) =>
       this.membership.state ? seqLimit(this.membership.state, author, document) : 0
-    this.streams = new Streams(
-      {
-        store,
-        signer,
-        logger,
-        time: this.time,
-        documents: this.documents,
-        projection: this.#projection(),
-        seqLimit: limit,
-        meshId: () => this.membership.required.meshId,
+    const { table, documents, time, membership } = this
+    const meshId = () => membership.required.meshId
+    const projection = this.#projection()
+    const parts = { store, signer, logger, time, documents, projection, seqLimit: limit, meshId, table }
+    const snapshots = new Snapshots(parts, settings, table)
+    this.snapshots = snapshots
+    this.streams = new Streams({ ...parts, snapshots }, settings, {
+      onBatch: ({ bytes }) => this.exchange.announce('batches', [bytes]),
+      onCheckpoint: ({ bytes }) => this.exchange.announce('checkpoints', [bytes]),
+      onFork: ({ author, document, seq }) => {
+        logger.error({ author, document, seq }, 'two batches with one number: a cloned node or a restored backup')
+        this.events.onEquivocation({ author, document, seq })
       },
-      settings,
-      {
-        onBatch: ({ bytes }) => this.exchange.announce('batches', [bytes]),
-        onCheckpoint: ({ bytes }) => this.exchange.announce('checkpoints', [bytes]),
-        onFork: ({ author, document, seq }) => {
-          logger.error({ author, document, seq }, 'two batches with one number: a cloned node or a restored backup')
-          this.events.onEquivocation({ author, document, seq })
-        },
-      },
-    )
+    })
+    const { streams } = this
     this.exchange = new Exchange(
-      { self, store, clock, random, logger, streams: this.streams, membership: this.membership, seqLimit: limit },
+      { self, store, clock, random, logger, table, seqLimit: limit, streams, snapshots, membership },
       settings,
       {
         onSynced: (peer) => {
           this.#informed = true
           this.events.onSynced(peer)
         },
-        onUp: (peer) => this.events.onPeerUp(peer),
       },
     )
     this.gate = new Gate({
@@ -156,49 +143,28 @@ export class LedgerParts {
       addressesOf: (id) => this.addressesOf(id),
       allowList: () => this.nodes.get(self)?.allow ?? [],
     })
-    const ask = (to: NodeId, payload: Uint8Array, timeoutMs: number) => {
-      if (!this.link) throw new SkeinError('peer-unreachable', 'temporary', 'this node is not connected')
-      return this.link.request(to, 'own', payload, { timeoutMs })
-    }
-    this.registrar = new Registrar({ store, signer, view: this.#nameView() }, settings.claimsSignedSinglyMax)
-    this.intents = new Intents(store)
-    this.releases = new Releases({
-      self,
-      store,
-      logger,
-      intents: this.intents,
-      registrar: this.registrar,
-      isMember: (id) => this.#isMemberNow(id),
-      ask: async (to, payload) => ask(to, payload, settings.requestTimeoutMs),
-    })
-    const claimant = new Claimant(
+    const naming = this.#naming()
+    this.registrar = naming.registrar
+    this.intents = naming.intents
+    this.releases = naming.releases
+    this.users = naming.users
+  }
+
+  #naming(): Naming {
+    const { components, settings, time, streams, map } = this
+    return createNaming(
       {
-        self,
-        clock,
-        random,
-        logger,
-        registrar: this.registrar,
-        registrarsOf: (address) => this.registrarsOf(address),
-        meshId: () => this.membership.required.meshId,
-        ask: async (to, payload, timeoutMs) => ask(to, payload, timeoutMs),
-      },
-      settings,
-    )
-    this.users = new HomeUsers(
-      {
-        self,
-        store,
-        clock,
-        random,
-        time: this.time,
-        streams: this.streams,
-        map: this.map,
-        intents: this.intents,
-        claimant,
-        registrarsOf: (address) => this.registrarsOf(address),
+        ...components,
+        time,
+        streams,
+        map,
+        view: this.#nameView(),
         checkAddress: (address) => this.checkAddress(address),
-        isAlias: (address) => this.meshSettings.aliases.has(address),
-        dropOwnPromises: (names) => this.registrar.release(self, names),
+        nodeOfShortId: (short) => this.nodeOfShortId(short),
+        ask: async (to, payload, timeoutMs) => {
+          if (!this.link) throw new SkeinError('peer-unreachable', 'temporary', 'this node is not connected')
+          return this.link.request(to, 'own', payload, { timeoutMs })
+        },
       },
       settings,
     )
@@ -207,15 +173,15 @@ export class LedgerParts {
   async load(): Promise<void> {
     const { store } = this.components
     await this.membership.load()
-    await this.streams.load()
+    await this.table.load(store)
     await this.map.load()
     await this.registrar.load()
     await this.intents.load()
     // A claim that is not in the map although it was being made: the node stopped in between.
     const given = this.intents.all('claiming').map((intent) => this.intents.put({ ...intent, state: 'releasing' }))
     if (given.length > 0) await store.commit(given)
-    const shared = [...this.streams.all()].filter(({ stream }) => stream.document === sharedDocument)
-    const own = [...this.streams.all()].filter(({ stream }) => stream.document === nodeDocument)
+    const shared = [...this.table.all()].filter(({ stream }) => stream.document === sharedDocument)
+    const own = [...this.table.all()].filter(({ stream }) => stream.document === nodeDocument)
     for (const { stream } of [...shared.slice(0, 1), ...own]) {
       const held = await this.documents.open(stream)
       const projection = stream.document === nodeDocument ? this.nodeDocuments : this.meshSettings
@@ -280,7 +246,7 @@ export class LedgerParts {
     return state !== undefined && state.members.has(successorOf(state, id))
   }
 
-  #nameView() {
+  #nameView(): NameView {
     return {
       meshId: () => this.membership.required.meshId,
       isAlias: (address: string) => this.meshSettings.aliases.has(address),
@@ -339,13 +305,13 @@ export class LedgerParts {
   /** What the members of today mean for what is stored: late batches go, promises of the gone go, disputes are judged anew. */
   async #enforceMembership(): Promise<void> {
     const state = this.membership.required
-    const late = [...this.streams.all()].filter(
+    const late = [...this.table.all()].filter(
       (stream) => headSeq(stream) > seqLimit(state, stream.stream.author, stream.stream.document),
     )
-    for (const { stream } of late) await this.streams.enforceLimit(stream)
+    for (const { stream } of late) await this.snapshots.enforceLimit(stream)
     await this.registrar.forgetFormer()
     await this.#userProjection.rejudge(this.map.conflicts.addresses(), (shard, task) =>
-      this.streams.inLane({ author: this.self, document: usersDocument(shard) }, task),
+      this.table.inLane({ author: this.self, document: usersDocument(shard) }, task),
     )
   }
 }

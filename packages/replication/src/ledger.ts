@@ -7,7 +7,7 @@ import { readJoinReply } from './gate.ts'
 import { keyFromSeed } from './identity.ts'
 import type { Equivocation, Ledger, LedgerStats, NameConflict, NodeProfile } from './ledger-api.ts'
 import { LedgerParts } from './ledger-parts.ts'
-import type { LedgerComponents } from './ledger-parts.ts'
+import type { LedgerComponents } from './ledger-components.ts'
 import { ledgerLimits } from './limits.ts'
 import type { LedgerSettings } from './limits.ts'
 import { writeJoinRequest } from './membership/invite.ts'
@@ -62,7 +62,6 @@ class NodeLedger implements Ledger {
         this.#adopted()
         this.#settleSoon()
       },
-      onPeerUp: () => {},
     })
     this.self = components.signer.nodeId
     this.directory = this.#directory()
@@ -118,7 +117,7 @@ class NodeLedger implements Ledger {
 
   #entryCount(): number {
     let count = 0
-    for (const { entries } of this.#parts.streams.all()) count += entries
+    for (const { entries } of this.#parts.table.all()) count += entries
     return count
   }
 
@@ -200,7 +199,7 @@ class NodeLedger implements Ledger {
     await this.#parts.exchange.idle()
     await this.#parts.membership.idle()
     await this.#parts.registrar.idle()
-    await this.#parts.streams.idle()
+    await this.#parts.table.idle()
   }
 
   /** @throws SkeinError `no-mesh`, `shutting-down` */
@@ -362,11 +361,11 @@ class NodeLedger implements Ledger {
   }
 
   stats(): LedgerStats {
-    const { membership, streams, map, intents, exchange } = this.#parts
-    const own = [...streams.ofAuthor(this.self)]
+    const { membership, table, streams, map, intents, exchange } = this.#parts
+    const own = [...table.ofAuthor(this.self)]
     return {
       members: membership.state?.members.size ?? 0,
-      documents: [...streams.all()].length,
+      documents: [...table.all()].length,
       heads: own.map((state) => ({ ...state.stream, seq: headSeq(state) })),
       entries: this.#entryCount(),
       provisional: intents.all('provisional').length,

@@ -75,7 +75,7 @@ export class MembershipActs {
 
   #cutoffsOf(node: NodeId): Cutoffs {
     return Object.fromEntries(
-      [...this.#parts.streams.ofAuthor(node)].map((state) => [state.stream.document, headSeq(state)]),
+      [...this.#parts.table.ofAuthor(node)].map((state) => [state.stream.document, headSeq(state)]),
     )
   }
 

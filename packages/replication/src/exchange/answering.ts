@@ -4,14 +4,14 @@ import { hex, sha256 } from '../identity.ts'
 import type { LedgerSettings } from '../limits.ts'
 import type { MembershipLog } from '../membership/membership-log.ts'
 import type { LedgerStore, StreamName } from '../ports.ts'
-import type { Streams } from '../streams/streams.ts'
+import type { StreamTable } from '../streams/stream-table.ts'
 import type { Digests } from './digest.ts'
 import { encodeCompared, encodeHeads, encodeMembers, encodeWanted } from './messages.ts'
 import type { LogRequest, WantedItem } from './messages.ts'
 
 export interface AnsweringComponents {
   store: LedgerStore
-  streams: Streams
+  table: StreamTable
   membership: MembershipLog
   digests: Digests
 }
@@ -26,7 +26,7 @@ export class Answering {
   }
 
   async answer(request: Exclude<LogRequest, { kind: 'push' }>): Promise<Uint8Array> {
-    const { membership, digests, streams } = this.#components
+    const { membership, digests, table } = this.#components
     switch (request.kind) {
       case 'compare': {
         const same = request.membership === membership.digest && request.streams === digests.ofAll()
@@ -35,7 +35,7 @@ export class Answering {
       case 'members':
         return this.#members(request.tips)
       case 'heads':
-        return encodeHeads(request.authors.flatMap((author) => [...streams.ofAuthor(author)]))
+        return encodeHeads(request.authors.flatMap((author) => [...table.ofAuthor(author)]))
       case 'want':
         return this.#wanted(request.streams)
       default:
@@ -56,12 +56,12 @@ export class Answering {
 
   /** As much as fits in one answer; whoever asked will ask again from where that left it. */
   async #wanted(wants: readonly { stream: StreamName; above: number }[]): Promise<Uint8Array> {
-    const { store, streams } = this.#components
+    const { store, table } = this.#components
     const items: WantedItem[] = []
     let room = this.#settings.replyBytesMax
     for (const { stream, above } of wants.slice(0, this.#settings.streamsPerRequest)) {
       if (room <= 0) break
-      const state = streams.state(stream)
+      const state = table.state(stream)
       if (state.tips.length === 0) continue
       // Where the log reaches back far enough the header alone will do: the peer makes the snapshot itself.
       const covered = above >= state.checkpointSeq || (await this.#logReaches(stream, above))

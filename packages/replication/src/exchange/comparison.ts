@@ -10,6 +10,8 @@ import type { Batch } from '../streams/batch.ts'
 import { readCheckpoint } from '../streams/checkpoint.ts'
 import type { Checkpoint } from '../streams/checkpoint.ts'
 import { headSeq, streamKey } from '../streams/stream.ts'
+import type { Snapshots } from '../streams/snapshots.ts'
+import type { StreamTable } from '../streams/stream-table.ts'
 import type { Streams } from '../streams/streams.ts'
 import type { Digests } from './digest.ts'
 import { decodeCompared, decodeHeads, decodeMembers, decodeWanted } from './messages.ts'
@@ -18,6 +20,8 @@ import type { Head, LogRequest, WantedItem } from './messages.ts'
 export interface ComparisonComponents {
   store: LedgerStore
   streams: Streams
+  table: StreamTable
+  snapshots: Snapshots
   membership: MembershipLog
   digests: Digests
   logger: Logger
@@ -102,14 +106,14 @@ export class Comparison {
         // What came follows a line that is not here: from the beginning, then, or as far back as we both know.
         if (askedAgain.has(streamKey(stream))) continue
         askedAgain.add(streamKey(stream))
-        wants.push({ stream, above: this.#components.streams.state(stream).checkpointSeq })
+        wants.push({ stream, above: this.#components.table.state(stream).checkpointSeq })
       }
       // The peer answers in our order and stops when its answer is full: the last stream that it came to may have more.
       const reached = wants.findIndex(({ stream }) => streamKey(stream) === last)
       const lastWant = wants[reached]
       wants.splice(0, reached < 0 ? this.#settings.streamsPerRequest : reached + 1)
       if (lastWant && progress && (wants.length > 0 || items.length > 1)) {
-        const above = headSeq(this.#components.streams.state(lastWant.stream))
+        const above = headSeq(this.#components.table.state(lastWant.stream))
         if (above > lastWant.above) wants.unshift({ stream: lastWant.stream, above })
       }
     }
@@ -118,9 +122,9 @@ export class Comparison {
 
   /** Undefined when the peer's stream holds nothing that is missing here. */
   async #missingAbove({ stream, tips, checkpointSeq }: Head): Promise<number | undefined> {
-    const { streams, store } = this.#components
+    const { table, store } = this.#components
     const limit = this.#components.seqLimit(stream.author, stream.document)
-    const state = streams.state(stream)
+    const state = table.state(stream)
     const head = headSeq(state)
     const own = new Set(state.tips.map(({ hash }) => hash))
     let above: number | undefined
@@ -180,8 +184,8 @@ export class Comparison {
     stream: StreamName,
     records: readonly (Batch | CheckpointItem)[],
   ): Promise<{ progress: boolean; gap: boolean }> {
-    const { streams } = this.#components
-    const before = streams.versionOf(stream.author)
+    const { streams, table } = this.#components
+    const before = table.versionOf(stream.author)
     let run: Batch[] = []
     let gap = false
     const flush = async () => {
@@ -197,20 +201,20 @@ export class Comparison {
       await this.takeCheckpoint(peer, record.checkpoint, record.snapshot)
     }
     await flush()
-    return { progress: streams.versionOf(stream.author) !== before, gap }
+    return { progress: table.versionOf(stream.author) !== before, gap }
   }
 
   /** Makes the snapshot from what is here, or else takes the author's own. */
   async takeCheckpoint(peer: NodeId, checkpoint: Checkpoint, inline: Uint8Array | null): Promise<void> {
-    const { streams, logger } = this.#components
+    const { table, snapshots, logger } = this.#components
     const stream = { author: checkpoint.author, document: checkpoint.document }
-    if (checkpoint.seq <= streams.state(stream).checkpointSeq) return
+    if (checkpoint.seq <= table.state(stream).checkpointSeq) return
     if (checkpoint.seq > this.#components.seqLimit(stream.author, stream.document)) return
-    if ((await streams.condenseTo(checkpoint)) === 'done') return
+    if ((await snapshots.condenseTo(checkpoint)) === 'done') return
     const snapshot = inline ?? (await this.#fetchSnapshot(peer, checkpoint))
     if (!snapshot) return
     try {
-      await streams.adopt(checkpoint, snapshot)
+      await snapshots.adopt(checkpoint, snapshot)
     } catch (error) {
       if (!isErrorCode(error, 'bad-snapshot')) throw error
       logger.warn(

@@ -2,7 +2,7 @@
 import type { NodeId } from '@skein/runtime'
 import { sha256Hex } from '../identity.ts'
 import type { StreamState } from '../streams/stream.ts'
-import type { Streams } from '../streams/streams.ts'
+import type { StreamTable } from '../streams/stream-table.ts'
 
 /** Over the author's documents, checkpoints and ends; sixteen hex digits. */
 export function authorDigest(states: Iterable<StreamState>): string {
@@ -15,25 +15,25 @@ export function authorDigest(states: Iterable<StreamState>): string {
 
 /** Remembers each author's digest until one of its streams changes. */
 export class Digests {
-  readonly #streams: Streams
+  readonly #table: StreamTable
   readonly #known = new Map<NodeId, { version: number; digest: string }>()
 
-  constructor(streams: Streams) {
-    this.#streams = streams
+  constructor(table: StreamTable) {
+    this.#table = table
   }
 
   ofAuthor(author: NodeId): string {
-    const version = this.#streams.versionOf(author)
+    const version = this.#table.versionOf(author)
     const known = this.#known.get(author)
     if (known?.version === version) return known.digest
-    const digest = authorDigest(this.#streams.ofAuthor(author))
+    const digest = authorDigest(this.#table.ofAuthor(author))
     this.#known.set(author, { version, digest })
     return digest
   }
 
   byAuthor(): Record<NodeId, string> {
     const digests: [NodeId, string][] = []
-    for (const author of this.#streams.authors()) {
+    for (const author of this.#table.authors()) {
       const digest = this.ofAuthor(author)
       if (digest !== '') digests.push([author, digest])
     }

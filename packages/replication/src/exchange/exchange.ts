@@ -11,6 +11,8 @@ import type { Batch } from '../streams/batch.ts'
 import { readCheckpoint } from '../streams/checkpoint.ts'
 import type { Checkpoint } from '../streams/checkpoint.ts'
 import { streamKey } from '../streams/stream.ts'
+import type { Snapshots } from '../streams/snapshots.ts'
+import type { StreamTable } from '../streams/stream-table.ts'
 import type { Streams } from '../streams/streams.ts'
 import { Answering } from './answering.ts'
 import { Comparison } from './comparison.ts'
@@ -27,6 +29,8 @@ export interface ExchangeComponents {
   random: Random
   logger: Logger
   streams: Streams
+  table: StreamTable
+  snapshots: Snapshots
   membership: MembershipLog
   seqLimit(author: NodeId, document: string): number
 }
@@ -34,8 +38,6 @@ export interface ExchangeComponents {
 export interface ExchangeEvents {
   /** A comparison with that peer ended with nothing missing here. */
   onSynced(peer: NodeId): void
-  /** A peer became reachable. */
-  onUp(peer: NodeId): void
 }
 
 const received = new TextEncoder().encode('')
@@ -59,7 +61,7 @@ export class Exchange {
     this.#components = components
     this.#settings = settings
     this.#events = events
-    const digests = new Digests(components.streams)
+    const digests = new Digests(components.table)
     this.#answering = new Answering({ ...components, digests }, settings)
     this.#comparison = new Comparison(
       { ...components, digests, ask: (peer, request) => this.#ask(peer, request) },
@@ -88,7 +90,6 @@ export class Exchange {
   #up(peer: NodeId): void {
     if (!this.#isMember(peer)) return
     this.#compareSoon(peer)
-    this.#events.onUp(peer)
   }
 
   #isMember(peer: NodeId): boolean {
@@ -142,7 +143,7 @@ export class Exchange {
   }
 
   async #takePush(from: NodeId, push: LogRequest & { kind: 'push' }): Promise<void> {
-    const { membership, streams } = this.#components
+    const { membership, streams, table } = this.#components
     const meshId = membership.required.meshId
     let gap = push.compare
     const news: News = { reach: null, membership: [], batches: [], checkpoints: [] }
@@ -168,7 +169,7 @@ export class Exchange {
     }
     for (const bytes of push.checkpoints) {
       const checkpoint = readCheckpoint(bytes, meshId)
-      if (checkpoint.seq <= streams.state(checkpoint).checkpointSeq) continue
+      if (checkpoint.seq <= table.state(checkpoint).checkpointSeq) continue
       news.checkpoints.push(bytes)
       // Takes its time; the peer need not wait for it.
       void this.#takeCheckpoint(from, checkpoint)

@@ -5,7 +5,6 @@ import { SkeinError } from '@skein/runtime'
 import type { Clock, NodeId, Random } from '@skein/runtime'
 import { decodeEntryValue, encodeEntryValue } from '../claims/entry-value.ts'
 import type { EntryValue } from '../claims/entry-value.ts'
-import { registrarKey } from '../claims/registrars.ts'
 import { looksRenamed } from '../claims/resolution.ts'
 import type { HybridClock } from '../hybrid-clock.ts'
 import { hex } from '../identity.ts'
@@ -14,11 +13,10 @@ import type { LedgerSettings } from '../limits.ts'
 import { shardCount, shardOf, usersDocument } from '../map/address-hash.ts'
 import type { UserMap } from '../map/user-map.ts'
 import type { LedgerOp, LedgerStore } from '../ports.ts'
-import type { Claimant, ClaimOutcome, Grant, WantedName } from '../registrar/claimant.ts'
-import type { Intents } from '../registrar/intents.ts'
-import { certificateKey, encodeCertificate } from '../registrar/promise.ts'
-import type { Changes } from '../streams/documents.ts'
+import type { Claimant, ClaimOutcome, WantedName } from '../registrar/claimant.ts'
+import type { Intent, Intents } from '../registrar/intents.ts'
 import type { Streams } from '../streams/streams.ts'
+import type { Claimed, EntryWriter } from './entry-writer.ts'
 
 export interface HomeUsersComponents {
   self: NodeId
@@ -30,27 +28,18 @@ export interface HomeUsersComponents {
   map: UserMap
   intents: Intents
   claimant: Claimant
+  writer: EntryWriter
   registrarsOf(address: string): NodeId[]
   /** @throws SkeinError `bad-address`, `no-such-domain` */
   checkAddress(address: string): void
   isAlias(address: string): boolean
-  /** Once per address that settled: registrars' promises of this node may go. */
-  dropOwnPromises(names: readonly { address: string; accountId: string }[]): Promise<void>
-}
-
-interface Claimed {
-  name: WantedName
-  outcome: ClaimOutcome
+  nodeOfShortId(short: string): NodeId | undefined
 }
 
 /** Gathers callers of one moment: they share requests to registrars, a signature and a sync. */
 const gatherMs = 2
-/** Shards that a long list is written to side by side. */
-const shardsAtOnce = 3
 /** Users taken from a bulk list at once. */
 const bulkSlice = 262_144
-/** Bytes of entries in one batch, which must stay under its limit with all that surrounds them. */
-const entryBytesPerBatch = 320 * 1024
 
 export class HomeUsers {
   readonly #components: HomeUsersComponents
@@ -75,7 +64,7 @@ export class HomeUsers {
       const name = this.#newName(address, this.#components.random.bytes(16))
       const outcome = await this.#gather(name)
       if (outcome.standing === 'taken') throw taken(address)
-      const [added] = await this.#write([{ name, outcome }])
+      const [added] = await this.#components.writer.add([{ name, outcome }])
       if (!added) throw taken(address)
       return added
     } finally {
@@ -141,99 +130,6 @@ export class HomeUsers {
 
   /** Set by whoever tells registrars: there is something to give back. */
   onRelease: () => void = () => {}
-
-  /** Writes claimed names into the shards' documents; a name that the map gave away meanwhile is left out and given back. */
-  async #write(claimed: readonly Claimed[]): Promise<AddedUser[]> {
-    const byShard = new Map<number, Claimed[]>()
-    for (const item of claimed) {
-      const shard = shardOf(item.name.address)
-      const list = byShard.get(shard)
-      if (list) list.push(item)
-      else byShard.set(shard, [item])
-    }
-    const added: AddedUser[] = []
-    // A few documents at a time: each of them is held in memory while it is written.
-    const waiting = [...byShard]
-    const writer = async () => {
-      for (let next = waiting.shift(); next; next = waiting.shift()) await this.#writeShard(...next, added)
-    }
-    const writers = claimed.length > shardsAtOnce * 64 ? shardsAtOnce : shardCount
-    const results = await Promise.allSettled(Array.from({ length: writers }, writer))
-    for (const result of results) if (result.status === 'rejected') throw result.reason
-    return added
-  }
-
-  async #writeShard(shard: number, items: readonly Claimed[], added: AddedUser[]): Promise<void> {
-    for (const part of splitByBytes(items)) {
-      const written: AddedUser[] = []
-      const confirmed: { address: string; accountId: string }[] = []
-      await this.#components.streams.transact(usersDocument(shard), async () => {
-        const write: Changes = new Map()
-        const ops: LedgerOp[] = []
-        const certificates = new Map<Uint8Array, number>()
-        const addresses = part.map(({ name }) => name.address)
-        const held = await this.#components.map.takenAmong(shard, addresses)
-        for (const { name, outcome } of part) {
-          if (held.has(name.address)) {
-            ops.push(this.#releasing(name, outcome.registrars))
-            continue
-          }
-          const value = this.#valueOf(name, outcome, certificates, write)
-          write.set(name.address, encodeEntryValue(value))
-          ops.push(...this.#intentOps(name, outcome))
-          const { standing } = outcome
-          if (standing === 'confirmed' && outcome.registrars.length > 0) confirmed.push(name)
-          written.push({
-            address: name.address,
-            accountId: name.accountId,
-            state: standing === 'confirmed' ? 'confirmed' : 'provisional',
-          })
-        }
-        return { write, ops }
-      })
-      added.push(...written)
-      if (confirmed.length > 0) await this.#components.dropOwnPromises(confirmed)
-    }
-  }
-
-  #releasing(name: WantedName, registrars: NodeId[]): LedgerOp {
-    return this.#components.intents.put({ ...name, state: 'releasing', registrars })
-  }
-
-  #intentOps(name: WantedName, outcome: ClaimOutcome): LedgerOp[] {
-    const { intents } = this.#components
-    if (outcome.standing === 'provisional') {
-      return [intents.put({ ...name, state: 'provisional', registrars: outcome.registrars })]
-    }
-    const gone = intents.remove(name)
-    return gone ? [gone] : []
-  }
-
-  /** The entry; lists that many acknowledgements share are written once beside it. */
-  #valueOf(name: WantedName, outcome: ClaimOutcome, certificates: Map<Uint8Array, number>, write: Changes): EntryValue {
-    const acknowledge = ({ registrar, proof }: Grant) => {
-      if (proof.kind === 'single') return { registrar, proof: proof.signature }
-      let number = certificates.get(proof.signature)
-      if (number === undefined) {
-        number = this.#components.time.next()
-        certificates.set(proof.signature, number)
-        write.set(certificateKey(number), encodeCertificate(proof.digests, proof.signature))
-      }
-      return { registrar, proof: number }
-    }
-    return {
-      accountId: name.accountId,
-      epoch: 1,
-      claimTime: name.claimTime,
-      suspended: false,
-      registrars: registrarKey(outcome.registrars),
-      // Too few promises are none: an entry that shows any counts its owner's own word to them.
-      acknowledgements: outcome.standing === 'confirmed' ? outcome.grants.map(acknowledge) : [],
-      replicas: [],
-      inSync: [],
-      extra: [],
-    }
-  }
 
   async addMany(addresses: Iterable<string>): Promise<BulkOutcome> {
     const outcome: BulkOutcome = { added: [], refused: [] }
@@ -311,7 +207,7 @@ export class HomeUsers {
 
   async #writeListed(claimed: readonly Claimed[], bulk: BulkOutcome): Promise<void> {
     if (claimed.length === 0) return
-    const added = await this.#write(claimed)
+    const added = await this.#components.writer.add(claimed)
     for (const user of added) bulk.added.push(user)
     if (added.length === claimed.length) return
     const written = new Set(added.map(({ accountId }) => accountId))
@@ -338,7 +234,10 @@ export class HomeUsers {
       const bytes = held.get(key)
       const value = bytes && decodeEntryValue(bytes)
       if (!value || value.accountId !== accountId) return { write: new Map() }
-      const registrars = intents.get(key, accountId)?.registrars ?? this.#components.registrarsOf(key)
+      const asked = value.registrars
+        .map((short) => this.#components.nodeOfShortId(short))
+        .filter((id) => id !== undefined)
+      const registrars = intents.get(key, accountId)?.registrars ?? asked
       const gone = intents.remove({ address: key, accountId })
       // A registrar may still hold its promise, where it had not seen the name confirmed yet.
       const ops =
@@ -371,65 +270,36 @@ export class HomeUsers {
     })
   }
 
-  /** Asks again for names that are in the map without enough promises. @returns how many are still provisional */
-  async confirmProvisional(): Promise<number> {
-    const { intents, map, self, claimant } = this.#components
+  /** Asks again for names that are in the map without enough promises. */
+  async confirmProvisional(): Promise<void> {
+    const { intents, map, self, claimant, store, writer } = this.#components
     const waiting = intents.all('provisional').filter(({ address, accountId }) => {
-      const claims = map.claimsOn(address)
-      if (!claims.some(({ owner, value }) => owner === self && value.accountId === accountId)) return false
-      return map.lookup(address)?.accountId === accountId
+      const own = map.claimsOn(address).some(({ owner, value }) => owner === self && value.accountId === accountId)
+      return own && map.holderOf(address)?.accountId === accountId
     })
     const step = this.#settings.claimsPerRequest
     for (let i = 0; i < waiting.length; i += step) {
       const part = waiting.slice(i, i + step)
+      const ops = part.map((intent) => this.#askingAlso(intent)).filter((op) => op !== undefined)
+      if (ops.length > 0) await store.commit(ops)
       const outcomes = await claimant.claim(part, this.#settings.claimWaitMs)
-      const done: { address: string; accountId: string }[] = []
-      for (const [k, intent] of part.entries()) {
+      const confirmed: Claimed[] = []
+      for (const [k, name] of part.entries()) {
         const outcome = outcomes[k]
-        if (outcome?.standing !== 'confirmed') continue
-        await this.#confirm(intent, outcome)
-        done.push(intent)
+        if (outcome?.standing === 'confirmed') confirmed.push({ name, outcome })
       }
-      if (done.length > 0) await this.#components.dropOwnPromises(done)
+      if (confirmed.length > 0) await writer.confirm(confirmed)
     }
-    return intents.all('provisional').length
   }
 
-  async #confirm(intent: WantedName, outcome: ClaimOutcome): Promise<void> {
-    const { streams, intents } = this.#components
-    await streams.transact(usersDocument(shardOf(intent.address)), async (held) => {
-      const gone = intents.remove(intent)
-      const ops = gone ? [gone] : []
-      const bytes = held.get(intent.address)
-      const value = bytes && decodeEntryValue(bytes)
-      const write: Changes = new Map()
-      if (value?.accountId === intent.accountId) {
-        const { registrars, acknowledgements } = this.#valueOf(intent, outcome, new Map(), write)
-        write.set(intent.address, encodeEntryValue({ ...value, registrars, acknowledgements }))
-      }
-      return { write, ops }
-    })
+  /** Registrars change with the members: whoever is asked must be told, should the name be given back. */
+  #askingAlso(intent: Intent): LedgerOp | undefined {
+    const { intents, registrarsOf } = this.#components
+    const registrars = [...new Set([...intent.registrars, ...registrarsOf(intent.address)])]
+    return registrars.length === intent.registrars.length ? undefined : intents.put({ ...intent, registrars })
   }
 }
 
 function taken(address: string): SkeinError {
   return new SkeinError('address-taken', 'refused', `the address ${address} is taken`)
-}
-
-function splitByBytes(items: readonly Claimed[]): Claimed[][] {
-  const parts: Claimed[][] = []
-  let part: Claimed[] = []
-  let bytes = 0
-  for (const item of items) {
-    const size = item.name.address.length * 3 + 64 + item.outcome.grants.length * 120
-    if (bytes + size > entryBytesPerBatch && part.length > 0) {
-      parts.push(part)
-      part = []
-      bytes = 0
-    }
-    part.push(item)
-    bytes += size
-  }
-  if (part.length > 0) parts.push(part)
-  return parts
 }
