@@ -88,8 +88,9 @@ export class Account {
     return this.#planned.table
   }
 
+  /** It must stay in memory. After a failed commit too: what is visible can be read, until the store says what it has. */
   get busy(): boolean {
-    return this.#underWay.length > 0 || this.#recovery !== null || this.deliveriesUnderWay.size > 0
+    return this.#failed || this.#underWay.length > 0 || this.#recovery !== null || this.deliveriesUnderWay.size > 0
   }
 
   get recordBytes(): number {

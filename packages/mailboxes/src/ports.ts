@@ -146,6 +146,7 @@ export interface MailboxCommit {
 }
 
 export interface MailboxStore {
+  /** After a failed commit of the account it may throw that commit's error, until the store can be written again. */
   loadState(accountId: AccountId): Promise<{ state: AccountMailboxState; mailboxes: MailboxRecord[] } | undefined>
   /** Ascending UIDs. */
   loadMessages(accountId: AccountId, mailbox: MailboxId): Promise<MessageRecord[]>

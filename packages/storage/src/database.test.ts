@@ -135,10 +135,32 @@ function smallDisk(t: TestContext, directory: string): boolean {
   return true
 }
 
+test('a last part of the disk is kept free, and reading goes on', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'skein-small-disk-'))
+  if (!smallDisk(t, directory)) return rm(directory, { recursive: true })
+  const database = await Database.open(join(directory, 'db'), { reserveBytes: 1024 * 1024 })
+  try {
+    await database.write([put('before')])
+    await writeFile(join(directory, 'ballast'), Buffer.alloc(2.3 * 1024 * 1024))
+    const deadline = Date.now() + 5000
+    const refused = async () => {
+      while (Date.now() < deadline) await database.write([put('x')])
+    }
+    await assert.rejects(refused(), (error) => isErrorCode(error, 'disk-full'))
+    assert.ok(await database.get('before'))
+    await unlink(join(directory, 'ballast'))
+    await database.write([put('after')])
+  } finally {
+    await database.close()
+    execFileSync('umount', [directory])
+    await rm(directory, { recursive: true })
+  }
+})
+
 test('a full disk refuses; with room again everything acknowledged is there and writing goes on', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'skein-small-disk-'))
   if (!smallDisk(t, directory)) return rm(directory, { recursive: true })
-  const database = await Database.open(join(directory, 'db'), { writeBufferBytes: 64 * 1024 })
+  const database = await Database.open(join(directory, 'db'), { writeBufferBytes: 64 * 1024, reserveBytes: 0 })
   try {
     const ballast = join(directory, 'ballast')
     await writeFile(ballast, Buffer.alloc(1024 * 1024))
@@ -157,11 +179,12 @@ test('a full disk refuses; with room again everything acknowledged is there and 
     }
     assert.ok(chain.failure && isErrorCode(chain.failure, 'disk-full'), 'the small disk ran full')
     await assert.rejects(database.write([put('again')], chain), (error) => isErrorCode(error, 'disk-full'))
+    for (const key of kept) assert.equal(database.getSync(key)?.length, key.length * 3000, 'reading goes on')
     await unlink(ballast)
     await database.write([put('after')])
     for (const key of kept) assert.equal((await database.get(key))?.length, key.length * 3000)
     await database.close()
-    const again = await Database.open(join(directory, 'db'))
+    const again = await Database.open(join(directory, 'db'), { reserveBytes: 0 })
     for (const key of [...kept, 'after']) assert.ok(await again.get(key), key)
     assert.equal(await again.get('again'), undefined)
     await again.close()

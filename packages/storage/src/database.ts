@@ -3,7 +3,11 @@
 // A full disk refuses writes until there is space again; any other failed write stops all writing for good.
 import { Level } from 'level'
 import { SkeinError } from '@skein/runtime'
+import { LevelReader, type DatabaseReader, type RangeOptions } from './database-reader.ts'
+import { DiskSpace } from './disk-space.ts'
 import { makeDirectory, nodeDisk } from './disk.ts'
+
+export { afterPrefix, type DatabaseReader, type RangeOptions } from './database-reader.ts'
 
 export type DatabaseOp =
   /** A value given as a function is made when it is written, and not at all where a later write replaces it. */
@@ -26,6 +30,7 @@ export interface DatabaseSettings {
   cacheBytes?: number
   /** How long a lazy write may wait for company. */
   lazyDelayMs?: number
+  reserveBytes?: number
 }
 
 export const databaseLimits = {
@@ -36,9 +41,8 @@ export const databaseLimits = {
   opsPerWriteMax: 4096,
   /** Lazy operations that are held back at the most. */
   lazyOpsMax: 1024,
-  /** Entries, and bytes, that a range reads ahead. */
-  rangeEntriesAtOnce: 1000,
-  rangeBytesAtOnce: 1024 * 1024,
+  /** Writes are refused where less of the disk is free. */
+  reserveBytes: 64 * 1024 * 1024,
 } as const
 
 interface Waiting {
@@ -48,28 +52,8 @@ interface Waiting {
   reject(error: unknown): void
 }
 
-export interface RangeOptions {
-  gte: string
-  lt: string
-  reverse?: boolean
-  limit?: number
-}
-
-/** Reading: the database as it is at each call, or one moment of it. */
-export interface DatabaseReader {
-  get(key: string): Promise<Uint8Array | undefined>
-  range(options: RangeOptions): AsyncIterable<[string, Uint8Array]>
-  valuesOf(options: RangeOptions): AsyncIterable<Uint8Array[]>
-  keysOf(options: RangeOptions): AsyncIterable<string>
-  prefix(prefix: string): AsyncIterable<[string, Uint8Array]>
-}
-
-type LevelSnapshot = ReturnType<Level<string, Uint8Array>['snapshot']>
-
-/** The first key that no longer starts with `prefix`. */
-export function afterPrefix(prefix: string): string {
-  return `${prefix}\u{10FFFF}`
-}
+/** Manifest, log and their directory entries. */
+const minimumToOpenBytes = 512 * 1024
 
 function noSpace(cause: unknown): boolean {
   for (let error = cause; error instanceof Error; error = error.cause) {
@@ -78,36 +62,46 @@ function noSpace(cause: unknown): boolean {
   return false
 }
 
-const readAhead = { highWaterMarkBytes: databaseLimits.rangeBytesAtOnce }
-
 export class Database implements DatabaseReader {
   readonly #level: Level<string, Uint8Array>
-  readonly #lazyDelayMs: number
+  readonly #reader: LevelReader
+  readonly #space: DiskSpace
+  readonly #settings: Required<DatabaseSettings>
   #waiting: Waiting[] = []
   /** Operations among those that wait which nobody waits for. */
   #lazyOps = 0
   #lazyTimer: NodeJS.Timeout | null = null
   #writing: Promise<void> | null = null
-  /** Set while the level is closed after a full disk: everybody waits for it. */
+  /** A write met a full disk: level must be opened anew before the next one. Reading goes on. */
+  #torn = false
+  /** Set while level is opened anew: everybody waits for it. */
   #reopening: Promise<void> | null = null
-  /** The level is closed, and could not be opened again yet. */
+  /** Level is closed, and could not be opened again yet. */
   #down = false
   #failure: SkeinError | null = null
   #closed = false
 
-  private constructor(level: Level<string, Uint8Array>, lazyDelayMs: number) {
+  private constructor(directory: string, level: Level<string, Uint8Array>, settings: Required<DatabaseSettings>) {
     this.#level = level
-    this.#lazyDelayMs = lazyDelayMs
+    this.#settings = settings
+    this.#space = new DiskSpace(directory, settings.reserveBytes)
+    this.#reader = new LevelReader(level, () => (this.isOpen ? undefined : this.#available()))
   }
 
   /** @throws SkeinError `store-locked` when another process has it, `store-damaged` when it can't be opened. */
   static async open(directory: string, settings: DatabaseSettings = {}): Promise<Database> {
+    const all = {
+      writeBufferBytes: settings.writeBufferBytes ?? databaseLimits.writeBufferBytes,
+      cacheBytes: settings.cacheBytes ?? databaseLimits.cacheBytes,
+      lazyDelayMs: settings.lazyDelayMs ?? databaseLimits.lazyDelayMs,
+      reserveBytes: settings.reserveBytes ?? databaseLimits.reserveBytes,
+    }
     const level = new Level<string, Uint8Array>(directory, {
       keyEncoding: 'utf8',
       // Buffers come out of the native side as they are; the 'view' encoding would wrap each once more.
       valueEncoding: 'buffer',
-      writeBufferSize: settings.writeBufferBytes ?? databaseLimits.writeBufferBytes,
-      cacheSize: settings.cacheBytes ?? databaseLimits.cacheBytes,
+      writeBufferSize: all.writeBufferBytes,
+      cacheSize: all.cacheBytes,
     })
     try {
       await makeDirectory(nodeDisk, directory)
@@ -120,101 +114,52 @@ export class Database implements DatabaseReader {
       if (noSpace(cause)) throw new SkeinError('disk-full', 'temporary', 'the disk is full', cause)
       throw new SkeinError('store-damaged', 'permanent', `the database in ${directory} can't be opened`, cause)
     }
-    return new Database(level, settings.lazyDelayMs ?? databaseLimits.lazyDelayMs)
+    return new Database(directory, level, all)
   }
 
-  async get(key: string): Promise<Uint8Array | undefined> {
-    if (this.#reopening || this.#down) await this.#available()
-    return this.#level.get(key)
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#reader.get(key)
   }
 
-  /** Blocks for some microseconds: for single look-ups on hot paths. */
+  /** False for a moment after a full disk: then `getSync` throws, and the others wait. */
+  get isOpen(): boolean {
+    return !this.#reopening && !this.#down
+  }
+
+  /** Blocks for some microseconds: for single look-ups on hot paths. @throws SkeinError `store-busy` */
   getSync(key: string): Uint8Array | undefined {
-    if (this.#reopening || this.#down) throw new SkeinError('store-busy', 'temporary', 'the database is not open now')
+    if (!this.isOpen) throw new SkeinError('store-busy', 'temporary', 'the database is not open now')
     return this.#level.getSync(key)
   }
 
-  async getMany(keys: string[]): Promise<(Uint8Array | undefined)[]> {
-    if (this.#reopening || this.#down) await this.#available()
-    return this.#level.getMany(keys)
+  getMany(keys: string[]): Promise<(Uint8Array | undefined)[]> {
+    return this.#reader.getMany(keys)
   }
 
   range(options: RangeOptions): AsyncIterable<[string, Uint8Array]> {
-    return this.#entries(options)
+    return this.#reader.range(options)
   }
 
-  /** The values of a range in slices: twice as fast as `range` where the keys are not needed. */
   valuesOf(options: RangeOptions): AsyncIterable<Uint8Array[]> {
-    return this.#values(options)
+    return this.#reader.valuesOf(options)
   }
 
-  /** Keys alone. */
   keysOf(options: RangeOptions): AsyncIterable<string> {
-    return this.#keys(options)
+    return this.#reader.keysOf(options)
   }
 
-  /** Everything whose key starts with `prefix`, in key order. */
   prefix(prefix: string): AsyncIterable<[string, Uint8Array]> {
-    return this.#entries({ gte: prefix, lt: afterPrefix(prefix) })
+    return this.#reader.prefix(prefix)
   }
 
   /** Runs `task` with the database as it is now, whatever is written meanwhile. */
   async atOneMoment<Result>(task: (reader: DatabaseReader) => Promise<Result>): Promise<Result> {
-    if (this.#reopening || this.#down) await this.#available()
+    if (!this.isOpen) await this.#available()
     const snapshot = this.#level.snapshot()
     try {
-      return await task({
-        get: (key) => this.#level.get(key, { snapshot }),
-        range: (options) => this.#entries(options, snapshot),
-        valuesOf: (options) => this.#values(options, snapshot),
-        keysOf: (options) => this.#keys(options, snapshot),
-        prefix: (prefix) => this.#entries({ gte: prefix, lt: afterPrefix(prefix) }, snapshot),
-      })
+      return await task(new LevelReader(this.#level, () => undefined, snapshot))
     } finally {
       await snapshot.close()
-    }
-  }
-
-  async *#entries(options: RangeOptions, snapshot?: LevelSnapshot): AsyncIterable<[string, Uint8Array]> {
-    if (this.#reopening || this.#down) await this.#available()
-    const iterator = this.#level.iterator({ ...options, ...readAhead, ...(snapshot && { snapshot }) })
-    try {
-      for (;;) {
-        const entries = await iterator.nextv(databaseLimits.rangeEntriesAtOnce)
-        if (entries.length === 0) return
-        yield* entries
-      }
-    } finally {
-      await iterator.close()
-    }
-  }
-
-  async *#values(options: RangeOptions, snapshot?: LevelSnapshot): AsyncIterable<Uint8Array[]> {
-    if (this.#reopening || this.#down) await this.#available()
-    const iterator = this.#level.values({ ...options, ...readAhead, ...(snapshot && { snapshot }) })
-    // The next slice is read while the caller works on this one.
-    let next = iterator.nextv(databaseLimits.rangeEntriesAtOnce)
-    try {
-      for (;;) {
-        const values = await next
-        if (values.length === 0) return
-        next = iterator.nextv(databaseLimits.rangeEntriesAtOnce)
-        next.catch(() => {})
-        yield values
-      }
-    } finally {
-      await next.catch(() => {})
-      await iterator.close()
-    }
-  }
-
-  async *#keys(options: RangeOptions, snapshot?: LevelSnapshot): AsyncIterable<string> {
-    if (this.#reopening || this.#down) await this.#available()
-    const iterator = this.#level.keys({ ...options, ...(snapshot && { snapshot }) })
-    try {
-      for await (const key of iterator) yield key
-    } finally {
-      await iterator.close()
     }
   }
 
@@ -240,7 +185,7 @@ export class Database implements DatabaseReader {
     this.#waiting.push({ ops, chain: null, resolve() {}, reject() {} })
     this.#lazyOps += ops.length
     if (this.#lazyOps >= databaseLimits.lazyOpsMax) this.#startWriting()
-    else this.#lazyTimer ??= setTimeout(() => this.#startWriting(), this.#lazyDelayMs).unref()
+    else this.#lazyTimer ??= setTimeout(() => this.#startWriting(), this.#settings.lazyDelayMs).unref()
   }
 
   #startWriting(): void {
@@ -257,11 +202,10 @@ export class Database implements DatabaseReader {
       const group = this.#takeGroup()
       if (group.length === 0) continue
       try {
-        await this.#available()
-        await this.#writeGroup(group)
+        await this.#writeOrRetry(group)
         for (const entry of group) entry.resolve()
       } catch (cause) {
-        await this.#fail(group, cause)
+        this.#fail(group, cause)
       }
     }
     this.#writing = null
@@ -283,6 +227,22 @@ export class Database implements DatabaseReader {
     }
     this.#waiting.splice(0, taken)
     return group
+  }
+
+  /**
+   * Level goes on refusing after its own tidying met a full disk, though there is room again: opened anew, it takes the
+   * batch. Trying twice is harmless, a batch says what the values are and not how they change.
+   */
+  async #writeOrRetry(group: readonly Waiting[]): Promise<void> {
+    await this.writable()
+    try {
+      await this.#writeGroup(group)
+    } catch (cause) {
+      if (!noSpace(cause)) throw cause
+      this.#torn = true
+      await this.writable()
+      await this.#writeGroup(group)
+    }
   }
 
   /** One batch for all; of several writes to one key (counters above all) only the last goes to the disk. */
@@ -309,23 +269,50 @@ export class Database implements DatabaseReader {
     for await (const key of this.#level.keys({ gte: op.gte, lt: op.lt })) last.set(key, null)
   }
 
-  async #fail(group: readonly Waiting[], cause: unknown): Promise<void> {
+  #fail(group: readonly Waiting[], cause: unknown): void {
     const error = this.#errorOf(cause)
     for (const entry of group) {
       if (entry.chain) entry.chain.failure ??= error
     }
-    // After a failed write the log file of level may hold half a record, behind which others could be lost:
-    // a fresh log file comes only with opening anew, and what was written so far is synced by that.
-    if (!this.#down && !this.#failure) await this.#reopen()
     for (const entry of group) entry.reject(error)
   }
 
   #errorOf(cause: unknown): SkeinError {
     if (cause instanceof SkeinError) return cause
-    if (noSpace(cause)) return new SkeinError('disk-full', 'temporary', 'the disk is full', cause)
+    if (noSpace(cause)) {
+      // The log file of level may hold half a record now, behind which others could be lost: a fresh one comes only
+      // with opening anew, and what was written so far is synced by that.
+      this.#torn = true
+      return new SkeinError('disk-full', 'temporary', 'the disk is full', cause)
+    }
     // fsync that failed once may "succeed" the next time with the data gone: only a restart reads what is really there.
     this.#failure = new SkeinError('store-failed', 'temporary', 'the disk of this server failed', cause)
     return this.#failure
+  }
+
+  /**
+   * Resolves when a write may be tried. After a full disk level is opened anew for that, where there is room again.
+   * @throws SkeinError `store-failed`, `disk-full`
+   */
+  async writable(): Promise<void> {
+    if (this.#failure) throw this.#failure
+    await this.#space.check()
+    if (this.isOpen && !this.#torn) return
+    if (this.#torn && !this.#reopening) {
+      // Opening writes what the memory table holds; without room for it nobody could even read any more.
+      const needed = 2 * this.#settings.writeBufferBytes + minimumToOpenBytes
+      if ((await this.#space.free()) < needed) throw new SkeinError('disk-full', 'temporary', 'the disk is full')
+      await this.#reopen()
+    }
+    await this.#available()
+  }
+
+  /** Resolves when level is open. @throws SkeinError `disk-full` */
+  async #available(): Promise<void> {
+    if (this.#reopening) await this.#reopening
+    if (!this.#down) return
+    await this.#reopen()
+    if (this.#down) throw new SkeinError('disk-full', 'temporary', 'the disk is full: the database is closed for now')
   }
 
   #reopen(): Promise<void> {
@@ -335,21 +322,13 @@ export class Database implements DatabaseReader {
         await this.#level.close()
         await this.#level.open()
         this.#down = false
+        this.#torn = false
       } catch {
-        // Still no space. The next use tries again.
+        // No space after all. The next use tries again.
       }
       this.#reopening = null
     })()
     return this.#reopening
-  }
-
-  /** Resolves when the level is open. @throws SkeinError `store-failed`, `disk-full`. */
-  async #available(): Promise<void> {
-    if (this.#failure) throw this.#failure
-    if (this.#reopening) await this.#reopening
-    if (!this.#down) return
-    await this.#reopen()
-    if (this.#down) throw new SkeinError('disk-full', 'temporary', 'the disk is full: the database is closed for now')
   }
 
   /** Writes what waits, then closes. */

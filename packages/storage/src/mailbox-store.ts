@@ -40,6 +40,8 @@ class LevelMailboxStore implements MailboxStore {
   }
 
   async loadState(accountId: string): ReturnType<MailboxStore['loadState']> {
+    // What a failed commit left behind is decided only when the database can be written again.
+    if (this.#chains.get(accountId)?.chain.failure) await this.#database.writable()
     this.#chains.delete(accountId)
     const bytes = await this.#database.get(mailboxKeys.state(accountId))
     if (!bytes) return undefined
@@ -91,22 +93,22 @@ class LevelMailboxStore implements MailboxStore {
     }
   }
 
-  hasDelivery(accountId: string, deliveryId: string): Promise<boolean> {
-    // Nearly always absent, which level's Bloom filters say in a few microseconds without touching the disk.
-    return this.#sync(() => this.#database.getSync(mailboxKeys.delivery(accountId, deliveryId)) !== undefined)
+  async hasDelivery(accountId: string, deliveryId: string): Promise<boolean> {
+    return (await this.#look(mailboxKeys.delivery(accountId, deliveryId))) !== undefined
   }
 
-  loadThreads(accountId: string, keys: readonly string[]): Promise<(string | undefined)[]> {
-    return this.#sync(() =>
-      keys.map((key) => {
-        const value = this.#database.getSync(mailboxKeys.thread(accountId, key))
-        return value && records.decodeText(value)
-      }),
-    )
+  async loadThreads(accountId: string, keys: readonly string[]): Promise<(string | undefined)[]> {
+    const threads: (string | undefined)[] = []
+    for (const key of keys) {
+      const value = await this.#look(mailboxKeys.thread(accountId, key))
+      threads.push(value && records.decodeText(value))
+    }
+    return threads
   }
 
-  async #sync<Result>(look: () => Result): Promise<Result> {
-    return look()
+  /** Nearly always absent, which level's Bloom filters say in a few microseconds without touching the disk. */
+  #look(key: string): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    return this.#database.isOpen ? this.#database.getSync(key) : this.#database.get(key)
   }
 
   saveInfos(accountId: string, infos: readonly MessageInfo[]): void {

@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import type { BlobRef } from '@skein/mailboxes'
 import { type Logger, SkeinError } from '@skein/runtime'
+import type { DiskSpace } from './disk-space.ts'
 import { type Disk, isNoSpace } from './disk.ts'
 import { encodeFileHeader, fileHeaderBytes, packedOverhead, packedRecordHead } from './record-format.ts'
 import type { RecentMessages } from './recent-messages.ts'
@@ -19,6 +20,7 @@ export interface AppenderComponents {
   disk: Disk
   directory: string
   logger: Logger
+  space: DiskSpace
   /** Gets every message once it is durable. */
   recent: RecentMessages
   /** A new segment, not yet on disk. */
@@ -109,6 +111,7 @@ export class Appender {
 
   async #writeGroup(group: readonly WaitingAppend[]): Promise<BlobRef[]> {
     if (this.#failure) throw this.#failure
+    await this.#components.space.check()
     const first = group[0] as WaitingAppend
     const segment = await this.#segmentFor(packedOverhead(first.length) + first.length)
     const refs: BlobRef[] = []

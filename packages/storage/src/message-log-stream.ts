@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { BlobRef, BlobWriter } from '@skein/mailboxes'
 import { SkeinError, assert } from '@skein/runtime'
 import { crc32 } from 'node:zlib'
+import type { DiskSpace } from './disk-space.ts'
 import { type Disk, isNoSpace } from './disk.ts'
 import { BlockSums, blockBytes, encodeFileHeader, encodeTable, fileHeaderBytes } from './record-format.ts'
 import { recordHeaderBytes, writeRecordHeader } from './record-format.ts'
@@ -19,6 +20,7 @@ const pieceBytes = 256 * 1024
 export interface StreamComponents {
   disk: Disk
   directory: string
+  space: DiskSpace
   append(parts: readonly Uint8Array[]): Promise<BlobRef>
   newSoloSegment(): Promise<Segment>
   /** The file of that segment is whole and durable. */
@@ -95,6 +97,7 @@ class StreamWriter implements BlobWriter {
   async #openFile(): Promise<SoloFile> {
     const failure = this.#components.failure()
     if (failure) throw failure
+    await this.#components.space.check()
     const segment = await this.#components.newSoloSegment()
     const fd = await this.#components.disk.open(this.#path(segment, true), 'w+')
     return { segment, fd, position: soloBodyStart, sums: new BlockSums() }

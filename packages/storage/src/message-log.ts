@@ -2,6 +2,7 @@
 // survives a power cut, and read gives back exactly those bytes or throws `message-damaged`; a BlobRef is valid for ever.
 import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
 import { type Clock, type Logger, SkeinError, assert } from '@skein/runtime'
+import { DiskSpace } from './disk-space.ts'
 import { type Disk, makeDirectory, nodeDisk } from './disk.ts'
 import { Appender } from './message-log-appender.ts'
 import { compactSegments, type Compaction, type CompactOptions } from './message-log-compaction.ts'
@@ -22,6 +23,8 @@ export interface MessageLogSettings {
   openFilesMax?: number
   /** Memory for the latest messages, which are read soon after they came: by the parser, by waiting clients. 0: none. */
   recentBytes?: number
+  /** Messages are refused where less of the disk is free. */
+  reserveBytes?: number
   disk?: Disk
 }
 
@@ -35,6 +38,8 @@ export const messageLogLimits = {
   packedBytesMax: 16 * 1024 * 1024,
   openFilesMax: 128,
   recentBytes: 16 * 1024 * 1024,
+  /** More than the database keeps free: the log must not take what the database needs to go on. */
+  reserveBytes: 128 * 1024 * 1024,
   streamChunkBytes: 256 * 1024,
   /** Header and blocks up to here are fetched with one read. */
   oneReadBytes: 256 * 1024,
@@ -83,6 +88,7 @@ export async function openMessageLog(
   await makeDirectory(disk, directory)
   const openFilesMax = settings.openFilesMax ?? messageLogLimits.openFilesMax
   const table = new SegmentTable(disk, directory, components.logger, openFilesMax)
+  const space = new DiskSpace(directory, settings.reserveBytes ?? messageLogLimits.reserveBytes)
   const recent = new RecentMessages(settings.recentBytes ?? messageLogLimits.recentBytes)
   const tail = await table.load(components.clock.nowMs())
   const appender = new Appender(
@@ -91,6 +97,7 @@ export async function openMessageLog(
       directory,
       logger: components.logger,
       recent,
+      space,
       newSegment: () => table.newSegment('packed'),
       adopt: (segment) => table.segments.set(segment.number, segment),
       seal: (segment) => {
@@ -104,7 +111,7 @@ export async function openMessageLog(
     },
     tail,
   )
-  return new SegmentedLog(directory, components, settings, { disk, table, appender, recent })
+  return new SegmentedLog(directory, components, settings, { disk, table, appender, recent, space })
 }
 
 class SegmentedLog implements DiskMessageLog {
@@ -115,6 +122,7 @@ class SegmentedLog implements DiskMessageLog {
   readonly #table: SegmentTable
   readonly #appender: Appender
   readonly #recent: RecentMessages
+  readonly #space: DiskSpace
   readonly #soloBytes: number
   #compacting: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | null = null
@@ -123,7 +131,7 @@ class SegmentedLog implements DiskMessageLog {
     directory: string,
     components: { clock: Clock; logger: Logger },
     settings: MessageLogSettings,
-    parts: { disk: Disk; table: SegmentTable; appender: Appender; recent: RecentMessages },
+    parts: { disk: Disk; table: SegmentTable; appender: Appender; recent: RecentMessages; space: DiskSpace },
   ) {
     this.#directory = directory
     this.#clock = components.clock
@@ -132,6 +140,7 @@ class SegmentedLog implements DiskMessageLog {
     this.#table = parts.table
     this.#appender = parts.appender
     this.#recent = parts.recent
+    this.#space = parts.space
     this.#soloBytes = settings.soloBytes ?? messageLogLimits.soloBytes
   }
 
@@ -159,6 +168,7 @@ class SegmentedLog implements DiskMessageLog {
       {
         disk: this.#disk,
         directory: this.#directory,
+        space: this.#space,
         append: (parts) => this.append(parts),
         newSoloSegment: () => this.#table.newSegment('solo'),
         addSolo: (segment) => {
