@@ -94,11 +94,18 @@ export const configSchema = z.strictObject({
       'connections-per-address-max': count(1_000_000)
         .default(200)
         .describe('SMTP connections at once from one address.'),
-      'command-timeout-seconds': count(3600).default(300).describe('A client silent for this long is closed.'),
+      'command-timeout-seconds': count(3600)
+        .default(300)
+        .describe('A client that completes no command in this time is closed.'),
+      'data-timeout-seconds': count(3600)
+        .default(180)
+        .describe('A client that sends nothing of its message for this long is closed.'),
       trusted: z
         .array(addressOrBlock)
         .default(['127.0.0.0/8', '::1'])
-        .describe('Addresses or CIDR ranges that get no greeting pause and no limit of connections per address.'),
+        .describe(
+          'Addresses or CIDR ranges that get no greeting pause, and no limit of connections per address (POP3 too).',
+        ),
     })
     .prefault({})
     .describe('SMTP and submission.'),

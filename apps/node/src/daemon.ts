@@ -31,7 +31,7 @@ import { sendConflictNotices } from './conflict-notices.ts'
 import { listenForControl } from './control/server.ts'
 import type { Listener } from './control/status-view.ts'
 import { type DataDirectory, readNodeKey } from './data-directory.ts'
-import { openFrontDoors, portChosen } from './front-doors.ts'
+import { type FrontDoors, openFrontDoors, portChosen } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { announceSelf, meshListeners, meshSettings } from './mesh-presence.ts'
 import { hostNameOf } from './node-names.ts'
@@ -100,6 +100,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   )
   sendConflictNotices(ledger, delivery, administrators, { hostName, clock, logger })
   const listeners = meshListeners(mesh)
+  let doors: FrontDoors | undefined
   const parts: NodeParts = {
     administrators,
     ledger,
@@ -111,7 +112,10 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     logger,
     startedMs,
     listeners: () => listeners,
-    forgetLogins: () => authenticator.forget(),
+    endSessions(address) {
+      authenticator.forget()
+      doors?.dismiss(address)
+    },
     check: () => checkStore({ database, log, clock }),
   }
   answerPeers(parts)
@@ -125,7 +129,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   upkeep.start()
   opened.add('upkeep', () => upkeep.stop())
 
-  await openFrontDoors({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, delivery, {
+  doors = await openFrontDoors({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, delivery, {
     mailboxes,
     log,
     authenticator,

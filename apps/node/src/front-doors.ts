@@ -21,11 +21,16 @@ export interface FrontDoorSetting {
   hostName: string
 }
 
+export interface FrontDoors {
+  /** Ends the sessions of one account; `address` in canonical form. */
+  dismiss(address: string): void
+}
+
 export async function openFrontDoors(
   setting: FrontDoorSetting,
   delivery: Delivery,
   parts: Pick<ImapComponents, 'mailboxes' | 'log' | 'authenticator'>,
-): Promise<void> {
+): Promise<FrontDoors> {
   const { config, logger, tls, opened, hostName } = setting
   const { mailboxes, log, authenticator } = parts
   const smtp = createSmtpServer(
@@ -38,6 +43,7 @@ export async function openFrontDoors(
       connectionsMax: config.smtp['connections-max'],
       connectionsPerAddressMax: config.smtp['connections-per-address-max'],
       commandTimeoutMs: config.smtp['command-timeout-seconds'] * 1000,
+      dataTimeoutMs: config.smtp['data-timeout-seconds'] * 1000,
       trustedAddresses: config.smtp.trusted,
     },
   )
@@ -58,6 +64,7 @@ export async function openFrontDoors(
       hostName,
       connectionsMax: config.pop3['connections-max'],
       connectionsPerAddressMax: config.pop3['connections-per-address-max'],
+      trustedAddresses: config.smtp.trusted,
     },
   )
   opened.add('front doors', () =>
@@ -87,6 +94,13 @@ export async function openFrontDoors(
     open('pop3', (port) => pop3.listen({ host, port, mode: 'starttls' })),
     open('pop3s', (port) => pop3.listen({ host, port, mode: 'implicit' })),
   ])
+  return {
+    // Submission asks the map at each letter.
+    dismiss(address) {
+      imap.dismiss(address)
+      pop3.dismiss(address)
+    },
+  }
 }
 
 type FrontDoor = Exclude<Listener['service'], 'mesh'>

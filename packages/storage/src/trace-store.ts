@@ -163,6 +163,8 @@ export function createTraceStore(database: Database, settings: TraceStoreSetting
     async find(key) {
       const bare = key.replace(/^<(.*)>$/s, '$1')
       if (bare === '') return []
+      // What was added a moment ago may still wait to be written; where nothing can be, what is there is told.
+      await database.write([]).catch(() => {})
       const ids = new Set(/^[0-9A-HJKMNP-TV-Z]{26}$/.test(bare) ? [bare] : [])
       const prefix = messageKey(bare)
       for await (const [found] of database.prefix(prefix)) ids.add(found.slice(prefix.length))

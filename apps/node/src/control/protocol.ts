@@ -12,7 +12,8 @@ export type ControlReply =
 
 export const controlLimits = {
   requestBytesMax: 512 * 1024 * 1024,
-  connectionsMax: 64,
+  /** One more is closed at once. */
+  connectionsMax: 1024,
 } as const
 
 /** What a caller may see of any error: SkeinErrors whole, others only as `internal-error`. */

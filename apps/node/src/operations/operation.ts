@@ -22,8 +22,8 @@ export interface NodeParts {
   logger: Logger
   startedMs: number
   listeners(): Listener[]
-  /** Logins remembered in memory are forgotten: a password was changed. */
-  forgetLogins(): void
+  /** What an account's password opened is closed: logins remembered in memory, sessions under way. */
+  endSessions(address: string): void
   check(): Promise<unknown>
 }
 

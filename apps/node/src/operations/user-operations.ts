@@ -98,7 +98,7 @@ const setUser = operation({
     }
     await parts.accounts.put(account)
     parts.administrators.changed(account)
-    parts.forgetLogins()
+    if (params.password !== undefined || account.state !== 'active') parts.endSessions(entry.address)
     if (params.quotaBytes !== undefined) {
       await using mailboxes = await parts.mailboxes.open(entry.accountId)
       await mailboxes.setQuota(params.quotaBytes)
@@ -119,7 +119,7 @@ const removeUser = operation({
     // First nobody can log in, then nothing arrives any more, then the mail goes.
     await parts.accounts.delete(entry.accountId)
     parts.administrators.removed(entry.accountId)
-    parts.forgetLogins()
+    parts.endSessions(entry.address)
     await parts.ledger.removeUser(entry.address)
     await parts.mailboxes.deleteAccount(entry.accountId)
     return { address: entry.address }
