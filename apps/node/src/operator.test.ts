@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
@@ -136,4 +138,30 @@ test('the only node can not leave, and keeps its users', async () => {
   await refused(['node', 'remove', 'one'], 1, /only node/)
   const users = (await json(['user', 'list'])) as { state: string }[]
   assert.ok(users.every(({ state }) => state === 'confirmed'))
+})
+
+test('a new password, suspension and removal end the sessions that are open', async () => {
+  await json(['user', 'add', 'open@test.com', '--password-stdin'], 'secret-1')
+  const { listeners } = (await json(['status'])) as { listeners: { service: string; port: number }[] }
+  const port = listeners.find(({ service }) => service === 'imap')?.port ?? 0
+  const acts: [string[], string, string][] = [
+    [['user', 'set', 'open@test.com', '--password-stdin'], 'secret-1', 'secret-2'],
+    [['user', 'set', 'open@test.com', '--state', 'suspended'], 'secret-2', ''],
+    [['user', 'remove', 'open@test.com'], 'secret-2', ''],
+  ]
+  for (const [act, password, input] of acts) {
+    if (act.includes('remove')) await json(['user', 'set', 'open@test.com', '--state', 'active'])
+    const socket = connect(port, '127.0.0.1')
+    const ended = text(socket)
+    socket.write(`a LOGIN open@test.com ${password}\r\nb SELECT INBOX\r\n`)
+    await new Promise<void>((resolve) => {
+      let heard = ''
+      socket.on('data', (chunk: Buffer) => {
+        heard += chunk.toString()
+        if (/^(?:b |a NO)/m.test(heard)) resolve()
+      })
+    })
+    await json(act, input)
+    assert.match(await ended, /^b OK [^]*^\* BYE This account/m, act.join(' '))
+  }
 })

@@ -91,6 +91,11 @@ export class Connection implements Context {
     return this.#secure || isLoopback(this.remoteAddress)
   }
 
+  /** Of whoever is logged in. */
+  get accountAddress(): string | undefined {
+    return this.#account?.address
+  }
+
   /** The session itself: unique for each connection. */
   get origin(): unknown {
     return this

@@ -40,6 +40,8 @@ export interface ImapServer {
   /** May be called several times. @returns the port in use, where 0 was asked for. */
   listen(options: ListenOptions): Promise<{ port: number }>
   connections(): number
+  /** Says BYE to the sessions of one account: it may not go on. */
+  dismiss(address: string): void
   /** Says BYE to everyone; what is running may go on for `drainMs`, then it is cut off. */
   close(options: { drainMs: number }): Promise<void>
 }
@@ -119,6 +121,12 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
     },
 
     connections: () => connections.size,
+
+    dismiss(address) {
+      for (const connection of connections) {
+        if (connection.accountAddress === address) connection.leave('This account was changed by an administrator')
+      }
+    },
 
     async close({ drainMs }) {
       closing = true

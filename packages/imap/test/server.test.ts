@@ -183,6 +183,22 @@ test('a message goes in and comes out byte for byte, whatever the chunks', async
   assert.ok(Buffer.from(body, 'latin1').equals(letter))
 })
 
+test('an account that may not go on is shown out of all its sessions, and nobody else is', async () => {
+  await using harness = await startHarness()
+  await using stranger = await TestClient.open(harness.port)
+  await using selected = await TestClient.selected(harness.port)
+  await using idle = await TestClient.selected(harness.port)
+  idle.send('IDLE')
+  assert.equal(await idle.response(), '+ idling')
+  harness.server.dismiss('bbb@test.com')
+  harness.server.dismiss('aaa@test.com')
+  for (const client of [selected, idle]) {
+    assert.equal(await client.response(), '* BYE This account was changed by an administrator')
+    assert.equal(await client.response(), undefined)
+  }
+  assert.equal((await stranger.run('NOOP')).status, 'OK Nothing done')
+})
+
 test('stopping says BYE to everyone and waits for what is running', async () => {
   await using harness = await startHarness()
   await using quiet = await TestClient.open(harness.port)

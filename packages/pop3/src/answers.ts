@@ -43,6 +43,7 @@ export const answers = {
   tooManyConnections: refuse('too many connections, try again later', 'SYS/TEMP'),
   shuttingDown: refuse('the server is shutting down, try again later', 'SYS/TEMP'),
   idle: refuse('no command came in time'),
+  dismissed: refuse('this account was changed by an administrator', 'SYS/PERM'),
   internalError: refuse('internal error, try again later', 'SYS/TEMP'),
   noSuchMessage: refuse('no such message'),
   inUse: refuse('another session has this mailbox open', 'IN-USE'),

@@ -19,6 +19,8 @@ export class Pop3Connection implements CommandContext {
   readonly remoteAddress: string
   session: Session = { state: 'authorization', user: null, utf8: false }
   isSecure = false
+  /** Of whoever is logged in. */
+  accountAddress: string | null = null
   readonly #onClosed: () => void
   #socket: Socket
   #lines: LineReader
@@ -233,6 +235,7 @@ export class Pop3Connection implements CommandContext {
       await maildrop.close()
       return answers.wrongState
     }
+    this.accountAddress = outcome.account.address
     this.session = { state: 'transaction', maildrop, utf8: this.session.utf8 }
     return ok(`${maildrop.count} messages (${maildrop.octets} octets)`)
   }

@@ -228,6 +228,22 @@ describe('limits', () => {
 })
 
 describe('life', () => {
+  test('an account that may not go on is shown out, and what it marked stays', async () => {
+    await using there = await startServer(['1\r\n'])
+    const client = await Client.open(there.port)
+    await client.logIn()
+    client.say('DELE 1')
+    await client.until('QUIT\r\n')
+    there.server.dismiss('bbb@test.example')
+    client.say('NOOP')
+    await client.until('+OK')
+    await client.line()
+    there.server.dismiss('aaa@test.example')
+    await client.until('-ERR [SYS/PERM] this account was changed by an administrator\r\n')
+    await client.closed()
+    assert.equal((await there.inbox()).length, 1)
+  })
+
   test('a half-closed client still gets its answers', async () => {
     await using there = await startServer(['1\r\n'])
     const client = await Client.open(there.port)

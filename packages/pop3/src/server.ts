@@ -21,6 +21,8 @@ export interface Pop3Server {
   listen(options: { host: string; port: number; mode: Pop3Mode }): Promise<{ port: number }>
   /** Connections that stand now, on all ports. */
   connections(): number
+  /** Sends the sessions of one account away: it may not go on. */
+  dismiss(address: string): void
   /** Takes no new ones, sends idle ones away, gives running commands `drainMs`, then cuts. */
   close(options: { drainMs: number }): Promise<void>
 }
@@ -96,6 +98,14 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
     })
   }
 
+  function dismiss(address: string): void {
+    for (const connection of connections) {
+      if (connection.accountAddress !== address) continue
+      if (connection.isIdle) connection.sendAway(answers.dismissed)
+      else connection.destroy()
+    }
+  }
+
   async function close({ drainMs }: { drainMs: number }): Promise<void> {
     if (isClosed) return
     isClosed = true
@@ -109,7 +119,7 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
     timer.cancel()
   }
 
-  return { listen, connections: () => counter.count, close }
+  return { listen, connections: () => counter.count, dismiss, close }
 }
 
 function contextOf({ key, cert }: { key: string; cert: string }): SecureContext {
