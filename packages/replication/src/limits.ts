@@ -32,11 +32,13 @@ export const ledgerLimits = {
   /** What waits for one peer; above it the peer is told to compare instead. */
   outboxBytesMax: 4 * 1024 * 1024,
   /** Entries of documents held in memory at once. */
-  documentEntriesCached: 60_000,
+  documentEntriesCached: 80_000,
   /** Look-ups remembered in memory, twice this many at the most. */
   lookupsCached: 100_000,
   /** One membership entry. */
   membershipEntryBytesMax: 64 * 1024,
+  /** Entries of the membership log. */
+  membershipEntriesMax: 50_000,
   /** Streams asked for in one request. */
   streamsPerRequest: 512,
   addressBytesMax: 254,

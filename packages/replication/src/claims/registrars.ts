@@ -26,7 +26,7 @@ export interface ClaimIdentity {
 }
 
 /** Earlier claim first, then the lower hash of the account id. */
-export function precedes(a: ClaimIdentity, b: ClaimIdentity): boolean {
+function precedes(a: ClaimIdentity, b: ClaimIdentity): boolean {
   if (a.claimTime !== b.claimTime) return a.claimTime < b.claimTime
   return accountHash(a.accountId) < accountHash(b.accountId)
 }

@@ -186,41 +186,46 @@ export class Comparison {
   ): Promise<{ progress: boolean; gap: boolean }> {
     const { streams, table } = this.#components
     const before = table.versionOf(stream.author)
-    let run: Batch[] = []
     let gap = false
-    const flush = async () => {
-      if (run.length > 0 && (await streams.accept(stream, run)).gap) gap = true
-      run = []
+    for (let i = 0; i < records.length;) {
+      const record = records[i] as Batch | CheckpointItem
+      const checkpoint = 'checkpoint' in record ? record : undefined
+      if (checkpoint) i++
+      const run: Batch[] = []
+      for (let next = records[i]; next && !('checkpoint' in next); next = records[++i]) run.push(next)
+      const taken = checkpoint ? await this.takeCheckpoint(peer, checkpoint.checkpoint, checkpoint.snapshot, run) : 0
+      if (taken < run.length && (await streams.accept(stream, run.slice(taken))).gap) gap = true
     }
-    for (const record of records) {
-      if (!('checkpoint' in record)) {
-        run.push(record)
-        continue
-      }
-      await flush()
-      await this.takeCheckpoint(peer, record.checkpoint, record.snapshot)
-    }
-    await flush()
     return { progress: table.versionOf(stream.author) !== before, gap }
   }
 
-  /** Makes the snapshot from what is here, or else takes the author's own. */
-  async takeCheckpoint(peer: NodeId, checkpoint: Checkpoint, inline: Uint8Array | null): Promise<void> {
+  /**
+   * Makes the snapshot from what is here, or else takes the author's own.
+   * @param following batches after it, which may be taken in along with it
+   * @returns how many of them were
+   */
+  async takeCheckpoint(
+    peer: NodeId,
+    checkpoint: Checkpoint,
+    inline: Uint8Array | null,
+    following: readonly Batch[] = [],
+  ): Promise<number> {
     const { table, snapshots, logger } = this.#components
     const stream = { author: checkpoint.author, document: checkpoint.document }
-    if (checkpoint.seq <= table.state(stream).checkpointSeq) return
-    if (checkpoint.seq > this.#components.seqLimit(stream.author, stream.document)) return
-    if ((await snapshots.condenseTo(checkpoint)) === 'done') return
+    if (checkpoint.seq <= table.state(stream).checkpointSeq) return 0
+    if (checkpoint.seq > this.#components.seqLimit(stream.author, stream.document)) return 0
+    if ((await snapshots.condenseTo(checkpoint)) === 'done') return 0
     const snapshot = inline ?? (await this.#fetchSnapshot(peer, checkpoint))
-    if (!snapshot) return
+    if (!snapshot) return 0
     try {
-      await snapshots.adopt(checkpoint, snapshot)
+      return await snapshots.adopt(checkpoint, snapshot, following)
     } catch (error) {
       if (!isErrorCode(error, 'bad-snapshot')) throw error
       logger.warn(
         { peer, author: stream.author, document: stream.document },
         'snapshot of a peer is not what was signed',
       )
+      return 0
     }
   }
 

@@ -5,7 +5,7 @@ import type { StreamState } from '../streams/stream.ts'
 import type { StreamTable } from '../streams/stream-table.ts'
 
 /** Over the author's documents, checkpoints and ends; sixteen hex digits. */
-export function authorDigest(states: Iterable<StreamState>): string {
+function authorDigest(states: Iterable<StreamState>): string {
   const lines: string[] = []
   for (const { stream, checkpointSeq, tips } of states) {
     if (tips.length > 0) lines.push(`${stream.document} ${checkpointSeq} ${tips.map(({ hash }) => hash).join(' ')}`)

@@ -4,6 +4,7 @@ import { encodeCbor, SerialByKey, SkeinError } from '@skein/runtime'
 import type { Clock, Logger } from '@skein/runtime'
 import { fromHex, hex, sha256, verifiedByKey } from '../identity.ts'
 import type { SeedKey } from '../identity.ts'
+import { ledgerLimits } from '../limits.ts'
 import type { LedgerStore, Signer } from '../ports.ts'
 import { openRecord } from '../wire/signed.ts'
 import { readEntry, recoveryAuthor, writeEntry } from './entry.ts'
@@ -21,7 +22,6 @@ export interface MembershipComponents {
 /** @param local written by this node itself, rather than taken from a peer */
 export type MembershipNews = (entries: MembershipEntry[], state: MembershipState, local: boolean) => Promise<void>
 
-export const membershipEntriesMax = 50_000
 const meshMeta = 'mesh'
 const formatMeta = 'format'
 /** Of all the ledger's records together; raised when an older Skein could misread them. */
@@ -188,7 +188,7 @@ export class MembershipLog {
           gap = true
           continue
         }
-        if (!letIn.has(entry.author) || known.size >= membershipEntriesMax) {
+        if (!letIn.has(entry.author) || known.size >= ledgerLimits.membershipEntriesMax) {
           this.#components.logger.warn({ author: entry.author }, 'membership entry of a stranger refused')
           continue
         }

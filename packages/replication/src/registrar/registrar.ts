@@ -55,10 +55,6 @@ export class Registrar {
     }
   }
 
-  get count(): number {
-    return this.#promises.size
-  }
-
   /** Promises what it can, durably, and signs for it. */
   claim(from: NodeId, groups: readonly ClaimedName[][]): Promise<GroupAnswer[]> {
     return this.#lane.run('promises', async () => {

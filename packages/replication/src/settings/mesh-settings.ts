@@ -68,8 +68,6 @@ const readers: FieldReaders = {
   },
 }
 
-export const nodeFields = Object.keys(readers) as (keyof NodeSettings)[]
-
 function readField(field: string, bytes: Uint8Array): NodeSettings {
   const read = Object.hasOwn(readers, field) ? readers[field as keyof NodeSettings] : undefined
   if (!read) return {}

@@ -5,11 +5,12 @@ import { hex, sha256 } from '../identity.ts'
 import type { LedgerSettings } from '../limits.ts'
 import type { LedgerOp, StreamName } from '../ports.ts'
 import { readStoredUpdate } from './batch.ts'
+import type { Batch } from './batch.ts'
 import { storedCheckpointTips, writeCheckpoint } from './checkpoint.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import { condense, documentOf, sharedDocument } from './documents.ts'
 import type { ProjectionPlan } from './projection.ts'
-import { emptyStream, encodeHead, headSeq, tipsAfterCheckpoint } from './stream.ts'
+import { emptyStream, encodeHead, headSeq, tipsAfter, tipsAfterCheckpoint } from './stream.ts'
 import type { StreamState } from './stream.ts'
 import { partOf } from './stream-table.ts'
 import type { StreamTable } from './stream-table.ts'
@@ -110,9 +111,11 @@ export class Snapshots {
 
   /**
    * Takes over the author's own snapshot. What this node has beyond it (later batches, another line) stays.
+   * @param following batches after the snapshot: where the stream is new here they are taken in along with it, in one commit
+   * @returns how many of them were taken in
    * @throws SkeinError `bad-snapshot` when it is not what the header names
    */
-  adopt(checkpoint: Checkpoint, snapshot: Uint8Array): Promise<void> {
+  adopt(checkpoint: Checkpoint, snapshot: Uint8Array, following: readonly Batch[] = []): Promise<number> {
     const stream = { author: checkpoint.author, document: checkpoint.document }
     if (hex(sha256(snapshot)) !== checkpoint.snapshotHash) {
       throw new SkeinError(
@@ -124,23 +127,41 @@ export class Snapshots {
     return this.#table.inLane(stream, async () => {
       const state = this.#table.state(stream)
       const limit = this.#components.seqLimit(stream.author, stream.document)
-      if (checkpoint.seq <= state.checkpointSeq || checkpoint.seq > limit) return
-      await this.#adoptInLane(state, checkpoint, snapshot)
-      this.#components.time.see(checkpoint.time)
+      if (checkpoint.seq <= state.checkpointSeq || checkpoint.seq > limit) return 0
+      const isNew = state.tips.length === 0 && stream.document !== sharedDocument
+      const along = isNew ? following.filter(({ seq }) => seq <= limit) : []
+      return this.#adoptInLane(state, checkpoint, snapshot, along)
     })
   }
 
-  async #adoptInLane(state: StreamState, checkpoint: Checkpoint, snapshot: Uint8Array): Promise<void> {
-    const { documents, store, projection } = this.#components
+  async #adoptInLane(
+    state: StreamState,
+    checkpoint: Checkpoint,
+    snapshot: Uint8Array,
+    following: readonly Batch[],
+  ): Promise<number> {
+    const { documents, store, projection, time } = this.#components
     const { stream } = state
-    const fresh = documentOf([snapshot], 0)
+    const updates = [snapshot]
+    let fresh = documentOf(updates, 0)
+    /** Nonsense changes nothing, and leaves nothing half done. */
+    const apply = (update: Uint8Array): boolean => {
+      try {
+        const news = fresh.apply(update) !== undefined
+        if (news) updates.push(update)
+        return news
+      } catch {
+        fresh = documentOf(updates, 0)
+        return false
+      }
+    }
     const kept: LedgerOp[] = []
     let logBatches = 0
     let logBytes = 0
     let otherLine = false
     if (state.tips.length > 0) {
       for await (const { seq, hash, bytes } of store.batches(stream, 0)) {
-        const news = fresh.apply(readStoredUpdate(bytes)) !== undefined
+        const news = apply(readStoredUpdate(bytes))
         if (seq <= checkpoint.seq && !news) continue
         if (seq <= checkpoint.seq) otherLine = true
         kept.push({ op: 'batch', stream, seq, hash, bytes })
@@ -148,7 +169,21 @@ export class Snapshots {
         logBytes += bytes.length
       }
     }
-    const tips = tipsAfterCheckpoint(state.tips, checkpoint)
+    let tips = tipsAfterCheckpoint(state.tips, checkpoint)
+    time.see(checkpoint.time)
+    let taken = 0
+    for (const batch of following) {
+      const { seq, hash, bytes, previous } = batch
+      const [tip] = tips
+      if (tips.length !== 1 || seq !== (tip?.seq ?? 0) + 1 || previous.length !== 1 || previous[0] !== tip?.hash) break
+      apply(batch.update)
+      tips = tipsAfter(tips, batch)
+      kept.push({ op: 'batch', stream, seq, hash, bytes })
+      logBatches++
+      logBytes += bytes.length
+      time.see(batch.time)
+      taken++
+    }
     const after: StreamState = {
       ...state,
       tips: otherLine ? mergeTips(tips, state.tips, kept) : tips,
@@ -183,6 +218,7 @@ export class Snapshots {
     }
     this.#table.keep(after)
     plan.applied()
+    return taken
   }
 
   /** Takes back what came after the limit that the membership now sets. @returns true when something was taken back */

@@ -52,10 +52,6 @@ export class HomeUsers {
     this.#settings = settings
   }
 
-  get adding(): number {
-    return this.#pending.size
-  }
-
   async add(address: string): Promise<AddedUser> {
     this.#checkName(address)
     if (this.#components.map.lookup(address)) throw taken(address)
