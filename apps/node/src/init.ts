@@ -161,7 +161,9 @@ async function makeNode<More>(
       const more = await enter(ledger, database, privateKey)
       await ledger.close()
       writeFileDurably(paths.config, firstConfig(choices))
-      return { name: choices.name, nodeId: ledger.self, meshId: ledger.meshId as string, ...more }
+      // Another member may have had the name already.
+      const name = ledger.directory.node(ledger.self)?.name ?? choices.name
+      return { name, nodeId: ledger.self, meshId: ledger.meshId as string, ...more }
     } finally {
       await database.close()
     }

@@ -21,9 +21,9 @@ interface Ended {
   stderr: string
 }
 
-function skein(args: readonly string[], input = ''): Promise<Ended> {
+function skein(args: readonly string[], input = '', directory = data): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...args, '--data', data], { stdio: 'pipe' })
+    const child = spawn(process.execPath, [program, ...args, '--data', directory], { stdio: 'pipe' })
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
@@ -164,4 +164,24 @@ test('a new password, suspension and removal end the sessions that are open', as
     await json(act, input)
     assert.match(await ended, /^b OK [^]*^\* BYE This account/m, act.join(' '))
   }
+})
+
+test('who joins under a name that is taken is told the one it has', async () => {
+  const { token } = (await json(['invite'])) as { token: string }
+  const joining = ['join', token, '--name', 'one', '--bind', '127.0.0.1', '--json']
+  const joined = await skein(joining, '', join(root, 'second'))
+  assert.equal(joined.code, 0, joined.stderr)
+  const { name } = JSON.parse(joined.stdout) as { name: string }
+  assert.match(name, /^one-/)
+  const nodes = (await json(['node', 'list'])) as { name: string }[]
+  assert.deepEqual(
+    nodes.map((node) => node.name),
+    ['one', name],
+  )
+})
+
+test('a node that is home to users does not leave, and keeps them', async () => {
+  await refused(['node', 'remove', 'one'], 1, /^skein: one is the home of 2 users: move or remove them first\n$/)
+  const users = (await json(['user', 'list'])) as { state: string }[]
+  assert.ok(users.length === 2 && users.every(({ state }) => state === 'confirmed'))
 })
