@@ -12,7 +12,7 @@ import { ledgerLimits } from './limits.ts'
 import type { LedgerSettings } from './limits.ts'
 import { writeJoinRequest } from './membership/invite.ts'
 import { formatRecoveryKey, MembershipActs } from './membership-acts.ts'
-import { decodeOwnRequest, encodeClaimAnswers } from './registrar/messages.ts'
+import { decodeOwnRequest, encodeClaimAnswers, encodeNeeded } from './registrar/messages.ts'
 import { isDomainName, isNodeName, SettingsActs } from './settings-acts.ts'
 import { headSeq } from './streams/stream.ts'
 import { listOf, textListOf, textOf } from './wire/fields.ts'
@@ -149,6 +149,7 @@ class NodeLedger implements Ledger {
       }
       const request = decodeOwnRequest(payload)
       if (request.kind === 'claim') return encodeClaimAnswers(await registrar.claim(from, request.groups))
+      if (request.kind === 'recheck') return encodeNeeded(this.#parts.releases.needed(request.names))
       await registrar.release(from, request.names)
       return encodeCbor([])
     })
@@ -187,6 +188,7 @@ class NodeLedger implements Ledger {
     const given = [...intents.all('releasing'), ...lost]
     if (given.length > 0) await releases.run(given)
     if (intents.all('provisional').length > 0) await users.confirmProvisional()
+    await releases.recheck(this.#parts.settings.promiseRecheckMs)
   }
 
   async close(): Promise<void> {

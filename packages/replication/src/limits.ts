@@ -5,6 +5,8 @@ export const ledgerLimits = {
   claimWaitMs: 1_500,
   /** Pause between two tries to have a provisional name confirmed. */
   claimRetryMs: 10_000,
+  /** After this long a registrar asks the claimant whether it still needs a promise. */
+  promiseRecheckMs: 60_000,
   /** Claims in one request to a registrar. */
   claimsPerRequest: 2_000,
   /** Up to this many claims of one shard each get a signature of their own; above it one signature covers the list. */

@@ -35,7 +35,7 @@ export interface Naming {
 export function createNaming(components: NamingComponents, settings: LedgerSettings): Naming {
   const { view, ask, store, signer, clock, random, logger, time, streams, map } = components
   const self = signer.nodeId
-  const registrar = new Registrar({ store, signer, view }, settings.claimsSignedSinglyMax)
+  const registrar = new Registrar({ store, signer, clock, view }, settings.claimsSignedSinglyMax)
   const intents = new Intents(store)
   const releases = new Releases({
     self,
@@ -44,6 +44,8 @@ export function createNaming(components: NamingComponents, settings: LedgerSetti
     intents,
     registrar,
     isMember: view.isMember,
+    isOwnEntry: (address, accountId) =>
+      map.claimsOn(address).some(({ owner, value }) => owner === self && value.accountId === accountId),
     ask: (to, payload) => ask(to, payload, settings.requestTimeoutMs),
   })
   const { registrarsOf, meshId } = view

@@ -105,7 +105,7 @@ const ownRequest: fc.Arbitrary<OwnRequest> = fc.oneof(
     groups: fc.array(fc.array(claimed, { maxLength: 3 }), { maxLength: 3 }),
   }),
   fc.record({
-    kind: fc.constant('release' as const),
+    kind: fc.constantFrom('release' as const, 'recheck' as const),
     names: fc.array(fc.record({ address: fc.emailAddress(), accountId: hexOf(16) }), { maxLength: 4 }),
   }),
 )

@@ -14,6 +14,11 @@ export interface ClaimedName {
   registrars: string[]
 }
 
+export interface NamedAccount {
+  address: string
+  accountId: string
+}
+
 export type OwnRequest =
   /** Each group holds names of one shard. */
   { kind: 'claim'; groups: ClaimedName[][] } | { kind: 'release'; names: { address: string; accountId: string }[] }
@@ -28,12 +33,15 @@ export interface GroupAnswer {
   proof: GroupProof
 }
 
-const codes = { claim: 1, release: 2 } as const
+const codes = { claim: 1, release: 2, recheck: 3 } as const
 const answerCodes = { granted: 0, taken: 1, held: 2, abstained: 3 } as const
 
 export function encodeOwnRequest(request: OwnRequest): Uint8Array {
-  if (request.kind === 'release') {
-    return encodeCbor([codes.release, request.names.map(({ address, accountId }) => [address, fromHex(accountId)])])
+  if (request.kind !== 'claim') {
+    return encodeCbor([
+      codes[request.kind],
+      request.names.map(({ address, accountId }) => [address, fromHex(accountId)]),
+    ])
   }
   const groups = request.groups.map((group) =>
     group.map(({ address, accountId, claimTime, registrars }) => [
@@ -49,12 +57,12 @@ export function encodeOwnRequest(request: OwnRequest): Uint8Array {
 /** @throws SkeinError `malformed-cbor`, `malformed-record` */
 export function decodeOwnRequest(bytes: Uint8Array): OwnRequest {
   const [code, body] = listOf(decodeCbor(bytes), 'request', 32)
-  if (code === codes.release) {
+  if (code === codes.release || code === codes.recheck) {
     const names = listOf(body, 'names').map((item) => {
       const [address, accountId] = listOf(item, 'name', 8)
       return { address: textOf(address, 'address'), accountId: hex(bytesOf(accountId, 'account id', 16)) }
     })
-    return { kind: 'release', names }
+    return { kind: code === codes.release ? 'release' : 'recheck', names }
   }
   if (code !== codes.claim) throw malformed('request kind')
   return { kind: 'claim', groups: listOf(body, 'groups').map((group) => listOf(group, 'group').map(claimedName)) }
@@ -118,4 +126,13 @@ export function decodeClaimAnswers(bytes: Uint8Array): GroupAnswer[] {
             },
     }
   })
+}
+
+/** For each name asked about, in order: still needed. */
+export function encodeNeeded(needed: readonly boolean[]): Uint8Array {
+  return encodeCbor(needed)
+}
+
+export function decodeNeeded(bytes: Uint8Array): boolean[] {
+  return listOf(decodeCbor(bytes), 'answer').map((item) => item !== false)
 }

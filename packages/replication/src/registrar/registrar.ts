@@ -1,14 +1,14 @@
 // This node as a registrar: one of the three that promise a name. A promise is durable before it is given, and kept until the name
 // stands confirmed in the map, or the claimant gives it back, or the claimant is no member any more.
 import { decodeCbor, encodeCbor, SerialByKey } from '@skein/runtime'
-import type { NodeId } from '@skein/runtime'
+import type { Clock, NodeId } from '@skein/runtime'
 import { answerClaim, registrarKey } from '../claims/registrars.ts'
 import type { RegistrarAnswer } from '../claims/registrars.ts'
 import { claimDigest } from '../claims/resolution.ts'
 import { fromHex, hex } from '../identity.ts'
 import type { LedgerOp, LedgerStore, Signer } from '../ports.ts'
 import { bytesOf, countOf, listOf, textOf } from '../wire/fields.ts'
-import type { ClaimedName, GroupAnswer } from './messages.ts'
+import type { ClaimedName, GroupAnswer, NamedAccount } from './messages.ts'
 import { digestBytes, promiseBytes } from './promise.ts'
 
 /** What the registrar must see of the rest of the ledger. */
@@ -27,6 +27,8 @@ interface HeldPromise {
   accountId: string
   claimTime: number
   owner: NodeId
+  /** When this node gave it, or started with it. */
+  sinceMs: number
 }
 
 export class Registrar {
@@ -35,12 +37,17 @@ export class Registrar {
   readonly #view: NameView
   readonly #promises = new Map<string, HeldPromise>()
   readonly #lane = new SerialByKey<'promises'>()
+  readonly #clock: Clock
   readonly #signedSinglyMax: number
 
-  constructor(components: { store: LedgerStore; signer: Signer; view: NameView }, signedSinglyMax: number) {
+  constructor(
+    components: { store: LedgerStore; signer: Signer; clock: Clock; view: NameView },
+    signedSinglyMax: number,
+  ) {
     this.#store = components.store
     this.#signer = components.signer
     this.#view = components.view
+    this.#clock = components.clock
     this.#signedSinglyMax = signedSinglyMax
   }
 
@@ -51,6 +58,7 @@ export class Registrar {
         accountId: hex(bytesOf(accountId, 'account id', 16)),
         claimTime: countOf(claimTime, 'claim time'),
         owner: textOf(owner, 'owner'),
+        sinceMs: this.#clock.monotonicMs(),
       })
     }
   }
@@ -80,7 +88,7 @@ export class Registrar {
       promised: given.get(address) ?? this.#promises.get(address),
     })
     if (answer.kind === 'granted' && !this.#promises.has(address)) {
-      given.set(address, { accountId, claimTime, owner: from })
+      given.set(address, { accountId, claimTime, owner: from, sinceMs: this.#clock.monotonicMs() })
       ops.push({ op: 'promise', address, bytes: encodeCbor([fromHex(accountId), claimTime, from]) })
     }
     return answer
@@ -104,7 +112,7 @@ export class Registrar {
   }
 
   /** The claimant gives names back. Nobody else can. */
-  release(from: NodeId, names: readonly { address: string; accountId: string }[]): Promise<void> {
+  release(from: NodeId, names: readonly NamedAccount[]): Promise<void> {
     return this.#drop(
       ({ address, accountId }, promise) => promise.accountId === accountId && promise.owner === from && address !== '',
       names,
@@ -114,7 +122,7 @@ export class Registrar {
   /** These names changed in the map: what stands there confirmed needs no promise any more. */
   async noticed(addresses: Iterable<string>): Promise<void> {
     if (this.#promises.size === 0) return
-    const settled: { address: string; accountId: string }[] = []
+    const settled: NamedAccount[] = []
     for (const address of addresses) {
       const promise = this.#promises.get(address)
       const holder = promise && this.#view.holder(address)
@@ -124,16 +132,29 @@ export class Registrar {
     if (settled.length > 0) await this.#drop((name, promise) => promise.accountId === name.accountId, settled)
   }
 
+  /**
+   * Promises that are this old without the name standing confirmed, by claimant. A claim that was long on its way may have come
+   * after it was given back: its claimant must be asked.
+   */
+  unsettled(ageMs: number): Map<NodeId, NamedAccount[]> {
+    const before = this.#clock.monotonicMs() - ageMs
+    const byOwner = new Map<NodeId, NamedAccount[]>()
+    for (const [address, { accountId, owner, sinceMs }] of this.#promises) {
+      if (sinceMs > before) continue
+      const list = byOwner.get(owner)
+      if (list) list.push({ address, accountId })
+      else byOwner.set(owner, [{ address, accountId }])
+    }
+    return byOwner
+  }
+
   /** After members left: their promises bind nobody. */
   async forgetFormer(): Promise<void> {
     const names = [...this.#promises].map(([address, { accountId }]) => ({ address, accountId }))
     if (names.length > 0) await this.#drop((_name, promise) => !this.#view.isMember(promise.owner), names)
   }
 
-  #drop(
-    may: (name: { address: string; accountId: string }, promise: HeldPromise) => boolean,
-    names: readonly { address: string; accountId: string }[],
-  ): Promise<void> {
+  #drop(may: (name: NamedAccount, promise: HeldPromise) => boolean, names: readonly NamedAccount[]): Promise<void> {
     return this.#lane.run('promises', async () => {
       const gone = names.filter((name) => {
         const promise = this.#promises.get(name.address)

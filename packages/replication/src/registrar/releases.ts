@@ -2,7 +2,8 @@
 import type { Logger, NodeId } from '@skein/runtime'
 import type { LedgerOp, LedgerStore } from '../ports.ts'
 import type { Intent, Intents } from './intents.ts'
-import { encodeOwnRequest } from './messages.ts'
+import { decodeNeeded, encodeOwnRequest } from './messages.ts'
+import type { NamedAccount } from './messages.ts'
 import type { Registrar } from './registrar.ts'
 
 export interface ReleasesComponents {
@@ -12,8 +13,12 @@ export interface ReleasesComponents {
   intents: Intents
   registrar: Registrar
   isMember(id: NodeId): boolean
+  /** This node's documents name that account under that address. */
+  isOwnEntry(address: string, accountId: string): boolean
   ask(to: NodeId, payload: Uint8Array): Promise<Uint8Array>
 }
+
+const namesPerRequest = 2_000
 
 export class Releases {
   readonly #components: ReleasesComponents
@@ -66,5 +71,35 @@ export class Releases {
       logger.debug({ registrar, error }, 'registrar not reached to give names back')
       return false
     }
+  }
+
+  /** Promises of this node that stand open for long: dropped where the claimant says that it does not need them. */
+  async recheck(ageMs: number): Promise<void> {
+    const { registrar, self, logger } = this.#components
+    for (const [owner, names] of registrar.unsettled(ageMs)) {
+      for (let i = 0; i < names.length; i += namesPerRequest) {
+        const part = names.slice(i, i + namesPerRequest)
+        try {
+          const needed =
+            owner === self
+              ? this.needed(part)
+              : decodeNeeded(await this.#components.ask(owner, encodeOwnRequest({ kind: 'recheck', names: part })))
+          const idle = part.filter((_, k) => needed[k] === false)
+          if (idle.length > 0) await registrar.release(owner, idle)
+        } catch (error) {
+          logger.debug({ owner, error }, 'claimant not reached about its promises')
+          break
+        }
+      }
+    }
+  }
+
+  /** Which of these promises this node needs as the claimant: for names being claimed, or in its documents. */
+  needed(names: readonly NamedAccount[]): boolean[] {
+    const { intents, isOwnEntry } = this.#components
+    return names.map(({ address, accountId }) => {
+      const intent = intents.get(address, accountId)
+      return intent ? intent.state !== 'releasing' : isOwnEntry(address, accountId)
+    })
   }
 }
