@@ -386,7 +386,7 @@ describe('the switches', { concurrency: 8 }, () => {
   test('an address in use is said so', async () => {
     await using a = await startNode()
     const b = await startNode({ port: portOf(a), start: false })
-    await assert.rejects(b.mesh.start(), { code: 'listen-failed' })
+    await assert.rejects(b.mesh.start(), { code: 'listen-failed', message: /\/tcp\/\d+: another program/ })
     await b.mesh.stop()
   })
 })

@@ -83,7 +83,9 @@ export class Libp2pMesh implements Mesh {
     } catch (error) {
       this.#node = undefined
       await node.stop()
-      throw new SkeinError('listen-failed', 'temporary', 'the mesh cannot listen on its address', error)
+      const where = this.#settings.listenAddresses.join(', ')
+      const why = 'another program uses the port, or this machine has no such address'
+      throw new SkeinError('listen-failed', 'temporary', `the mesh can't listen on ${where}: ${why}`, error)
     }
     this.#supervisor = this.#createSupervisor(node)
     const stopUps = this.#peers.onChange((peer, state) => {
