@@ -21,7 +21,10 @@ export interface NamedAccount {
 
 export type OwnRequest =
   /** Each group holds names of one shard. */
-  { kind: 'claim'; groups: ClaimedName[][] } | { kind: 'release'; names: { address: string; accountId: string }[] }
+  | { kind: 'claim'; groups: ClaimedName[][] }
+  | { kind: 'release'; names: NamedAccount[] }
+  /** A registrar asks the claimant which of these promises it still needs. */
+  | { kind: 'recheck'; names: NamedAccount[] }
 
 /** A promise: over one name, or over all names granted in the group at once. */
 export type GroupProof =
