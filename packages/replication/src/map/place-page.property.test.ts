@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { editAccountPage, findAccount } from './account-page.ts'
 import { addressHash, pageOf, shardOf, shardOfDocument, usersDocument } from './address-hash.ts'
-import { addressesOn, decodePage, encodePage, findClaims } from './place-page.ts'
+import { addressesOn, decodePage, encodePage, encodePlainPage, findClaims } from './place-page.ts'
 
 const address = fc.oneof(
   fc.emailAddress(),
@@ -34,6 +34,19 @@ test('a page comes back as it was written, and each of its names is found in pla
         assert.deepEqual(plain(findClaims(bytes, Buffer.from(name))), plain(claims))
       }
       if (!places.has(stranger)) assert.equal(findClaims(bytes, Buffer.from(stranger)), undefined)
+    }),
+  )
+})
+
+test('the short way to write a plain page writes the same', () => {
+  fc.assert(
+    fc.property(page, fc.integer({ min: 0, max: 0xffff }), (places, owner) => {
+      const plain = new Map(
+        [...places].map(([name, [first]]) => [name, [{ owner, rank: 255, value: first?.value ?? new Uint8Array(1) }]]),
+      )
+      const values = [...plain.values()].map(([only]) => only?.value ?? new Uint8Array(0))
+      const short = encodePlainPage([...plain.keys()], values, owner)
+      assert.deepEqual(Buffer.from(short), Buffer.from(encodePage(plain) ?? []))
     }),
   )
 })

@@ -106,3 +106,28 @@ export function encodePage(places: PlacePage): Uint8Array | undefined {
   }
   return page
 }
+
+/** A page on which every name has one claim, undisputed and of one owner: what a newcomer writes a million of. */
+export function encodePlainPage(
+  addresses: readonly string[],
+  values: readonly Uint8Array[],
+  owner: number,
+): Uint8Array {
+  let size = 0
+  for (const [i, address] of addresses.entries()) size += 7 + Buffer.byteLength(address) + (values[i]?.length ?? 0)
+  const page = Buffer.allocUnsafeSlow(size)
+  let at = 0
+  for (const [i, address] of addresses.entries()) {
+    const value = values[i] as Uint8Array
+    const length = page.write(address, at + 1)
+    page[at] = length
+    at += 1 + length
+    page[at] = 1
+    page.writeUInt16BE(owner, at + 1)
+    page[at + 3] = rankUnverified
+    page.writeUInt16BE(value.length, at + 4)
+    page.set(value, at + 6)
+    at += 6 + value.length
+  }
+  return page
+}

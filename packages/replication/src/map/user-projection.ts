@@ -12,7 +12,7 @@ import type { Projection, ProjectionPlan } from '../streams/projection.ts'
 import { editAccountPage } from './account-page.ts'
 import type { AccountRow } from './account-page.ts'
 import { addressHash, pagesPerShard, shardCount, shardOf, shardOfDocument } from './address-hash.ts'
-import { claimValueBytesMax, decodePage, encodePage, rankUnverified } from './place-page.ts'
+import { claimValueBytesMax, decodePage, encodePage, encodePlainPage, rankUnverified } from './place-page.ts'
 import type { PlacePage, PlacedClaim } from './place-page.ts'
 import type { UserMap } from './user-map.ts'
 
@@ -69,8 +69,10 @@ export class UserProjection implements Projection {
   async replace(stream: StreamName, contents: Iterable<[string, Uint8Array]>, before: number): Promise<ProjectionPlan> {
     const edit = this.#begin(stream)
     const { store } = this.#components
+    const pages = await store.placePages(edit.shard)
+    if (before === 0 && pages.every((page) => page === undefined)) return this.#fill(edit, contents)
     const gone = new Map<string, Uint8Array>()
-    for (const [number, page] of (await store.placePages(edit.shard)).entries()) {
+    for (const [number, page] of pages.entries()) {
       if (!page) continue
       const places = decodePage(page)
       edit.pages.set(number, places)
@@ -89,6 +91,48 @@ export class UserProjection implements Projection {
     }
     for (const address of gone.keys()) this.#place(edit, address, addressHash(address), undefined)
     return this.#plan(edit)
+  }
+
+  /** The first entries of a shard: nobody disputes anything, nothing has to be read. */
+  #fill(edit: Edit, contents: Iterable<[string, Uint8Array]>): ProjectionPlan {
+    const names = Array.from({ length: pagesPerShard }, (): string[] => [])
+    const values = Array.from({ length: pagesPerShard }, (): Uint8Array[] => [])
+    for (const [address, value] of contents) {
+      const hash = this.#hashIn(edit.shard, address)
+      const accountId = value.length <= claimValueBytesMax ? accountIdBytesOf(value) : undefined
+      if (hash === undefined || !accountId) continue
+      const page = (hash >>> 6) & (pagesPerShard - 1)
+      names[page]?.push(address)
+      values[page]?.push(value)
+      this.#row(edit.addedAccounts, accountId, hash)
+      edit.entriesDelta++
+    }
+    const ops: LedgerOp[] = []
+    for (const [page, addresses] of names.entries()) {
+      if (addresses.length === 0) continue
+      const bytes = encodePlainPage(addresses, values[page] ?? [], edit.owner)
+      ops.push({ op: 'place-page', shard: edit.shard, page, bytes })
+    }
+    const { map } = this.#components
+    const owners = map.owners.pending()
+    return {
+      ops: [...ops, ...this.#accountOps(edit), ...owners.ops],
+      entriesDelta: edit.entriesDelta,
+      applied: () => {
+        owners.stored()
+        map.forgetAll()
+        this.#events.onChange(names.flat())
+      },
+    }
+  }
+
+  #accountOps(edit: Edit): LedgerOp[] {
+    const buckets = new Set([...Object.keys(edit.addedAccounts), ...Object.keys(edit.removedAccounts)].map(Number))
+    return [...buckets].map((bucket) => {
+      const page = this.#components.store.accountPage(edit.shard, bucket)
+      const bytes = editAccountPage(page, edit.removedAccounts[bucket] ?? [], edit.addedAccounts[bucket] ?? [])
+      return { op: 'account-page', shard: edit.shard, bucket, bytes: bytes ?? null }
+    })
   }
 
   /** The ranks of disputed names depend on who is or was a member. */
@@ -173,19 +217,14 @@ export class UserProjection implements Projection {
   }
 
   async #plan(edit: Edit): Promise<ProjectionPlan> {
-    const { map, store } = this.#components
+    const { map } = this.#components
     for (const address of edit.disputed) await this.#rank(edit, address)
     const ops: LedgerOp[] = []
     for (const [page, places] of edit.pages) {
       if (!edit.dirty.has(page)) continue
       ops.push({ op: 'place-page', shard: edit.shard, page, bytes: encodePage(places) ?? null })
     }
-    const buckets = new Set([...Object.keys(edit.addedAccounts), ...Object.keys(edit.removedAccounts)].map(Number))
-    for (const bucket of buckets) {
-      const page = store.accountPage(edit.shard, bucket)
-      const bytes = editAccountPage(page, edit.removedAccounts[bucket] ?? [], edit.addedAccounts[bucket] ?? [])
-      ops.push({ op: 'account-page', shard: edit.shard, bucket, bytes: bytes ?? null })
-    }
+    ops.push(...this.#accountOps(edit))
     for (const address of edit.disputed) {
       const claims = this.#page(edit, addressHash(address)).get(address) ?? []
       ops.push({ op: 'conflict', address, present: claims.length > 1 })
