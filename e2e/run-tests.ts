@@ -38,7 +38,8 @@ function say(text: string): void {
 /** Runs a program with its output passed on; resolves with its exit code and what it printed on stdout. */
 function run(command: string, args: readonly string[]): Promise<{ code: number; stdout: string }> {
   return new Promise((resolve, reject) => {
-    const path = `${join(root, 'node_modules/.bin')}${delimiter}${process.env['PATH'] ?? ''}`
+    // Network tools stand in sbin, which not every shell looks into.
+    const path = [join(root, 'node_modules/.bin'), process.env['PATH'] ?? '', '/usr/sbin', '/sbin'].join(delimiter)
     const child = spawn(command, args, {
       cwd: root,
       env: { ...process.env, PATH: path },

@@ -36,7 +36,19 @@ export function createDataDirectory(paths: DataDirectory): void {
     throw new SkeinError('already-initialised', 'refused', `${paths.root} already holds a node`)
   }
   for (const directory of [paths.root, dirname(paths.tlsCert), paths.database, paths.messages]) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectory(directory)
+  }
+}
+
+/** Step by step: where a file system takes no directories (/proc), Node's own recursive way never ends. */
+function makeDirectory(directory: string): void {
+  if (existsSync(directory)) return
+  makeDirectory(dirname(directory))
+  try {
+    mkdirSync(directory, { mode: 0o700 })
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code
+    throw new SkeinError('data-directory-unusable', 'refused', `${directory} can't be made (${why})`, cause)
   }
 }
 
