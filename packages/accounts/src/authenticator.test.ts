@@ -77,6 +77,7 @@ function makeNodes(): {
       self,
       lookup: (address: string) => entries.get(address),
       domains: () => [{ name: 'test.com', policy: 'auto', replicas: 1 }],
+      node: (id: NodeId) => ({ id, name: id, hostName: `${id}.test.com` }),
     } as unknown as Directory
     const store = {
       // Each node holds only its own accounts.
@@ -126,6 +127,7 @@ test('at another node the home is asked, and its verdict is told', async () => {
   const outcome = await login('bj', 'bbb', password)
   assert.equal(outcome.kind, 'elsewhere')
   assert.equal(outcome.kind === 'elsewhere' && outcome.home, 'hk')
+  assert.equal(outcome.kind === 'elsewhere' && outcome.homeName, 'hk.test.com')
   assert.deepEqual(await login('bj', 'bbb', 'wrong password'), { kind: 'refused' })
 })
 

@@ -94,7 +94,9 @@ export function createAuthenticator(components: AuthenticatorComponents): Authen
     switch (answer.kind) {
       case 'ok': {
         const { id, address, displayName, role } = answer
-        return { kind: 'elsewhere', account: { id, address, displayName, role }, home }
+        const node = directory.node(home)
+        const homeName = node?.hostName || node?.name || home
+        return { kind: 'elsewhere', account: { id, address, displayName, role }, home, homeName }
       }
       case 'throttled':
         return { kind: 'throttled', retryAfterMs: answer.retryAfterMs }

@@ -100,13 +100,18 @@ export interface Login {
 
 /**
  * refused: unknown user, wrong password, suspended: one answer in one time for all.
- * elsewhere: the password is right, but the mailbox lives on `home`.
+ * elsewhere: the password is right, but the mailbox lives on `home`, called `homeName` among people.
  * unavailable: the home can't be asked now.
  * throttled: too many failures from this address or for this account; ask again after `retryAfterMs`.
  */
 export type LoginOutcome =
   | { kind: 'ok'; account: Account }
-  | { kind: 'elsewhere'; account: Pick<Account, 'id' | 'address' | 'displayName' | 'role'>; home: NodeId }
+  | {
+      kind: 'elsewhere'
+      account: Pick<Account, 'id' | 'address' | 'displayName' | 'role'>
+      home: NodeId
+      homeName: string
+    }
   | { kind: 'refused' }
   | { kind: 'unavailable' }
   | { kind: 'throttled'; retryAfterMs: number }

@@ -38,6 +38,7 @@ const outcomes: Readonly<Record<string, LoginOutcome>> = {
     kind: 'elsewhere',
     account: { id: 'f'.repeat(32), address: 'away@test.com', displayName: '', role: 'user' },
     home: '12D3KooWelsewhere',
+    homeName: 'hk.test.com',
   },
   'silent@test.com': { kind: 'unavailable' },
   'busy@test.com': { kind: 'throttled', retryAfterMs: 2500 },

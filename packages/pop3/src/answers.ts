@@ -62,7 +62,7 @@ export function answerForLogin(outcome: Exclude<LoginOutcome, { kind: 'ok' }>): 
     case 'refused':
       return answers.authRefused
     case 'elsewhere':
-      return refuse(`this mailbox is served by node ${outcome.home}`, 'SYS/PERM')
+      return refuse(`this mailbox is served by ${outcome.homeName}`, 'SYS/PERM')
     case 'unavailable':
       return refuse('the node that keeps this mailbox can not be reached now', 'SYS/TEMP')
     default: {

@@ -24,7 +24,7 @@ const authenticator: Authenticator = {
     if (name.startsWith('away')) return { kind: 'unavailable' }
     if (name.startsWith('broken')) throw new Error('store on fire')
     const account = { id: accountId, address: 'aaa@test.example', displayName: '', role: 'user' as const }
-    if (name.startsWith('remote')) return { kind: 'elsewhere', account, home: '12D3home' }
+    if (name.startsWith('remote')) return { kind: 'elsewhere', account, home: '12D3home', homeName: 'hk.test.com' }
     if (name !== 'aaa@test.example' || given !== password) return { kind: 'refused' }
     return { kind: 'ok', account: { ...account, passwordHash: null, quotaBytes: 1e9, state: 'active', createdMs: 0 } }
   },

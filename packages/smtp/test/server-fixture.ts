@@ -30,7 +30,7 @@ export function createTestAuthenticator(): Authenticator & { logins: Login[] } {
       if (login.name.startsWith('broken')) throw new Error('store on fire')
       if (login.name === 'remote@test.example' && login.password === password) {
         const remote = { id: 'b'.repeat(32), address: login.name, displayName: '', role: 'user' as const }
-        return { kind: 'elsewhere', account: remote, home: 'node' }
+        return { kind: 'elsewhere', account: remote, home: 'node', homeName: 'node' }
       }
       if (login.name !== account.address || login.password !== password) return { kind: 'refused' }
       const full = { ...account, displayName: '', role: 'user' as const, passwordHash: null, quotaBytes: 1 }

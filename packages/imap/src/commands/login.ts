@@ -36,7 +36,7 @@ export async function logIn(context: Context, name: string, password: string): P
     return no(`Too many failed logins; try again in ${seconds} s`, 'UNAVAILABLE')
   }
   if (outcome.kind === 'elsewhere') {
-    return no(`This mailbox lives on node ${outcome.home}; log in there`, 'UNAVAILABLE')
+    return no(`This mailbox lives on ${outcome.homeName}; log in there`, 'UNAVAILABLE')
   }
   const { id, address } = outcome.account
   context.advance({ kind: 'logged-in', account: { mailboxes: await mailboxes.open(id), address } })
