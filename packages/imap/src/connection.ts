@@ -253,6 +253,8 @@ export class Connection implements Context {
 
   #answer(tag: string, reply: Reply): void {
     if (reply.status === 'BAD') return this.#badReply(tag, reply)
+    // Whoever is logged in and gets something done is no flood; strangers' mistakes add up.
+    if (reply.status === 'OK' && this.state.kind !== 'not-authenticated') this.#badCommands = 0
     this.out.text(formatReply(tag, reply))
   }
 

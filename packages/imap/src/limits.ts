@@ -23,7 +23,7 @@ export interface ImapLimits {
   appendMessagesMax: number
   /** Parentheses within parentheses, in SEARCH and elsewhere. */
   nestingDepthMax: number
-  /** BAD answers before BYE. */
+  /** BAD answers before BYE; once logged in, in a row. */
   badCommandsMax: number
   /** Failed logins on one connection before BYE. */
   loginFailuresMax: number
