@@ -33,3 +33,10 @@ export function createUlidFactory(clock: Clock, random: Random): () => string {
     return text
   }
 }
+
+/** The milliseconds held in a ULID's first ten characters. */
+export function ulidTimeMs(ulid: string): number {
+  let ms = 0
+  for (let i = 0; i < 10; i++) ms = ms * 32 + ALPHABET.indexOf(ulid.charAt(i))
+  return ms
+}
