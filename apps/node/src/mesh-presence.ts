@@ -1,6 +1,7 @@
 // Where this node listens for other nodes, and what it tells them of itself.
 import type { Mesh, MeshSettings } from '@skein/mesh'
 import type { Ledger } from '@skein/replication'
+import { isLoopback } from '@skein/runtime'
 import type { Config } from './config.ts'
 import type { Listener } from './control/status-view.ts'
 import { meshAddress } from './node-names.ts'
@@ -38,6 +39,12 @@ export function meshListeners(mesh: Mesh): Listener[] {
   })
 }
 
+/** Bound to every interface, a node is reached by others on any but its loopback ones; with no others, on those. */
+export function reachable(addresses: string[]): string[] {
+  const fromOutside = addresses.filter((address) => !isLoopback(address.split('/')[2] ?? ''))
+  return fromOutside.length > 0 ? fromOutside : addresses
+}
+
 /** Says in this node's own document where it can be reached now, when that differs from what it said before. */
 export async function announceSelf(ledger: Ledger, mesh: Mesh, config: Config, hostName: string): Promise<void> {
   const own = ledger.directory.node(ledger.self)
@@ -45,7 +52,7 @@ export async function announceSelf(ledger: Ledger, mesh: Mesh, config: Config, h
   const addresses =
     config.mesh.announce.length > 0
       ? config.mesh.announce.map((address) => announced(address, port))
-      : mesh.listenAddresses()
+      : reachable(mesh.listenAddresses())
   const same = own?.hostName === hostName && own.version === skeinVersion && own.addresses.join() === addresses.join()
   if (!same) await ledger.setSelf({ addresses, hostName, version: skeinVersion })
 }
