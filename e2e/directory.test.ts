@@ -199,13 +199,31 @@ test(
         assert.equal(winner?.node, 'hk')
         assert.equal(loser?.node, 'bj')
         assert.equal(loser?.state, 'renamed')
-        // A notice of what happened lies beside the mail.
         const won = await subjects(hk, 'twin@test.com', 'the password in Hongkong')
         assert.ok(won.includes('to the twin in Hongkong') && !won.includes('to the twin in Beijing'), won.join(', '))
         const kept = await subjects(bj, loser?.address ?? '', 'the password in Beijing')
         assert.ok(kept.includes('to the twin in Beijing'), kept.join(', '))
       },
     )
+
+    await stage.step('both twins are told by one letter each', async () => {
+      const loser = (await tw.users()).find(({ address }) => address.startsWith('twin~'))
+      for (const [node, user, password, own] of [
+        [hk, 'twin@test.com', 'the password in Hongkong', 'to the twin in Hongkong'],
+        [bj, loser?.address ?? '', 'the password in Beijing', 'to the twin in Beijing'],
+      ] as const) {
+        const found = await eventually(
+          async () => {
+            const all = await subjects(node, user, password)
+            return all.length > 1 && all
+          },
+          { what: `the notice to ${user}`, deadlineMs: 30_000 },
+        )
+        const notices = found.filter((subject) => subject !== own)
+        assert.equal(notices.length, 1, found.join(', '))
+        assert.match(notices[0] ?? '', /twin@test\.com|=\?utf-8\?/i)
+      }
+    })
 
     await stage.step('the letter that waited arrives, once', async () => {
       await eventually(async () => (await subjects(hk, 'hk@test.com')).length > 0, {

@@ -1,5 +1,15 @@
 // DIR and what lies in it (operator contract, "Files"). Secrets are 0600 from the moment they exist.
-import { existsSync, mkdirSync, openSync, writeSync, fsyncSync, closeSync, readFileSync, renameSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  writeSync,
+  fsyncSync,
+  closeSync,
+  readFileSync,
+  renameSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { SkeinError } from '@skein/runtime'
 
@@ -30,10 +40,15 @@ export function dataDirectory(directory: string): DataDirectory {
   }
 }
 
-/** @throws SkeinError `already-initialised` when there is a node in it. */
+/** @throws SkeinError `already-initialised` when there is a node in it; `data-without-key` when there is what a node left. */
 export function createDataDirectory(paths: DataDirectory): void {
   if (existsSync(paths.config) || existsSync(paths.nodeKey)) {
     throw new SkeinError('already-initialised', 'refused', `${paths.root} already holds a node`)
+  }
+  // Mail whose key and settings were lost is still mail: a failed start may clear only what it made itself.
+  for (const directory of [paths.database, paths.messages]) {
+    if (!existsSync(directory) || readdirSync(directory).length === 0) continue
+    throw new SkeinError('data-without-key', 'refused', `${directory} is not empty: it may hold a node's mail`)
   }
   for (const directory of [paths.root, dirname(paths.tlsCert), paths.database, paths.messages]) {
     makeDirectory(directory)
