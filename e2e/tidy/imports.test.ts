@@ -6,7 +6,7 @@ import { sourceFiles } from './source-files.ts'
 
 const words = ['runtime', 'mail']
 const domain = [...words, 'accounts', 'mailboxes', 'delivery', 'replication']
-const everything = [...domain, 'smtp', 'imap', 'pop3', 'storage', 'mesh']
+const everything = [...domain, 'smtp', 'imap', 'pop3', 'admin', 'storage', 'search', 'mesh']
 
 /** Which packages of ours each home may import. Tests may import testkit too. */
 const allowed: Record<string, string[]> = {
@@ -19,7 +19,9 @@ const allowed: Record<string, string[]> = {
   'packages/smtp': [...words, 'accounts', 'delivery', 'mailboxes'],
   'packages/imap': [...words, 'accounts', 'mailboxes'],
   'packages/pop3': [...words, 'accounts', 'mailboxes'],
+  'packages/admin': [...words, 'accounts', 'mailboxes'],
   'packages/storage': domain,
+  'packages/search': [...words, 'accounts', 'mailboxes'],
   'packages/mesh': [...words, 'replication'],
   'packages/testkit': domain,
   'apps/node': everything,
@@ -49,6 +51,9 @@ const dependencyHomes: Record<string, string> = {
   '@libp2p/yamux': 'packages/mesh',
   '@chainsafe/libp2p-noise': 'packages/mesh',
   '@multiformats/multiaddr': 'packages/mesh',
+  yauzl: 'packages/search',
+  hono: 'packages/admin',
+  '@hono/node-server': 'packages/admin',
   commander: 'apps/node',
   zod: 'apps/node',
   'smol-toml': 'apps/node',

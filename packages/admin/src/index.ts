@@ -1,0 +1,2 @@
+// What every node serves by HTTP besides mail (being built): discovery documents, health, metrics.
+export {}

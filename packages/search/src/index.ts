@@ -1,0 +1,2 @@
+// The full-text index (being built): what a search asks before it opens any body.
+export {}
