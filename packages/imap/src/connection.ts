@@ -1,21 +1,23 @@
 // One client: reads a command, finds it in the table, checks its state, runs it, writes the reply.
 // Promises: one command at a time, in order; whatever a client does costs only its own connection.
-import type { Socket } from 'node:net'
-import type { BlobWriter } from '@skein/mailboxes'
-import { assert } from '@skein/runtime'
-import type { Timer } from '@skein/runtime'
+import type { Duplex } from 'node:stream'
 import type { AnswerCache } from './fetch/answer-cache.ts'
 import { capabilityList } from './capabilities.ts'
 import { findCommand } from './commands/index.ts'
 import type { Command, Context, ImapServices } from './commands/command.ts'
 import type { ImapLimits } from './limits.ts'
 import { Input } from './input.ts'
-import { MessageReceiver, releaseMessages } from './message-receiver.ts'
+import { LiteralHandler } from './literal-handler.ts'
+import type { LiteralDecision } from './literal-handler.ts'
+import { News } from './news.ts'
 import { ConnectionGone, Output } from './output.ts'
 import { bad, formatReply, replyToError } from './replies.ts'
 import type { Reply } from './replies.ts'
+import { BYE_GRACE_MS, SessionTimer } from './session-timer.ts'
 import { nextState } from './session.ts'
 import type { Enabled, OpenAccount, SessionEvent, SessionState } from './session.ts'
+import { Transport } from './transport.ts'
+import type { SecureStream, StreamFacts } from './transport.ts'
 import { CommandDecoder } from './wire/command-decoder.ts'
 import type { DecoderEvent } from './wire/command-decoder.ts'
 import { Cursor } from './wire/cursor.ts'
@@ -27,9 +29,14 @@ export interface ConnectionParts {
   limits: ImapLimits
   answerCache: AnswerCache
   product: { name: string; version: string }
-  /** Puts TLS over a socket; resolves after the handshake. */
-  secureSocket(socket: Socket): Promise<Socket>
+  secureStream: SecureStream
 }
+
+/** How a session begins. */
+export type Opening =
+  | { kind: 'starttls' | 'implicit' }
+  /** Whoever it is has logged in already, at another node: greeted with PREAUTH. */
+  | { kind: 'authenticated'; account: { id: string; address: string } }
 
 export class Connection implements Context {
   readonly services: ImapServices
@@ -37,58 +44,69 @@ export class Connection implements Context {
   readonly answerCache: AnswerCache
   readonly product: { name: string; version: string }
   readonly out: Output
-  readonly remoteAddress: string
   readonly enabled: Enabled = { condstore: false, qresync: false, utf8: false }
+  readonly news: News
   tag = ''
   state: SessionState = { kind: 'not-authenticated' }
-  readonly #parts: ConnectionParts
+  readonly #transport: Transport
   readonly #decoder: CommandDecoder
-  #socket: Socket
-  #secure = false
-  #tlsWanted = false
   readonly #input: Input
+  readonly #literals: LiteralHandler
+  readonly #timer: SessionTimer
+  #tlsWanted = false
   /** Why the connection ends: said as BYE as soon as nothing is being answered. */
   #leaving: string | undefined
-  #newsPlanned = false
-  readonly #startedMs: number
-  #timer: Timer | undefined
   #badCommands = 0
-  #stopWatching: (() => void) | undefined
-  #receiver: MessageReceiver | undefined
-  /** The answer to a command whose literal was refused, once that has been read past. */
-  #refusal: string | undefined
   #account: OpenAccount | undefined
 
-  constructor(socket: Socket, parts: ConnectionParts) {
-    this.#parts = parts
+  constructor(stream: Duplex, facts: StreamFacts, parts: ConnectionParts) {
+    const { clock } = parts.services
     this.services = parts.services
     this.limits = parts.limits
     this.answerCache = parts.answerCache
     this.product = parts.product
-    this.remoteAddress = socket.remoteAddress ?? ''
-    this.#socket = socket
+    this.#transport = new Transport(stream, facts, parts.secureStream)
     this.#decoder = new CommandDecoder(this)
-    this.out = new Output(socket, parts.services.clock, parts.limits)
-    this.#input = new Input(this.#decoder, parts.services.clock, parts.limits.readAheadBytesMax)
-    this.#startedMs = this.#input.lastMs
+    this.out = new Output(stream, clock, parts.limits)
+    this.#input = new Input(this.#decoder, clock, parts.limits.readAheadBytesMax)
+    this.#literals = new LiteralHandler(this, this.#decoder)
+    this.news = new News(this)
+    this.#timer = new SessionTimer(this, clock, parts.limits)
   }
 
   /** For the decoder: strangers are given less. */
   get commandLineBytesMax(): number {
     const { commandLineBytesMax, preAuthLineBytesMax } = this.limits
-    return this.state.kind === 'not-authenticated' ? preAuthLineBytesMax : commandLineBytesMax
+    return this.loggedIn ? commandLineBytesMax : preAuthLineBytesMax
   }
 
   get literalsPerCommandMax(): number {
     return this.limits.literalsPerCommandMax
   }
 
+  get remoteAddress(): string {
+    return this.#transport.remoteAddress
+  }
+
   get secure(): boolean {
-    return this.#secure
+    return this.#transport.secure
   }
 
   get loginAllowed(): boolean {
-    return this.#secure || isLoopback(this.remoteAddress)
+    return this.secure || isLoopback(this.remoteAddress)
+  }
+
+  get loggedIn(): boolean {
+    return this.state.kind !== 'not-authenticated'
+  }
+
+  /** It does nothing but wait for the client. */
+  get waiting(): boolean {
+    return this.#input.waiting
+  }
+
+  get lastInputMs(): number {
+    return this.#input.lastMs
   }
 
   /** Of whoever is logged in. */
@@ -102,12 +120,10 @@ export class Connection implements Context {
   }
 
   /** Serves the client until it is gone. Never rejects. */
-  async serve(mode: 'starttls' | 'implicit'): Promise<void> {
-    this.#armTimer()
+  async serve(opening: Opening): Promise<void> {
+    this.#timer.arm()
     try {
-      if (mode === 'implicit') await this.#secureNow()
-      this.#listen()
-      this.out.text(`* OK [CAPABILITY ${this.capabilities()}] ${this.product.name} is ready\r\n`)
+      await this.#open(opening)
       while (this.state.kind !== 'logged-out') {
         const event = await this.#nextEvent()
         this.out.startTurn()
@@ -115,27 +131,47 @@ export class Connection implements Context {
         if (this.#leaving !== undefined) this.#bye(this.#leaving)
       }
     } catch (error) {
-      if (!(error instanceof ConnectionGone)) this.#logError(error, 'an IMAP connection failed')
+      if (!(error instanceof ConnectionGone)) this.logError(error, 'an IMAP connection failed')
     } finally {
       await this.#end()
     }
   }
 
+  async #open(opening: Opening): Promise<void> {
+    if (opening.kind === 'implicit') await this.#startTls()
+    else this.#listen()
+    if (opening.kind === 'authenticated') {
+      const { id, address } = opening.account
+      this.advance({ kind: 'logged-in', account: { mailboxes: await this.services.mailboxes.open(id), address } })
+    }
+    const status = opening.kind === 'authenticated' ? 'PREAUTH' : 'OK'
+    this.out.text(`* ${status} [CAPABILITY ${this.capabilities()}] ${this.product.name} is ready\r\n`)
+  }
+
   /** Says BYE: at once where the connection waits for input, else once the running command is answered. */
   leave(text: string): void {
     this.#leaving ??= text
+    this.wake()
+  }
+
+  /** Has a waiting session look for what is to be told. */
+  wake(): void {
     this.#input.wake()
   }
 
   destroy(): void {
-    this.#socket.destroy()
+    this.#transport.destroy()
   }
 
   /* ---------------------------------------------------------------- for the commands */
 
   advance(event: SessionEvent): void {
     this.state = nextState(this.state, event)
-    if (event.kind === 'logged-in') this.#watchAccount(event.account)
+    if (event.kind !== 'logged-in') return
+    this.#badCommands = 0
+    this.#account = event.account
+    this.#timer.arm()
+    this.news.follow(event.account.mailboxes)
   }
 
   capabilities(): string {
@@ -149,21 +185,8 @@ export class Connection implements Context {
     return event.kind === 'line' ? event.text : undefined
   }
 
-  async announce(expunges: boolean): Promise<void> {
-    const state = this.state
-    if (state.kind !== 'selected' || !state.view.hasNews) return
-    const { view } = state
-    if (view.gone) {
-      this.#leaving ??= 'The selected mailbox was deleted'
-      return
-    }
-    const live = await state.account.mailboxes.messages(view.mailbox)
-    const options = { expunges, condstore: this.enabled.condstore, qresync: this.enabled.qresync }
-    for (const text of view.announce(live, options)) {
-      this.out.text(text)
-      const pause = this.out.breathe()
-      if (pause) await pause
-    }
+  announce(expunges: boolean): Promise<void> {
+    return this.news.announce(expunges)
   }
 
   async watch(): Promise<string> {
@@ -174,13 +197,12 @@ export class Connection implements Context {
       await this.announce(true)
       this.out.flush()
       if (this.out.congested) await this.out.breathe()
-      const state = this.state
-      if (state.kind !== 'selected' || !state.view.hasNews || state.view.gone) await this.#moreInput()
+      if (!this.news.waiting || this.#leaving !== undefined) await this.#moreInput()
     }
   }
 
   tlsObstacle(): string | undefined {
-    if (this.#secure) return 'TLS is active already'
+    if (this.secure) return 'TLS is active already'
     // What was pipelined after STARTTLS came in clear and may be someone else's (RFC 9051 §6.2.1, §11.1).
     if (this.#decoder.bufferedBytes > 0) {
       this.#leaving = 'Nothing may follow STARTTLS in clear'
@@ -197,15 +219,11 @@ export class Connection implements Context {
 
   async #handle(event: DecoderEvent): Promise<void> {
     if (event.kind === 'command') return this.#command(event.parts)
-    if (event.kind === 'literal') return this.#literal(event.parts, event.announcement)
-    if (event.kind === 'data') return this.#data(event.chunk, event.last)
-    if (event.kind === 'discarded') {
-      this.out.text(this.#refusal ?? '')
-      this.#refusal = undefined
-      return
-    }
+    if (event.kind === 'literal') return this.#literals.announced(event.parts, event.announcement)
+    if (event.kind === 'data') return this.#literals.data(event.chunk, event.last)
+    if (event.kind === 'discarded') return this.#literals.discarded()
     if (event.kind === 'line') return
-    this.#release(event.parts)
+    this.#literals.release(event.parts)
     this.#badReply(event.tag ?? '*', bad('The command is too long'))
   }
 
@@ -225,16 +243,15 @@ export class Connection implements Context {
       reply = await command.run(this, args)
     } catch (error) {
       if (error instanceof ConnectionGone) throw error
-      reply = error instanceof SyntaxFault ? bad(capitalised(error.message)) : this.#failure(error, command)
+      reply = error instanceof SyntaxFault ? bad(capitalised(error.message)) : this.failure(error, command)
     }
-    if (!ran) this.#release(parts)
+    if (!ran) this.#literals.release(parts)
     await this.announce(command?.keepsNumbers !== true)
     this.#answer(this.tag, reply)
     if (this.#tlsWanted) {
       this.#tlsWanted = false
       this.out.flush()
-      await this.#secureNow()
-      this.#listen()
+      await this.#startTls()
     }
   }
 
@@ -245,9 +262,10 @@ export class Connection implements Context {
     return command
   }
 
-  #failure(error: unknown, command: Command | undefined): Reply {
+  /** What a failure is answered with; our own faults are logged. */
+  failure(error: unknown, command?: Command): Reply {
     const { reply, unexpected } = replyToError(error, command?.hasDestination === true)
-    if (unexpected) this.#logError(error, 'an IMAP command failed', command?.name)
+    if (unexpected) this.logError(error, 'an IMAP command failed', command?.name)
     return reply
   }
 
@@ -260,6 +278,10 @@ export class Connection implements Context {
 
   #badReply(tag: string, reply: Reply): void {
     this.out.text(formatReply(tag, reply))
+    this.countBad()
+  }
+
+  countBad(): void {
     if (++this.#badCommands >= this.limits.badCommandsMax) this.#leaving ??= 'Too many bad commands'
   }
 
@@ -267,72 +289,21 @@ export class Connection implements Context {
     return new Cursor(parts, { nestingDepthMax: this.limits.nestingDepthMax, utf8: this.enabled.utf8 })
   }
 
-  /* ---------------------------------------------------------------- literals */
-
-  #literal(parts: readonly CommandPart[], announcement: LiteralAnnouncement): void {
-    const decision = this.#decide(parts, announcement)
-    if (decision !== 'hold' && 'status' in decision) return this.#refuseLiteral(decision, parts, announcement)
-    if (decision === 'hold') {
-      this.#decoder.hold()
-    } else {
-      this.#receiver = new MessageReceiver(decision)
-      this.#decoder.stream()
-    }
-    if (announcement.synchronising) this.out.text('+ OK\r\n')
-  }
-
-  #decide(parts: readonly CommandPart[], announcement: LiteralAnnouncement): BlobWriter | 'hold' | Reply {
+  decide(parts: readonly CommandPart[], announcement: LiteralAnnouncement): { tag: string; decision: LiteralDecision } {
     this.tag = '*'
+    let decision: LiteralDecision
     try {
       const cursor = this.#cursor(parts)
       this.tag = cursor.tag()
       cursor.space()
-      const command = this.#find(cursor)
-      const decision = command.intake?.(this).accept(cursor, announcement) ?? 'hold'
-      if (decision === 'hold' && announcement.bytes > this.commandLineBytesMax) {
-        return bad('The literal is too long')
-      }
-      return decision
+      decision = this.#find(cursor).intake?.(this).accept(cursor, announcement) ?? 'hold'
     } catch (error) {
-      return error instanceof SyntaxFault ? bad(capitalised(error.message)) : this.#failure(error, undefined)
+      decision = error instanceof SyntaxFault ? bad(capitalised(error.message)) : this.failure(error)
     }
+    return { tag: this.tag, decision }
   }
 
-  #refuseLiteral(reply: Reply, parts: readonly CommandPart[], announcement: LiteralAnnouncement): void {
-    this.#release(parts)
-    if (!announcement.synchronising && announcement.bytes > this.limits.literalDiscardBytesMax) {
-      // RFC 7888 §4: rather than reading all of it.
-      this.#leaving = '[TOOBIG] The literal is too long'
-      return
-    }
-    this.#refusal = formatReply(this.tag, reply)
-    if (reply.status === 'BAD') this.#badCommands++
-    this.#decoder.refuse()
-  }
-
-  async #data(chunk: Buffer, last: boolean): Promise<void> {
-    const receiver = this.#receiver
-    assert(receiver !== undefined, 'a streamed literal has a receiver')
-    try {
-      await receiver.take(chunk)
-    } catch (error) {
-      this.#receiver = undefined
-      this.#release(this.#decoder.unfinished)
-      this.#refusal = formatReply(this.tag, this.#failure(error, undefined))
-      this.#decoder.abandon()
-      await receiver.abort()
-      return
-    }
-    if (!last) return
-    this.#receiver = undefined
-    this.#decoder.stored(receiver.finish())
-  }
-
-  #release(parts: readonly CommandPart[]): void {
-    releaseMessages(parts, this.services.log, (error) => this.#logError(error, 'a message could not be written'))
-  }
-
-  /* ---------------------------------------------------------------- the socket */
+  /* ---------------------------------------------------------------- the stream */
 
   /** @throws ConnectionGone when the client has closed. */
   async #nextEvent(): Promise<DecoderEvent> {
@@ -352,61 +323,23 @@ export class Connection implements Context {
   }
 
   #listen(): void {
-    this.#input.listen(this.#socket, () => this.out.close())
+    this.#input.listen(this.#transport.stream, () => this.out.close())
   }
 
-  async #secureNow(): Promise<void> {
-    const plain = this.#socket
+  async #startTls(): Promise<void> {
     this.#input.deafen()
     try {
-      this.#socket = await this.#parts.secureSocket(plain)
+      await this.#transport.startTls()
     } catch (error) {
       this.services.logger.debug({ error, remote: this.remoteAddress }, 'a TLS handshake failed')
       throw new ConnectionGone('the TLS handshake failed')
     }
-    this.out.useSocket(this.#socket)
-    this.#secure = true
+    this.out.useSocket(this.#transport.stream)
+    this.#listen()
   }
 
-  #watchAccount(account: OpenAccount): void {
-    this.#badCommands = 0
-    this.#account = account
-    this.#timer?.cancel()
-    this.#armTimer()
-    this.#stopWatching = account.mailboxes.onChange((change) => {
-      const state = this.state
-      if (state.kind !== 'selected') return
-      state.view.note(change)
-      if (!state.view.hasNews || this.#newsPlanned || !this.#input.waiting) return
-      this.#newsPlanned = true
-      // One look for all that is committed in the same moment.
-      setImmediate(() => {
-        this.#newsPlanned = false
-        this.#input.wake()
-      })
-    })
-  }
-
-  #logError(error: unknown, message: string, command?: string): void {
+  logError(error: unknown, message: string, command?: string): void {
     this.services.logger.error({ error, command, remote: this.remoteAddress }, message)
-  }
-
-  /** One timer for the two time-outs: before login since the start, afterwards since the last input. */
-  #armTimer(): void {
-    const { clock } = this.services
-    const now = clock.monotonicMs()
-    const before = this.state.kind === 'not-authenticated'
-    const due = before ? this.#startedMs + this.limits.preAuthTimeoutMs : this.#input.lastMs + this.limits.idleTimeoutMs
-    if (now < due) {
-      this.#timer = clock.setTimer(due - now, () => this.#armTimer())
-    } else if (!before && !this.#input.waiting) {
-      // A long answer is on its way: whether the client takes it is watched by `Output`.
-      this.#timer = clock.setTimer(this.limits.idleTimeoutMs, () => this.#armTimer())
-    } else {
-      this.leave(before ? 'Nobody logged in for too long' : 'Nothing came for too long')
-      // Whatever hangs, as a TLS handshake may, is cut off.
-      this.#timer = clock.setTimer(BYE_GRACE_MS, () => this.destroy())
-    }
   }
 
   #bye(text: string): void {
@@ -419,28 +352,25 @@ export class Connection implements Context {
   }
 
   async #end(): Promise<void> {
-    this.#timer?.cancel()
-    this.#stopWatching?.()
+    this.#timer.cancel()
+    this.news.stop()
     this.out.flush()
-    const socket = this.#socket
-    socket.end()
+    const { stream } = this.#transport
+    stream.end()
     // What the client still sends is not read, and a client that keeps its half open is not waited for.
-    socket.resume()
-    if (!socket.destroyed) {
-      const grace = this.services.clock.setTimer(BYE_GRACE_MS, () => socket.destroy())
-      socket.once('close', () => grace.cancel())
+    stream.resume()
+    if (!stream.destroyed) {
+      const grace = this.services.clock.setTimer(BYE_GRACE_MS, () => stream.destroy())
+      stream.once('close', () => grace.cancel())
     }
-    this.#release(this.#decoder.unfinished)
     try {
-      await this.#receiver?.abort()
+      await this.#literals.abort()
       await this.#account?.mailboxes[Symbol.asyncDispose]()
     } catch (error) {
-      this.#logError(error, 'an IMAP session could not be put away')
+      this.logError(error, 'an IMAP session could not be put away')
     }
   }
 }
-
-const BYE_GRACE_MS = 2_000
 
 function capitalised(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)

@@ -1,5 +1,5 @@
 // What comes from the client: fed to the decoder as it comes, and not read while too much of it waits.
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '@skein/runtime'
 import type { CommandDecoder } from './wire/command-decoder.ts'
 
@@ -7,7 +7,7 @@ export class Input {
   readonly #decoder: CommandDecoder
   readonly #clock: Clock
   readonly #readAheadBytesMax: number
-  #socket: Socket | undefined
+  #socket: Duplex | undefined
   #deafen: (() => void) | undefined
   #wake: (() => void) | undefined
   /** The client has closed its side. */
@@ -23,7 +23,7 @@ export class Input {
   }
 
   /** @param onClose nothing can be sent any more either. */
-  listen(socket: Socket, onClose: () => void): void {
+  listen(socket: Duplex, onClose: () => void): void {
     this.#socket = socket
     const onData = (chunk: Buffer) => {
       this.lastMs = this.#clock.monotonicMs()

@@ -1,6 +1,6 @@
 // What goes to the client. Promises: small replies are joined in one write, a slow reader holds at most
 // `writeBufferBytesMax` and its own connection, and one that stops reading is cut off.
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '@skein/runtime'
 
 /** The client is gone: ends whatever was being done for it. */
@@ -21,20 +21,20 @@ const TURN_MS = 8
 export class Output {
   readonly #clock: Clock
   readonly #limits: OutputLimits
-  #socket: Socket
+  #socket: Duplex
   #text = ''
   #corked = false
   #turnStartedMs = 0
   #gone = false
 
-  constructor(socket: Socket, clock: Clock, limits: OutputLimits) {
+  constructor(socket: Duplex, clock: Clock, limits: OutputLimits) {
     this.#socket = socket
     this.#clock = clock
     this.#limits = limits
   }
 
   /** Goes on with another socket: after STARTTLS. */
-  useSocket(socket: Socket): void {
+  useSocket(socket: Duplex): void {
     this.#socket = socket
   }
 

@@ -1,6 +1,7 @@
 // Listens, puts TLS over sockets, and bounds how many connections there are.
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 import type { Authenticator } from '@skein/accounts'
@@ -9,9 +10,10 @@ import { ConnectionCounter, sleep } from '@skein/runtime'
 import type { Clock, Logger, Random, TlsMaterial } from '@skein/runtime'
 import { AnswerCache } from './fetch/answer-cache.ts'
 import { Connection } from './connection.ts'
-import type { ConnectionParts } from './connection.ts'
+import type { ConnectionParts, Opening } from './connection.ts'
 import { imapLimits } from './limits.ts'
 import type { ImapLimits } from './limits.ts'
+import type { StreamFacts } from './transport.ts'
 
 export interface ImapComponents {
   mailboxes: Mailboxes
@@ -36,9 +38,19 @@ export interface ListenOptions {
   mode: 'starttls' | 'implicit'
 }
 
+export interface ServeStreamOptions extends StreamFacts {
+  /** Who has logged in. */
+  account: { id: string; address: string }
+}
+
 export interface ImapServer {
   /** May be called several times. @returns the port in use, where 0 was asked for. */
   listen(options: ListenOptions): Promise<{ port: number }>
+  /**
+   * Serves a client whose bytes come another way than by a socket of ours: one that logged in at another node.
+   * The greeting is `* PREAUTH [CAPABILITY …]`. Resolves when the session is over; never rejects.
+   */
+  serveStream(stream: Duplex, options: ServeStreamOptions): Promise<void>
   connections(): number
   /** Says BYE to the sessions of one account: it may not go on. */
   dismiss(address: string): void
@@ -63,7 +75,7 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
     limits,
     answerCache: new AnswerCache(limits.answerCacheBytesMax),
     product: { name: 'Skein', version: settings.version ?? '0' },
-    secureSocket: (socket) => secureSocket(socket, secureContext),
+    secureStream: (stream) => secureStream(stream, secureContext),
   }
 
   /** Counts the connection in, or says what stands in its way. */
@@ -93,13 +105,20 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
       return
     }
     socket.setNoDelay(true)
-    const connection = new Connection(socket, parts)
+    try {
+      await serve(socket, { remoteAddress: address, secure: false }, { kind: mode })
+    } finally {
+      counter.leave(address)
+    }
+  }
+
+  async function serve(stream: Duplex, facts: StreamFacts, opening: Opening): Promise<void> {
+    const connection = new Connection(stream, facts, parts)
     connections.add(connection)
     try {
-      await connection.serve(mode)
+      await connection.serve(opening)
     } finally {
       connections.delete(connection)
-      counter.leave(address)
     }
   }
 
@@ -118,6 +137,20 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
       })
       listeners.add(server)
       return { port: (server.address() as AddressInfo).port }
+    },
+
+    async serveStream(stream, { account, ...facts }) {
+      stream.on('error', () => {})
+      const reason = obstacle(facts.remoteAddress)
+      if (reason !== undefined) {
+        stream.end(`* BYE [LIMIT] ${reason}\r\n`)
+        return
+      }
+      try {
+        await serve(stream, facts, { kind: 'authenticated', account })
+      } finally {
+        counter.leave(facts.remoteAddress)
+      }
     },
 
     connections: () => connections.size,
@@ -156,9 +189,9 @@ function secureContextOf(tls: TlsMaterial): SecureContext {
   return createSecureContext({ ...tls.current(), minVersion: 'TLSv1.2' })
 }
 
-function secureSocket(socket: Socket, secureContext: SecureContext): Promise<Socket> {
+function secureStream(stream: Duplex, secureContext: SecureContext): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const secured = new TLSSocket(socket, { isServer: true, secureContext })
+    const secured = new TLSSocket(stream, { isServer: true, secureContext })
     const settle = (error?: Error) => {
       secured.off('secure', settle)
       secured.off('error', settle)

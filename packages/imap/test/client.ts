@@ -1,6 +1,6 @@
 // A small IMAP client for tests: sends a command, collects what comes until its tagged answer.
 import { createConnection } from 'node:net'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 export interface Answer {
   /** Untagged lines with their literals in place, without the last CRLF; byte strings. */
@@ -10,13 +10,13 @@ export interface Answer {
 }
 
 export class TestClient implements AsyncDisposable {
-  readonly socket: Socket
+  readonly socket: Duplex
   #buffered = ''
   #ended = false
   #wake: (() => void) | undefined
   #tags = 0
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.socket = socket
     socket.on('data', (chunk: Buffer) => {
       this.#buffered += chunk.toString('latin1')

@@ -1,0 +1,125 @@
+// What happens in the account while a session is open: noted as it is committed, told when it may be told.
+// Promises: a waiting session is woken once for all that is committed in the same moment.
+import type { AccountChange, AccountMailboxes } from '@skein/mailboxes'
+import type { Output } from './output.ts'
+import type { Enabled, SessionState } from './session.ts'
+
+export interface AnnounceMoment {
+  /** Whether EXPUNGE may be said now (RFC 9051 §7.5.1). */
+  expunges: boolean
+  /** Before or after the news of the selected mailbox itself. */
+  when: 'before' | 'after'
+}
+
+/** Something else that a session watches, beside its selected mailbox. */
+export interface NewsSource {
+  /** Something waits to be told, and may be told now. */
+  readonly hasNews: boolean
+  note(change: AccountChange, mailboxes: AccountMailboxes): void
+  /** Answers to be sent, each ending in CRLF. */
+  announce(moment: AnnounceMoment): AsyncIterable<string> | Iterable<string>
+}
+
+export interface NewsSession {
+  readonly state: SessionState
+  readonly enabled: Enabled
+  readonly out: Output
+  readonly waiting: boolean
+  wake(): void
+  leave(text: string): void
+}
+
+export class News {
+  readonly #session: NewsSession
+  /** Few sessions have any. */
+  #sources: NewsSource[] | undefined
+  /** Ways to stop listening, by account. */
+  #followed: Map<AccountMailboxes, () => void> | undefined
+  #wakePlanned = false
+
+  constructor(session: NewsSession) {
+    this.#session = session
+  }
+
+  /** Listens to an account until `unfollow`. */
+  follow(mailboxes: AccountMailboxes): void {
+    this.#followed ??= new Map()
+    if (this.#followed.has(mailboxes)) return
+    this.#followed.set(
+      mailboxes,
+      mailboxes.onChange((change) => this.#note(change, mailboxes)),
+    )
+  }
+
+  unfollow(mailboxes: AccountMailboxes): void {
+    this.#followed?.get(mailboxes)?.()
+    this.#followed?.delete(mailboxes)
+  }
+
+  /** Listens to nothing any more. */
+  stop(): void {
+    for (const stop of this.#followed?.values() ?? []) stop()
+    this.#followed = undefined
+    this.#sources = undefined
+  }
+
+  add(source: NewsSource): void {
+    this.#sources = [...(this.#sources ?? []), source]
+  }
+
+  remove(source: NewsSource): void {
+    this.#sources = this.#sources?.filter((known) => known !== source)
+  }
+
+  get waiting(): boolean {
+    const { state } = this.#session
+    if (state.kind === 'selected' && state.view.hasNews) return true
+    return this.#sources?.some((source) => source.hasNews) === true
+  }
+
+  #note(change: AccountChange, mailboxes: AccountMailboxes): void {
+    const { state } = this.#session
+    if (state.kind === 'selected') state.view.note(change)
+    for (const source of this.#sources ?? []) source.note(change, mailboxes)
+    this.plan()
+  }
+
+  /** Wakes the session where it waits for its client and something is to be told. */
+  plan(): void {
+    if (this.#wakePlanned || !this.#session.waiting || !this.waiting) return
+    this.#wakePlanned = true
+    // One look for all that is committed in the same moment.
+    setImmediate(() => {
+      this.#wakePlanned = false
+      this.#session.wake()
+    })
+  }
+
+  /** Says all news that may be said now. @throws ConnectionGone */
+  async announce(expunges: boolean): Promise<void> {
+    if (this.#sources !== undefined) await this.#tell({ expunges, when: 'before' })
+    const { state, enabled, out } = this.#session
+    if (state.kind === 'selected' && state.view.hasNews) {
+      const { view } = state
+      if (view.gone) return this.#session.leave('The selected mailbox was deleted')
+      const live = await state.account.mailboxes.messages(view.mailbox)
+      const options = { expunges, condstore: enabled.condstore, qresync: enabled.qresync }
+      for (const text of view.announce(live, options)) {
+        out.text(text)
+        const pause = out.breathe()
+        if (pause) await pause
+      }
+    }
+    if (this.#sources !== undefined) await this.#tell({ expunges, when: 'after' })
+  }
+
+  async #tell(moment: AnnounceMoment): Promise<void> {
+    for (const source of this.#sources ?? []) {
+      for await (const text of source.announce(moment)) {
+        this.#session.out.text(text)
+        const pause = this.#session.out.breathe()
+        if (pause) await pause
+      }
+    }
+  }
+}
