@@ -27,6 +27,7 @@ export const peerPrograms: Record<string, string> = {
 const peerModules: Record<string, string> = {
   '/usr/lib/dovecot/imap': 'dovecot-imapd',
   '/usr/lib/dovecot/lmtp': 'dovecot-lmtpd',
+  '/usr/lib/dovecot/pop3': 'dovecot-pop3d',
 }
 
 /** What swaks needs for STARTTLS, which Debian only recommends with it. */

@@ -83,14 +83,31 @@ export interface LookupResult {
   lookupsPerSecond: number
 }
 
-export type Job = DeliverJob | FetchJob | NoticeJob | LookupJob
+/** One measure of mailbox work, by name. */
+export interface MailboxJob {
+  kind: 'mailbox'
+  measure: 'login' | 'large' | 'cold' | 'append' | 'copy' | 'fetch' | 'search' | 'pop3' | 'notice' | 'announce'
+  imap: Endpoint
+  pop3: Endpoint
+  deliver: { protocol: 'smtp' | 'lmtp'; endpoint: Endpoint }
+  users: { address: string; password: string }[]
+  seconds: number
+  /** In the mailbox of a measure that takes a size. */
+  messages: number
+}
+
+export type MailboxResult = Record<string, number>
+
+export type Job = DeliverJob | FetchJob | NoticeJob | LookupJob | MailboxJob
 export type ResultOf<J extends Job> = J extends DeliverJob
   ? DeliverResult
   : J extends FetchJob
     ? FetchResult
     : J extends NoticeJob
       ? NoticeResult
-      : LookupResult
+      : J extends MailboxJob
+        ? MailboxResult
+        : LookupResult
 
 /** Value at the given share of a list in any order. */
 export function quantile(values: readonly number[], share: number): number {

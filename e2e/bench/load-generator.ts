@@ -13,6 +13,7 @@ import {
   type NoticeResult,
   quantile,
 } from './job.ts'
+import { measureMailbox } from './mailbox-load.ts'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { letterRest, runLoadSession } from './smtp-load.ts'
@@ -236,6 +237,7 @@ const work: { [K in Job['kind']]: (job: never) => Promise<unknown> } = {
   fetch: fetchMailbox,
   notice,
   lookup,
+  mailbox: measureMailbox,
 }
 
 const job = JSON.parse(await text(process.stdin)) as Job

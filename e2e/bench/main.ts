@@ -1,4 +1,4 @@
-// npm run bench -- [--rows a,b] [--seconds N] [--rounds N] [--peer postfix-dovecot] [--json FILE]
+// npm run bench -- [--rows a,b] [--seconds N] [--rounds N] [--peer dovecot|postfix-dovecot] [--json FILE]
 // With a peer, both serve in turn, round by round, in this one call; the ratios are what may be quoted.
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -6,12 +6,17 @@ import { matchesGlob } from 'node:path'
 import { parseArgs } from 'node:util'
 import { installPackages, missingPeerPackages } from '../system-packages.ts'
 import { median } from './job.ts'
+import { startDovecot } from './peer-dovecot.ts'
 import { startPostfixDovecot } from './peer-postfix-dovecot.ts'
-import { type Measure, type Row, type TargetRow, rows } from './rows.ts'
-import { type Target, startSkein } from './targets.ts'
+import { type MailboxRow, type Measure, type Row, type TargetRow, rows } from './rows.ts'
+import { type MailboxTarget, type Target, startSkein } from './targets.ts'
 
 /** Mailboxes for the deliver rows, and one more that only the fetch row uses. */
 const userCount = 21
+
+type PeerChoice = { kind: 'target'; start(): Promise<Target> } | { kind: 'mailbox'; start(): Promise<MailboxTarget> }
+
+type Peer = { kind: 'target'; server: Target } | { kind: 'mailbox'; server: MailboxTarget }
 
 interface Line extends Measure {
   row: string
@@ -33,9 +38,16 @@ const { values: options } = parseArgs({
 const seconds = Number(options.seconds)
 const rounds = Number(options.rounds ?? (options.peer ? '3' : '1'))
 if (!(seconds > 0) || !(rounds >= 1)) usage('--seconds and --rounds take a number')
-if (options.peer && !['postfix-dovecot', 'postfix-dovecot-mdbox'].includes(options.peer)) {
-  usage('--peer takes postfix-dovecot (Maildir) or postfix-dovecot-mdbox')
+
+/** Dovecot alone is asked mailbox work, with Postfix before it deliveries. */
+const peers: Record<string, PeerChoice> = {
+  dovecot: { kind: 'mailbox', start: () => startDovecot('maildir', userCount) },
+  'dovecot-mdbox': { kind: 'mailbox', start: () => startDovecot('mdbox', userCount) },
+  'postfix-dovecot': { kind: 'target', start: () => startPostfixDovecot('maildir', userCount) },
+  'postfix-dovecot-mdbox': { kind: 'target', start: () => startPostfixDovecot('mdbox', userCount) },
 }
+const peerChoice = options.peer === undefined ? undefined : peers[options.peer]
+if (options.peer !== undefined && !peerChoice) usage(`--peer takes ${Object.keys(peers).join(', ')}`)
 
 function usage(why: string): never {
   process.stderr.write(`bench: ${why}\nrows: ${rows.map((row) => row.name).join(', ')}\n`)
@@ -43,7 +55,7 @@ function usage(why: string): never {
 }
 
 function chosenRows(): readonly Row[] {
-  if (options.rows === undefined) return options.peer ? rows.filter((row) => row.kind === 'target') : rows
+  if (options.rows === undefined) return peerChoice ? rows.filter((row) => row.kind === peerChoice.kind) : rows
   const patterns = options.rows.split(',')
   for (const pattern of patterns) {
     if (!rows.some((row) => matchesGlob(row.name, pattern))) usage(`no row is called ${pattern}`)
@@ -51,18 +63,35 @@ function chosenRows(): readonly Row[] {
   return rows.filter((row) => patterns.some((pattern) => matchesGlob(row.name, pattern)))
 }
 
-async function startPeer(): Promise<Target> {
+async function startPeer(choice: PeerChoice): Promise<Peer> {
   const { missing, why } = installPackages(missingPeerPackages())
   if (missing.length > 0) throw new Error(`the peer needs ${missing.join(' ')}: ${why}`)
-  return startPostfixDovecot(options.peer === 'postfix-dovecot-mdbox' ? 'mdbox' : 'maildir', userCount)
+  return choice.kind === 'target'
+    ? { kind: 'target', server: await choice.start() }
+    : { kind: 'mailbox', server: await choice.start() }
 }
 
-async function targetLines(row: TargetRow, skein: Target, peer: Target | undefined): Promise<Line[]> {
+/** One round of a row with whoever can be asked it. */
+function round(row: TargetRow | MailboxRow, server: Target & MailboxTarget): Promise<Measure[]> {
+  return row.kind === 'target' ? row.run(server, { seconds }) : row.run(server, { seconds })
+}
+
+function peerRound(row: TargetRow | MailboxRow, asked: Peer): Promise<Measure[]> {
+  if (row.kind === 'target' && asked.kind === 'target') return row.run(asked.server, { seconds })
+  if (row.kind === 'mailbox' && asked.kind === 'mailbox') return row.run(asked.server, { seconds })
+  throw new Error(`${asked.server.name} can't be asked this row`)
+}
+
+async function targetLines(
+  row: TargetRow | MailboxRow,
+  skein: Target & MailboxTarget,
+  peer: Peer | undefined,
+): Promise<Line[]> {
   const own: Measure[][] = []
   const theirs: Measure[][] = []
-  for (let round = 0; round < rounds; round++) {
-    if (peer) theirs.push(await row.run(peer, { seconds }))
-    own.push(await row.run(skein, { seconds }))
+  for (let number = 0; number < rounds; number++) {
+    if (peer) theirs.push(await peerRound(row, peer))
+    own.push(await round(row, skein))
   }
   return (own[0] as Measure[]).map((first, index) => {
     const valuesOf = (measures: Measure[][]) => measures.map((round) => (round[index] as Measure).value)
@@ -74,7 +103,7 @@ async function targetLines(row: TargetRow, skein: Target, peer: Target | undefin
       const ratio = value / (other[round] as number)
       return first.better === 'more' ? ratio : 1 / ratio
     })
-    return { ...line, peer: { name: peer.name, value: median(other), rounds: other }, ratio: median(ratios) }
+    return { ...line, peer: { name: peer.server.name, value: median(other), rounds: other }, ratio: median(ratios) }
   })
 }
 
@@ -100,10 +129,10 @@ function show(line: Line): void {
 const chosen = chosenRows()
 const lines: Line[] = []
 let failures = 0
-let skein: Target | undefined
-let peer: Target | undefined
+let skein: (Target & MailboxTarget) | undefined
+let peer: Peer | undefined
 try {
-  if (options.peer) peer = await startPeer()
+  if (peerChoice) peer = await startPeer(peerChoice)
   const head = `${'row'.padEnd(34)} ${'Skein'.padStart(10)} ${'unit'.padEnd(10)}`
   process.stdout.write(`${head} ${peer ? `${'peer'.padStart(10)}  ${'ratio'.padStart(8)}` : ''}\n`)
   for (const row of chosen) {
@@ -124,11 +153,11 @@ try {
   }
 } finally {
   await skein?.stop()
-  await peer?.stop()
+  await peer?.server.stop()
 }
 if (options.json) {
   const machine = { processors: cpus().length, model: cpus()[0]?.model ?? '', node: process.version }
-  const document = { at: new Date().toISOString(), machine, seconds, rounds, peer: peer?.name ?? null, lines }
+  const document = { at: new Date().toISOString(), machine, seconds, rounds, peer: peer?.server.name ?? null, lines }
   writeFileSync(options.json, `${JSON.stringify(document, null, 2)}\n`)
 }
 process.exitCode = failures > 0 ? 1 : 0

@@ -1,15 +1,12 @@
 // The peer to compare with: Debian's Postfix handing to Dovecot over LMTP, in a folder and on a loopback address of its own.
 // Everything that either does for durability stays on: Postfix syncs its queue, Dovecot syncs what LMTP delivers.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loopbackAddress } from '../harness/addresses.ts'
-import { LineSocket } from '../harness/line-socket.ts'
-import { eventually } from '../harness/poll.ts'
-import { TrackedProcess, atTheEnd, mustRun, runCommand, temporaryDirectory } from '../harness/processes.ts'
+import { atTheEnd, mustRun, runCommand, temporaryDirectory } from '../harness/processes.ts'
+import { type MailboxFormat, dovecotPassword, dovecotPorts, idOf, runDovecot, untilGreeting } from './peer-dovecot.ts'
 import type { Endpoint } from './job.ts'
-
-export type MailboxFormat = 'maildir' | 'mdbox'
 
 export interface PeerServer {
   name: string
@@ -21,16 +18,13 @@ export interface PeerServer {
 }
 
 const smtpPort = 10_025
-const lmtpPort = 10_024
-const imapPort = 10_143
-const password = 'bench'
 
 /** @param userCount mailboxes u0@bench.test … */
 export async function startPostfixDovecot(format: MailboxFormat, userCount: number): Promise<PeerServer> {
   const address = await loopbackAddress()
   const directory = temporaryDirectory('peer')
   chmodSync(directory, 0o755)
-  const dovecot = await startDovecot(directory, address, format)
+  const dovecot = await runDovecot(directory, address, format)
   let stopPostfix: () => Promise<void>
   try {
     stopPostfix = await startPostfix(directory, address)
@@ -41,76 +35,18 @@ export async function startPostfixDovecot(format: MailboxFormat, userCount: numb
   return {
     name: `Postfix+Dovecot (${format})`,
     smtp: { host: address, port: smtpPort },
-    lmtp: { host: address, port: lmtpPort },
-    imap: { host: address, port: imapPort },
-    users: Array.from({ length: userCount }, (_, index) => ({ address: `u${index}@bench.test`, password })),
+    lmtp: { host: address, port: dovecotPorts.lmtp },
+    imap: { host: address, port: dovecotPorts.imap },
+    users: Array.from({ length: userCount }, (_, index) => ({
+      address: `u${index}@bench.test`,
+      password: dovecotPassword,
+    })),
     async stop() {
       await stopPostfix()
       dovecot.kill('SIGTERM')
       await dovecot.exited
     },
   }
-}
-
-function idOf(user: string): { uid: number; gid: number } {
-  const line = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith(`${user}:`))
-  if (!line) throw new Error(`no system user ${user}`)
-  const [, , uid, gid] = line.split(':')
-  return { uid: Number(uid), gid: Number(gid) }
-}
-
-async function startDovecot(directory: string, address: string, format: MailboxFormat): Promise<TrackedProcess> {
-  const mail = idOf('mail')
-  for (const name of ['mail', 'dovecot-run']) mkdirSync(join(directory, name))
-  chownSync(join(directory, 'mail'), mail.uid, mail.gid)
-  const file = join(directory, 'dovecot.conf')
-  writeFileSync(
-    file,
-    `base_dir = ${directory}/dovecot-run
-log_path = ${directory}/dovecot.log
-protocols = imap lmtp
-ssl = no
-disable_plaintext_auth = no
-auth_mechanisms = plain
-first_valid_uid = 1
-mail_location = ${format}:${directory}/mail/%n
-mail_fsync = optimized
-passdb {
-  driver = static
-  args = password=${password}
-}
-userdb {
-  driver = static
-  args = uid=mail gid=mail home=${directory}/mail/%n
-}
-service lmtp {
-  process_limit = 100
-  inet_listener lmtp {
-    address = ${address}
-    port = ${lmtpPort}
-  }
-}
-service imap-login {
-  service_count = 0
-  inet_listener imap {
-    address = ${address}
-    port = ${imapPort}
-  }
-  inet_listener imaps {
-    port = 0
-  }
-}
-mail_max_userip_connections = 200
-protocol lmtp {
-  postmaster_address = postmaster@bench.test
-}
-`,
-  )
-  const child = new TrackedProcess('/usr/sbin/dovecot', ['-F', '-c', file])
-  await untilGreeting({ host: address, port: imapPort }, child, `${directory}/dovecot.log`)
-  return child
 }
 
 async function startPostfix(directory: string, address: string): Promise<() => Promise<void>> {
@@ -144,7 +80,7 @@ alias_maps =
 alias_database =
 virtual_mailbox_domains = bench.test
 virtual_mailbox_maps = static:known
-virtual_transport = lmtp:inet:${address}:${lmtpPort}
+virtual_transport = lmtp:inet:${address}:${dovecotPorts.lmtp}
 lmtp_connection_reuse_count_limit = 0
 smtpd_relay_restrictions = permit_mynetworks, reject
 message_size_limit = 52428800
@@ -195,20 +131,4 @@ function masterServices(address: string): string[] {
     'scache unix - - n - 1 scache',
     'postlog unix-dgram n - n - 1 postlogd',
   ]
-}
-
-async function untilGreeting(endpoint: Endpoint, child: TrackedProcess | undefined, log: string): Promise<void> {
-  try {
-    await eventually(
-      async () => {
-        if (child?.exit) throw new Error(child.stderr)
-        await using link = await LineSocket.connect({ ...endpoint, timeoutMs: 2_000 })
-        return (await link.line()) !== ''
-      },
-      { deadlineMs: 15_000, what: `greeting of ${endpoint.host}:${endpoint.port}` },
-    )
-  } catch (error) {
-    const tail = await runCommand('tail', ['-n', '20', log])
-    throw new Error(`${String(error)}\n${tail.stdout}`, { cause: error })
-  }
 }

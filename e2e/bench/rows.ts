@@ -6,7 +6,9 @@ import { mustRun } from '../harness/processes.ts'
 import { initNode, inviteFrom, joinNode, stopNodes } from '../harness/skein.ts'
 import { generate } from './generator.ts'
 import type { DeliverJob } from './job.ts'
+import { announceRow, mailboxRows } from './mailbox-rows.ts'
 import {
+  type MailboxTarget,
   type Target,
   addUser,
   benchPassword,
@@ -47,7 +49,14 @@ export interface OwnRow {
   run(context: RowContext): Promise<Measure[]>
 }
 
-export type Row = TargetRow | OwnRow
+/** Mailbox work: Dovecot alone can be asked it too. */
+export interface MailboxRow {
+  kind: 'mailbox'
+  name: string
+  run(target: MailboxTarget, context: RowContext): Promise<Measure[]>
+}
+
+export type Row = TargetRow | OwnRow | MailboxRow
 
 const sizes = [
   { label: '2k', bytes: 2_000 },
@@ -310,4 +319,6 @@ export const rows: readonly Row[] = [
   joinRow('100k', 100_000),
   joinRow('1m', 1_000_000),
   idleRow,
+  ...mailboxRows,
+  announceRow,
 ]

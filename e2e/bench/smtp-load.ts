@@ -16,6 +16,8 @@ export interface LoadSession {
   /** For each letter taken, with its milliseconds from MAIL to 250. */
   taken(latencyMs: number): void
   refused(reply: string): void
+  /** Awaited after each letter, before the next. */
+  beforeNext?(): Promise<void>
 }
 
 /** A letter of about `bytes` bytes without its Message-ID line: text in lines of 76, no line begins with a dot. */
@@ -103,7 +105,8 @@ function runConnection(session: LoadSession): Promise<void> {
         if (session.oneLetterASession) {
           stage = 'quit'
           socket.write('QUIT\r\n')
-        } else begin()
+        } else if (session.beforeNext) session.beforeNext().then(begin, () => undefined)
+        else begin()
       } else {
         socket.end()
         resolve()

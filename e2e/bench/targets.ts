@@ -4,12 +4,26 @@ import { join } from 'node:path'
 import { temporaryDirectory } from '../harness/processes.ts'
 import { type SkeinNode, initNode, ports, stopNodes } from '../harness/skein.ts'
 import type { Endpoint } from './job.ts'
+import { treeMemoryKiB } from './peer-dovecot.ts'
 
 export interface Target {
   name: string
   smtp: Endpoint
   imap: Endpoint
   users: { address: string; password: string }[]
+  stop(): Promise<void>
+}
+
+/** A server asked for mailbox work. */
+export interface MailboxTarget {
+  name: string
+  imap: Endpoint
+  pop3: Endpoint
+  deliver: { protocol: 'smtp' | 'lmtp'; endpoint: Endpoint }
+  users: { address: string; password: string }[]
+  /** Of the server and all its processes. */
+  memoryKiB(): number
+  restart(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -25,7 +39,7 @@ export function endpoint(node: SkeinNode, service: keyof typeof ports): Endpoint
   return { host: node.address, port: ports[service] }
 }
 
-export async function startSkein(userCount: number): Promise<Target & { node: SkeinNode }> {
+export async function startSkein(userCount: number): Promise<Target & MailboxTarget & { node: SkeinNode }> {
   const node = await initNode({ name: 'bench', domains: ['bench.test'], settings: benchSettings() })
   await node.start()
   const users = Array.from({ length: userCount }, (_, index) => ({
@@ -37,8 +51,12 @@ export async function startSkein(userCount: number): Promise<Target & { node: Sk
     name: 'Skein',
     smtp: endpoint(node, 'smtp'),
     imap: endpoint(node, 'imap'),
+    pop3: endpoint(node, 'pop3'),
+    deliver: { protocol: 'smtp', endpoint: endpoint(node, 'smtp') },
     users,
     node,
+    memoryKiB: () => treeMemoryKiB(node.process?.pid ?? 0),
+    restart: () => node.restart(),
     stop: () => stopNodes([node]),
   }
 }
