@@ -79,7 +79,7 @@ export class News {
 
   #note(change: AccountChange, mailboxes: AccountMailboxes): void {
     const { state } = this.#session
-    if (state.kind === 'selected') state.view.note(change)
+    if (state.kind === 'selected' && state.mailboxes === mailboxes) state.view.note(change)
     for (const source of this.#sources ?? []) source.note(change, mailboxes)
     this.plan()
   }
@@ -102,7 +102,7 @@ export class News {
     if (state.kind === 'selected' && state.view.hasNews) {
       const { view } = state
       if (view.gone) return this.#session.leave('The selected mailbox was deleted')
-      const live = await state.account.mailboxes.messages(view.mailbox)
+      const live = await state.mailboxes.messages(view.mailbox)
       const options = { expunges, condstore: enabled.condstore, qresync: enabled.qresync }
       for (const text of view.announce(live, options)) {
         out.text(text)

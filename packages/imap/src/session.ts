@@ -12,14 +12,15 @@ export interface OpenAccount {
 export type SessionState =
   | { kind: 'not-authenticated' }
   | { kind: 'authenticated'; account: OpenAccount }
-  | { kind: 'selected'; account: OpenAccount; view: MailboxView }
+  /** `mailboxes` holds the selected mailbox: of the account itself, or of somebody who shares it. */
+  | { kind: 'selected'; account: OpenAccount; mailboxes: AccountMailboxes; view: MailboxView }
   | { kind: 'logged-out' }
 
 export type StateName = SessionState['kind']
 
 export type SessionEvent =
   | { kind: 'logged-in'; account: OpenAccount }
-  | { kind: 'selected'; view: MailboxView }
+  | { kind: 'selected'; mailboxes: AccountMailboxes; view: MailboxView }
   | { kind: 'deselected' }
   | { kind: 'logged-out' }
 
@@ -30,7 +31,9 @@ export function nextState(state: SessionState, event: SessionEvent): SessionStat
     return { kind: 'authenticated', account: event.account }
   }
   assert(state.kind === 'authenticated' || state.kind === 'selected', 'a mailbox belongs to an account')
-  if (event.kind === 'selected') return { kind: 'selected', account: state.account, view: event.view }
+  if (event.kind === 'selected') {
+    return { kind: 'selected', account: state.account, mailboxes: event.mailboxes, view: event.view }
+  }
   return { kind: 'authenticated', account: state.account }
 }
 

@@ -4,6 +4,7 @@ import { append, indexOf } from './append.ts'
 import * as mailboxes from './change-mailboxes.ts'
 import * as messages from './change-messages.ts'
 import { canonicalName } from './mailbox-name.ts'
+import { allRights, type Rights } from './rights.ts'
 import type { AccountChange, AccountMailboxState, AccountMailboxes, Appended } from './ports.ts'
 import type { CopyResult, FlagChange, MailboxId, MailboxRecord } from './ports.ts'
 import type { MessageInfo, MessageRecord, NewMessage, SpecialUse, StoreResult } from './ports.ts'
@@ -37,6 +38,10 @@ export class AccountHandle implements AccountMailboxes {
 
   byId(id: MailboxId): Readonly<MailboxRecord> | undefined {
     return this.#account.table.get(id)
+  }
+
+  rights(mailbox: MailboxId): Rights {
+    return this.#account.table.get(mailbox) ? allRights : ''
   }
 
   create(name: string, options: Origin & { specialUse?: SpecialUse } = {}): Promise<MailboxRecord> {

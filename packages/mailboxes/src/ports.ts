@@ -1,6 +1,7 @@
 // The mailbox model (design.md §6), the stores behind it, and the face that the front doors use.
 import type { AccountId } from '@skein/accounts'
 import type { MessageIndex } from '@skein/mail'
+import type { Rights } from './rights.ts'
 
 /* ------------------------------------------------------------------ message log */
 
@@ -223,6 +224,8 @@ export interface AccountMailboxes extends AsyncDisposable {
   /** By name; `INBOX` in any case. Undefined when there is none. */
   byName(name: string): Readonly<MailboxRecord> | undefined
   byId(id: MailboxId): Readonly<MailboxRecord> | undefined
+  /** What whoever opened the account may do with the mailbox: all for its owner; '' where there is none (RFC 4314 §2.1). */
+  rights(mailbox: MailboxId): Rights
 
   /** Makes missing parents too. @throws `mailbox-exists`, `mailbox-name-invalid`, `too-many-mailboxes` */
   create(name: string, options?: { specialUse?: SpecialUse; origin?: unknown }): Promise<MailboxRecord>

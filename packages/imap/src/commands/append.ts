@@ -8,7 +8,8 @@ import type { Cursor } from '../wire/cursor.ts'
 import { formatNumbers } from '../wire/sequence-set.ts'
 import type { StoredLiteral } from '../wire/literal.ts'
 import { fault } from '../wire/syntax-error.ts'
-import { accountOf, command, loggedIn, parseMailbox } from './command.ts'
+import { peekMailbox, resolveMailbox } from '../mailbox-access.ts'
+import { command, loggedIn, parseMailbox } from './command.ts'
 import type { Context, LiteralIntake } from './command.ts'
 import { parseFlagList } from './flags.ts'
 
@@ -84,12 +85,13 @@ function intake(context: Context): LiteralIntake {
 }
 
 function refusalOf(context: Context, name: string, bytes: number, allBytes: number): Reply | undefined {
-  const { mailboxes } = accountOf(context)
-  if (mailboxes.byName(name) === undefined) return no('There is no such mailbox', 'TRYCREATE')
+  const access = peekMailbox(context, name)
+  if (access === undefined) return no('There is no such mailbox', 'TRYCREATE')
   if (bytes > context.limits.literalBytesMax) return no('The message is too big', 'TOOBIG')
   // RFC 3502 §6.3.11: an empty message calls the whole command off.
   if (bytes === 0) return no('An empty message cannot be kept')
-  const { usedBytes, quotaBytes } = mailboxes.state()
+  if (access === 'later') return undefined
+  const { usedBytes, quotaBytes } = access.mailboxes.state()
   if (usedBytes + allBytes > quotaBytes) return no('The quota would be exceeded', 'OVERQUOTA')
   return undefined
 }
@@ -113,7 +115,6 @@ export const append = command({
   parse: parseAppend,
   intake,
   async run(context, { mailbox, messages }) {
-    const { mailboxes } = accountOf(context)
     const blobs = await durableBlobs(context, messages)
     const nowMs = context.services.clock.nowMs()
     const wanted: NewMessage[] = messages.map((message, at) => ({
@@ -122,12 +123,13 @@ export const append = command({
       internalDateMs: message.internalDateMs ?? nowMs,
       ...(message.literal.bytes === undefined ? {} : { bytes: message.literal.bytes }),
     }))
-    const record = mailboxes.byName(mailbox)
+    const access = await resolveMailbox(context, mailbox)
     const release = () => blobs.forEach((blob) => context.services.log.release(blob))
-    if (record === undefined) {
+    if (access === undefined) {
       release()
       return no('There is no such mailbox', 'TRYCREATE')
     }
+    const { mailboxes, record } = access
     try {
       const appended = await mailboxes.append(record.id, wanted, { origin: context.origin })
       const { state } = context

@@ -98,10 +98,11 @@ export function accountOf(context: Context): OpenAccount {
   return state.account
 }
 
+/** The selected mailbox and the account that holds it, which may be another one than the session's own. */
 export function selectedOf(context: Context): { mailboxes: AccountMailboxes; view: MailboxView } {
   const state = context.state
   assert(state.kind === 'selected', 'the command table checks the state')
-  return { mailboxes: state.account.mailboxes, view: state.view }
+  return { mailboxes: state.mailboxes, view: state.view }
 }
 
 /** ` mailbox` */

@@ -3,6 +3,7 @@ import type { CopyResult } from '@skein/mailboxes'
 import { no, ok } from '../replies.ts'
 import { formatNumbers } from '../wire/sequence-set.ts'
 import type { SequenceSet } from '../wire/sequence-set.ts'
+import { resolveMailbox } from '../mailbox-access.ts'
 import { command, parseMailbox, parseSet, selected, selectedOf } from './command.ts'
 import type { Command, Context, Numbering } from './command.ts'
 
@@ -37,9 +38,10 @@ function copyCommand(verb: 'COPY' | 'MOVE', numbering: Numbering): Command {
       const uids = sourceUids(context, set, numbering)
       if (verb === 'MOVE' && view.readOnly) return no('The mailbox is open for reading only', 'READ-ONLY')
       if (uids === undefined) return no('Some of the messages are gone', 'EXPUNGEISSUED')
-      const to = mailboxes.byName(destination)
-      if (to === undefined) return no('There is no such mailbox', 'TRYCREATE')
+      const access = await resolveMailbox(context, destination)
+      if (access === undefined) return no('There is no such mailbox', 'TRYCREATE')
       if (uids.length === 0) return ok('There was nothing to do')
+      const to = access.record
       const options = { origin: context.origin }
       if (verb === 'COPY') return ok('Copied', copyUid(await mailboxes.copy(view.mailbox, uids, to.id, options)))
       const moved = await mailboxes.move(view.mailbox, uids, to.id, options)

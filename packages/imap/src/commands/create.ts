@@ -2,7 +2,8 @@
 import type { SpecialUse } from '@skein/mailboxes'
 import { no, ok } from '../replies.ts'
 import { fault } from '../wire/syntax-error.ts'
-import { accountOf, command, loggedIn, parseMailbox } from './command.ts'
+import { resolveName } from '../mailbox-access.ts'
+import { command, loggedIn, parseMailbox } from './command.ts'
 
 const USES: readonly SpecialUse[] = [
   '\\Sent',
@@ -41,8 +42,10 @@ export const create = command({
     }
     // A trailing separator only says that children will come (RFC 9051 §6.3.4).
     const name = mailbox.endsWith('/') ? mailbox.slice(0, -1) : mailbox
+    const place = await resolveName(context, name)
+    if (place === undefined) return no('There is no such user to make it for', 'NONEXISTENT')
     const options = specialUse === undefined ? {} : { specialUse }
-    const record = await accountOf(context).mailboxes.create(name, { ...options, origin: context.origin })
+    const record = await place.mailboxes.create(place.name, { ...options, origin: context.origin })
     return ok('Created', `MAILBOXID (${record.id})`)
   },
 })

@@ -1,11 +1,12 @@
 // LIST (RFC 9051 §6.3.9) with LIST-EXTENDED (RFC 5258), SPECIAL-USE (RFC 6154) and LIST-STATUS (RFC 5819); LSUB.
-import type { MailboxRecord } from '@skein/mailboxes'
 import { ok } from '../replies.ts'
 import type { Cursor } from '../wire/cursor.ts'
 import { formatMailbox } from '../wire/encode.ts'
 import { matchesPattern } from '../wire/list-pattern.ts'
 import { fault } from '../wire/syntax-error.ts'
-import { accountOf, command, loggedIn } from './command.ts'
+import { listMailboxes, shownName } from '../mailbox-access.ts'
+import type { MailboxAccess } from '../mailbox-access.ts'
+import { command, loggedIn } from './command.ts'
 import type { Context } from './command.ts'
 import { parseStatusItems, statusAnswer } from './status.ts'
 import type { StatusItem } from './status.ts'
@@ -62,7 +63,7 @@ function parseList(cursor: Cursor): ListArguments {
 }
 
 interface Listed {
-  record: Readonly<MailboxRecord>
+  access: MailboxAccess
   /** Fits the selection options itself. */
   fits: boolean
   matched: boolean
@@ -72,14 +73,16 @@ interface Listed {
   fittingBelowUnlisted: boolean
 }
 
-function survey(records: readonly Readonly<MailboxRecord>[], args: ListArguments): Map<string, Listed> {
+function survey(mailboxes: readonly MailboxAccess[], args: ListArguments): Map<string, Listed> {
   const byName = new Map<string, Listed>()
   const patterns = args.patterns.map((pattern) => args.reference + pattern)
-  for (const record of records) {
-    byName.set(record.name, {
-      record,
+  for (const access of mailboxes) {
+    const { record } = access
+    const name = shownName(access)
+    byName.set(name, {
+      access,
       fits: (!args.select.subscribed || record.subscribed) && (!args.select.specialUse || record.specialUse !== null),
-      matched: patterns.some((pattern) => matchesPattern(pattern, record.name)),
+      matched: patterns.some((pattern) => matchesPattern(pattern, name)),
       hasChildren: false,
       fittingBelow: false,
       fittingBelowUnlisted: false,
@@ -100,9 +103,10 @@ function survey(records: readonly Readonly<MailboxRecord>[], args: ListArguments
 
 function listAnswer(context: Context, listed: Listed, args: ListArguments): string {
   const attributes: string[] = [listed.hasChildren ? '\\HasChildren' : '\\HasNoChildren']
-  if (listed.record.specialUse !== null) attributes.push(listed.record.specialUse)
-  if (args.returned.subscribed && listed.record.subscribed) attributes.push('\\Subscribed')
-  const name = formatMailbox(listed.record.name, context.enabled.utf8)
+  const { record } = listed.access
+  if (record.specialUse !== null) attributes.push(record.specialUse)
+  if (args.returned.subscribed && record.subscribed) attributes.push('\\Subscribed')
+  const name = formatMailbox(shownName(listed.access), context.enabled.utf8)
   const below = args.select.recursive && args.select.subscribed && listed.fittingBelow
   return `* LIST (${attributes.join(' ')}) "/" ${name}${below ? ' ("CHILDINFO" ("SUBSCRIBED"))' : ''}\r\n`
 }
@@ -117,13 +121,13 @@ export const list = command({
       context.out.text('* LIST (\\Noselect) "/" ""\r\n')
       return ok('That is all')
     }
-    for (const listed of survey(accountOf(context).mailboxes.list(), args).values()) {
+    for (const listed of survey(await listMailboxes(context), args).values()) {
       // RFC 5258 §3.5: what does not fit is shown only for a fitting child that is not listed itself.
       const shown = listed.fits || (args.select.recursive && listed.fittingBelowUnlisted)
       if (!listed.matched || !shown) continue
       context.out.text(listAnswer(context, listed, args))
       if (args.returned.status !== undefined) {
-        context.out.text(await statusAnswer(context, listed.record, args.returned.status))
+        context.out.text(await statusAnswer(context, listed.access, args.returned.status))
       }
       const pause = context.out.breathe()
       if (pause) await pause
@@ -143,8 +147,9 @@ export const lsub = command({
   },
   async run(context, pattern) {
     const answers = new Map<string, string>()
-    for (const { name, subscribed } of accountOf(context).mailboxes.list()) {
-      if (!subscribed) continue
+    for (const access of await listMailboxes(context)) {
+      if (!access.record.subscribed) continue
+      const name = shownName(access)
       if (matchesPattern(pattern, name)) answers.set(name, '()')
       // RFC 3501 §6.3.9: with %, a name that is only a parent of a subscribed one.
       else if (pattern.includes('%')) {

@@ -1,6 +1,7 @@
 // GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208): one root, the account, limited in bytes.
 import { no, ok } from '../replies.ts'
 import { formatMailbox } from '../wire/encode.ts'
+import { resolveMailbox, shownName } from '../mailbox-access.ts'
 import { accountOf, command, loggedIn, parseMailbox } from './command.ts'
 import type { Context } from './command.ts'
 
@@ -34,9 +35,9 @@ export const getquotaroot = command({
   states: loggedIn,
   parse: parseMailbox,
   async run(context, mailbox) {
-    const record = accountOf(context).mailboxes.byName(mailbox)
-    if (record === undefined) return no('There is no such mailbox', 'NONEXISTENT')
-    context.out.text(`* QUOTAROOT ${formatMailbox(record.name, context.enabled.utf8)} ${ROOT}\r\n`)
+    const access = await resolveMailbox(context, mailbox)
+    if (access === undefined) return no('There is no such mailbox', 'NONEXISTENT')
+    context.out.text(`* QUOTAROOT ${formatMailbox(shownName(access), context.enabled.utf8)} ${ROOT}\r\n`)
     context.out.text(quotaAnswer(context))
     return ok('That is all')
   },

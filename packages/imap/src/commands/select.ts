@@ -6,7 +6,8 @@ import { absentNumbers, formatRanges, rangesBelow } from '../wire/sequence-set.t
 import type { SequenceSet } from '../wire/sequence-set.ts'
 import { fault } from '../wire/syntax-error.ts'
 import { flagsFetch, MailboxView } from '../view.ts'
-import { accountOf, command, loggedIn, parseMailbox } from './command.ts'
+import { resolveMailbox } from '../mailbox-access.ts'
+import { command, loggedIn, parseMailbox } from './command.ts'
 import type { Command, Context } from './command.ts'
 
 interface Resync {
@@ -109,20 +110,20 @@ function selectCommand(name: 'SELECT' | 'EXAMINE'): Command {
     async run(context, { mailbox, condstore, resync }) {
       if (resync !== undefined && !context.enabled.qresync) fault('ENABLE QRESYNC comes first')
       if (condstore) context.enabled.condstore = true
-      const { mailboxes } = accountOf(context)
       if (context.state.kind === 'selected') {
         context.advance({ kind: 'deselected' })
         // RFC 7162 §3.2.11: what follows is about the new mailbox.
         if (context.enabled.qresync) context.out.text('* OK [CLOSED] The mailbox is closed\r\n')
       }
-      const before = mailboxes.byName(mailbox)
-      if (before === undefined) return no('There is no such mailbox', 'NONEXISTENT')
+      const access = await resolveMailbox(context, mailbox)
+      if (access === undefined) return no('There is no such mailbox', 'NONEXISTENT')
+      const { mailboxes, record: before } = access
       const live = await mailboxes.messages(before.id)
       const record = mailboxes.byId(before.id)
       if (record === undefined) return no('There is no such mailbox', 'NONEXISTENT')
       const readOnly = name === 'EXAMINE'
       const view = new MailboxView(record, readOnly, live, context.origin)
-      context.advance({ kind: 'selected', view })
+      context.advance({ kind: 'selected', mailboxes, view })
       context.out.text(describe(record, view, live))
       if (resync?.uidValidity === record.uidValidity) await resynchronise(context, resync, view, live, record.uidNext)
       return ok(`${name} done`, readOnly ? 'READ-ONLY' : 'READ-WRITE')

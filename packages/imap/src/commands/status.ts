@@ -4,7 +4,9 @@ import { no, ok } from '../replies.ts'
 import type { Cursor } from '../wire/cursor.ts'
 import { formatMailbox } from '../wire/encode.ts'
 import { fault } from '../wire/syntax-error.ts'
-import { accountOf, command, loggedIn, parseMailbox } from './command.ts'
+import { resolveMailbox, shownName } from '../mailbox-access.ts'
+import type { MailboxAccess } from '../mailbox-access.ts'
+import { command, loggedIn, parseMailbox } from './command.ts'
 import type { Context } from './command.ts'
 
 type Counted = (record: Readonly<MailboxRecord>, context: Context, mailboxes: AccountMailboxes) => string | number
@@ -33,10 +35,10 @@ export function parseStatusItems(cursor: Cursor): StatusItem[] {
 
 export async function statusAnswer(
   context: Context,
-  record: Readonly<MailboxRecord>,
+  access: MailboxAccess,
   wanted: readonly StatusItem[],
 ): Promise<string> {
-  const { mailboxes } = accountOf(context)
+  const { mailboxes, record } = access
   // RFC 7162 §3.1.8: asking for it is a CONDSTORE enabling command.
   if (wanted.includes('HIGHESTMODSEQ')) context.enabled.condstore = true
   const values: string[] = []
@@ -48,7 +50,7 @@ export async function statusAnswer(
       values.push(`${name} ${items[name]?.(record, context, mailboxes)}`)
     }
   }
-  return `* STATUS ${formatMailbox(record.name, context.enabled.utf8)} (${values.join(' ')})\r\n`
+  return `* STATUS ${formatMailbox(shownName(access), context.enabled.utf8)} (${values.join(' ')})\r\n`
 }
 
 export const status = command({
@@ -60,9 +62,9 @@ export const status = command({
     return { mailbox, wanted: parseStatusItems(cursor) }
   },
   async run(context, { mailbox, wanted }) {
-    const record = accountOf(context).mailboxes.byName(mailbox)
-    if (record === undefined) return no('There is no such mailbox', 'NONEXISTENT')
-    context.out.text(await statusAnswer(context, record, wanted))
+    const access = await resolveMailbox(context, mailbox)
+    if (access === undefined) return no('There is no such mailbox', 'NONEXISTENT')
+    context.out.text(await statusAnswer(context, access, wanted))
     return ok('That is all')
   },
 })
