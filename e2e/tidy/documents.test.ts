@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { capabilityProblems } from './capability-support.ts'
 import { generatedDocuments } from './generated-documents.ts'
 import { documents, repositoryRoot, sourceFiles } from './source-files.ts'
 
@@ -36,6 +37,11 @@ test('generated documents are up to date (npm run docs writes them)', () => {
     assert.ok(existsSync(file), `${path} is missing; run "npm run docs"`)
     assert.equal(readFileSync(file, 'utf8'), text, `${path} is out of date; run "npm run docs"`)
   }
+})
+
+test('every advertised capability has a row and a test that shows it', (context) => {
+  // Told, not yet refused.
+  for (const problem of capabilityProblems()) context.diagnostic(problem)
 })
 
 test('source files open by saying what they are for', () => {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { configReference } from '@skein/node'
+import { capabilitySections } from './capability-support.ts'
 import { repositoryRoot, sourceFiles } from './source-files.ts'
 
 export interface GeneratedDocument {
@@ -101,10 +102,13 @@ function rfcSupport(): string {
   const rows = lines.map((line) => line.split('\t')).sort((a, b) => Number(a[0]) - Number(b[0]))
   return [
     `# Standards\n\n${notice}`,
+    'What is advertised stands below by capability, with its tests: [IMAP](#imap-by-capability), [POP3](#pop3), [SMTP](#smtp).\n',
+    '## By RFC\n',
     'From [rfc-index.tsv](rfc-index.tsv) and the code that cites each rule.\n',
     `| ${columns.join(' | ')} | cited in |\n| ${columns.map(() => '---').join(' | ')} | --- |`,
     ...rows.map((row) => `| ${row.join(' | ')} | ${[...(cited.get(row[0] as string) ?? [])].sort().join(', ')} |`),
     '',
+    capabilitySections(),
   ].join('\n')
 }
 
