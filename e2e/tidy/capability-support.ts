@@ -187,7 +187,7 @@ export function capabilityProblems(): string[] {
       }
       if (protocol === 'smtp') continue
       for (const command of row.commands) {
-        if (!files.has(command))
+        if (!files.has(command.replace('UID ', '')))
           problems.push(`${row.name} is said to be in the command ${command}, which is not there`)
       }
     }
