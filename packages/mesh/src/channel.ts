@@ -2,7 +2,7 @@
 // arrive is bounded by credit, so neither side can wait for the other in a circle. Whatever breaks the protocol ends it.
 import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 import { SkeinError } from '@skein/runtime'
-import type { Clock, Logger } from '@skein/runtime'
+import type { Clock, Logger, PeerStream } from '@skein/runtime'
 import { unreachable } from './failure.ts'
 import { FrameReader, encodeFrame, frameOverheadBytes, frameType } from './frame.ts'
 import type { Frame } from './frame.ts'
@@ -10,6 +10,8 @@ import { IncomingRequests } from './incoming-requests.ts'
 import type { RequestHandler } from './incoming-requests.ts'
 import { OutgoingRequests } from './outgoing-requests.ts'
 import { meshLimits, wireLimits } from './settings.ts'
+import { StreamTable } from './stream-table.ts'
+import type { OpenHandler } from './stream-table.ts'
 import { StreamWriter } from './stream-writer.ts'
 
 export interface ChannelComponents {
@@ -19,6 +21,8 @@ export interface ChannelComponents {
 
 export interface ChannelSettings {
   handler: RequestHandler
+  /** Decides on streams of bytes that the peer opens; undefined: it opens none here. */
+  openHandler?: OpenHandler
   /** Something came from the peer. */
   onReceived?: () => void
   /** The peer broke the protocol; the channel is closed already. */
@@ -35,13 +39,15 @@ export class Channel {
   readonly #reader: FrameReader
   readonly #outgoing: OutgoingRequests
   readonly #incoming: IncomingRequests
+  readonly #streams: StreamTable
   readonly #pings = new Map<number, { sentMs: number; resolve: (rttMs: number) => void }>()
   #lastPing = 0
   #lastSentMs: number
   #partialSinceMs: number | undefined
   #closed = false
 
-  constructor({ clock, logger }: ChannelComponents, stream: Stream, settings: ChannelSettings) {
+  constructor(components: ChannelComponents, stream: Stream, settings: ChannelSettings) {
+    const { clock, logger } = components
     this.#stream = stream
     this.#clock = clock
     this.#settings = settings
@@ -49,6 +55,10 @@ export class Channel {
     this.#writer = new StreamWriter(stream, () => this.#end(unreachable('the stream to the peer broke')))
     this.#outgoing = new OutgoingRequests(clock, (frame) => this.#send(frame))
     this.#incoming = new IncomingRequests(clock, logger, this.#writer, settings.handler)
+    this.#streams = new StreamTable(components, this.#writer, {
+      send: (frame) => this.#send(frame),
+      ...(settings.openHandler === undefined ? {} : { handler: settings.openHandler }),
+    })
     const bodyBytesMax = (settings.payloadBytesMax ?? wireLimits.payloadBytesMax) + frameOverheadBytes
     this.#reader = new FrameReader(bodyBytesMax, (frame) => this.#onFrame(frame))
     stream.addEventListener('message', this.#onMessage)
@@ -60,9 +70,15 @@ export class Channel {
     return this.#closed
   }
 
-  /** Nothing is being asked or answered. */
+  /** Nothing is being asked or answered, and no stream of bytes stands. */
   get idle(): boolean {
-    return this.#outgoing.pending === 0 && this.#incoming.open === 0 && this.#writer.queuedBytes === 0
+    const { size } = this.#streams
+    return size === 0 && this.#outgoing.pending === 0 && this.#incoming.open === 0 && this.#writer.queuedBytes === 0
+  }
+
+  /** Of bytes, opened by either side. */
+  get streams(): number {
+    return this.#streams.size
   }
 
   /** Requests of this side whose askers wait. */
@@ -81,6 +97,10 @@ export class Channel {
 
   request(payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     return this.#outgoing.request(payload, timeoutMs)
+  }
+
+  openStream(header: Uint8Array, timeoutMs: number): Promise<PeerStream> {
+    return this.#streams.open(header, timeoutMs)
   }
 
   /** Resolves with the round trip's milliseconds; never when the peer is gone. */
@@ -150,7 +170,8 @@ export class Channel {
         this.#onPong(frame.id)
         break
       default:
-      // A later version's frame that this one need not understand.
+        // False: a later version's frame that this one need not understand.
+        this.#streams.onFrame(frame)
     }
   }
 
@@ -178,6 +199,7 @@ export class Channel {
     this.#incoming.close()
     this.#pings.clear()
     this.#outgoing.close(because)
+    this.#streams.close(because)
     this.#settings.onClose?.()
   }
 }

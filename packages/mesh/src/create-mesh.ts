@@ -1,7 +1,7 @@
 // The mesh of one node as the daemon sees it. libp2p takes a few hundred milliseconds to load: `createMesh` begins with it,
 // so call it early and open the disk meanwhile; a command that needs only a key or a signature never pays for it.
 import type { MeshGate } from '@skein/replication'
-import type { Clock, Logger, NodeId, PeerLink, Random } from '@skein/runtime'
+import type { Clock, Logger, NodeId, PeerLink, PeerStreams, Random } from '@skein/runtime'
 import { completeSettings } from './settings.ts'
 import type { LiveMeshSettings, MeshSettings } from './settings.ts'
 
@@ -28,11 +28,13 @@ export interface MeshPeer {
 export interface MeshStatus {
   inboundConnections: number
   outboundConnections: number
-  /** Streams of requests, in either direction. */
+  /** libp2p streams, in either direction. */
   streams: number
+  /** Streams of bytes that they carry, in either direction. */
+  byteStreams: number
 }
 
-export interface Mesh extends PeerLink, AsyncDisposable {
+export interface Mesh extends PeerLink, PeerStreams, AsyncDisposable {
   /** Listens and dials. May be called again after `stop()`. */
   start(): Promise<void>
   /** Closes everything; pending requests fail with `peer-unreachable`, peers are reported down. */

@@ -12,6 +12,17 @@ export const frameType = {
   failure: 3,
   ping: 4,
   pong: 5,
+  /** body: the header of a stream of bytes. Whoever gets it accepts (`opened`) or refuses (`reset`). */
+  open: 6,
+  opened: 7,
+  /** body: bytes of the stream. */
+  data: 8,
+  /** body: u32, so many bytes more may be sent. */
+  credit: 9,
+  /** This side sends no more on the stream. */
+  end: 10,
+  /** body: CBOR of a failure. Neither side sends any more. */
+  reset: 11,
 } as const
 
 export const frameHeaderBytes = 9
@@ -32,6 +43,15 @@ export function encodeFrame(type: number, id: number, body?: Uint8Array): Buffer
   frame[4] = type
   frame.writeUInt32BE(id, 5)
   if (body !== undefined) frame.set(body, frameHeaderBytes)
+  return frame
+}
+
+export function encodeNumberFrame(type: number, id: number, number: number): Buffer {
+  const frame = Buffer.allocUnsafe(frameHeaderBytes + 4)
+  frame.writeUInt32BE(frame.byteLength - 4, 0)
+  frame[4] = type
+  frame.writeUInt32BE(id, 5)
+  frame.writeUInt32BE(number, frameHeaderBytes)
   return frame
 }
 

@@ -1,8 +1,8 @@
 // The mesh of one node: fills PeerLink with libp2p. Requests go over one greeted connection a peer; who may speak is the
 // gate's decision, asked again at every step; a lost peer is dialled until it is back.
 import type { Connection, Stream } from '@libp2p/interface'
-import { SkeinError, assert, peerLimits } from '@skein/runtime'
-import type { NodeId, PeerService } from '@skein/runtime'
+import { SkeinError, assert, peerLimits, peerStreamLimits } from '@skein/runtime'
+import type { NodeId, PeerService, PeerStream, PeerStreamHandler, PeerStreamService } from '@skein/runtime'
 import type { Mesh, MeshComponents, MeshPeer, MeshStatus } from './create-mesh.ts'
 import { Door } from './door.ts'
 import { unreachable } from './failure.ts'
@@ -22,6 +22,7 @@ import {
   meshLimits,
   protocolPrefix,
   requestServices,
+  streamServices,
 } from './settings.ts'
 import type { LiveMeshSettings, MeshSettings, RequestService } from './settings.ts'
 import { Supervisor } from './supervisor.ts'
@@ -36,6 +37,7 @@ export class Libp2pMesh implements Mesh {
   readonly #door: Door
   readonly #reception: Reception
   readonly #handlers = new Map<RequestService, Handler>()
+  readonly #streamHandlers = new Map<PeerStreamService, PeerStreamHandler>()
   readonly #connections = new Map<string, PeerConnection>()
   #node: Libp2pNode | undefined
   #supervisor: Supervisor | undefined
@@ -132,8 +134,13 @@ export class Libp2pMesh implements Mesh {
 
   status(): MeshStatus {
     let streams = 0
-    for (const connection of this.#connections.values()) streams += connection.streams
-    return { inboundConnections: this.#count('inbound'), outboundConnections: this.#count('outbound'), streams }
+    let byteStreams = 0
+    for (const connection of this.#connections.values()) {
+      streams += connection.streams
+      byteStreams += connection.byteStreams
+    }
+    const [inboundConnections, outboundConnections] = [this.#count('inbound'), this.#count('outbound')]
+    return { inboundConnections, outboundConnections, streams, byteStreams }
   }
 
   disconnect(id: NodeId): void {
@@ -169,6 +176,22 @@ export class Libp2pMesh implements Mesh {
     this.#handlers.set(service, handler)
   }
 
+  async openStream(
+    to: NodeId,
+    service: PeerStreamService,
+    header: Uint8Array,
+    options: { timeoutMs?: number } = {},
+  ): Promise<PeerStream> {
+    const connection = this.#peers.primary(to)
+    if (connection === undefined) throw unreachable('not connected with this peer')
+    return connection.openStream(service, header, options.timeoutMs ?? peerStreamLimits.openTimeoutMs)
+  }
+
+  handleStream(service: PeerStreamService, handler: PeerStreamHandler): void {
+    assert(!this.#streamHandlers.has(service), `one handler takes the streams of ${service}`)
+    this.#streamHandlers.set(service, handler)
+  }
+
   onPeerChange(listener: PeerListener): () => void {
     return this.#peers.onChange(listener)
   }
@@ -184,6 +207,7 @@ export class Libp2pMesh implements Mesh {
       secondFactor: () => this.#settings.secondFactor,
       suspectAfterMs: () => this.#settings.suspectAfterMs,
       handle: (service, from, payload) => this.#answer(service, from, payload),
+      handleStream: (service, from, header) => this.#acceptStream(service, from, header),
       onGreeted: (connection) => this.#onGreeted(connection),
       onRetired: (connection) => this.#peers.demote(connection),
       onClosed: (connection) => this.#peers.remove(connection),
@@ -191,13 +215,29 @@ export class Libp2pMesh implements Mesh {
   }
 
   async #answer(service: RequestService, from: NodeId, payload: Uint8Array): Promise<Uint8Array> {
-    // The connection of one that is no longer a member is being closed; what it sent just before counts no more.
-    if (!this.#with.gate.isMember(from)) throw new SkeinError('not-a-member', 'refused', 'not a member of this mesh')
-    if (!this.#settings.serve) throw new SkeinError('peer-not-serving', 'temporary', 'this node serves no others now')
+    this.#checkAsker(from)
     const handler = this.#handlers.get(service)
     if (handler === undefined)
       throw new SkeinError('peer-not-serving', 'temporary', `nothing answers ${service} here yet`)
     return handler(from, payload)
+  }
+
+  async #acceptStream(
+    service: PeerStreamService,
+    from: NodeId,
+    header: Uint8Array,
+  ): Promise<(stream: PeerStream) => void> {
+    this.#checkAsker(from)
+    const handler = this.#streamHandlers.get(service)
+    if (handler === undefined)
+      throw new SkeinError('peer-not-serving', 'temporary', `nothing answers ${service} here yet`)
+    return handler(from, header)
+  }
+
+  #checkAsker(from: NodeId): void {
+    // The connection of one that is no longer a member is being closed; what it sent just before counts no more.
+    if (!this.#with.gate.isMember(from)) throw new SkeinError('not-a-member', 'refused', 'not a member of this mesh')
+    if (!this.#settings.serve) throw new SkeinError('peer-not-serving', 'temporary', 'this node serves no others now')
   }
 
   async #register(node: Libp2pNode): Promise<void> {
@@ -216,6 +256,10 @@ export class Libp2pMesh implements Mesh {
     await node.handle(joinProtocol, (stream, connection) => this.#reception.onStream(stream, connection), streams)
     for (const service of requestServices) {
       const accept = member((peer, stream) => peer.acceptService(service, stream))
+      await node.handle(protocolPrefix + service, accept, streams)
+    }
+    for (const service of streamServices) {
+      const accept = member((peer, stream) => peer.acceptStreams(service, stream))
       await node.handle(protocolPrefix + service, accept, streams)
     }
   }

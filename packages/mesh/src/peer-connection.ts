@@ -2,9 +2,10 @@
 // needed. Says `greeted` once both sides accepted each other's HELLO; a connection that fails to get there is closed.
 import type { Connection, Stream } from '@libp2p/interface'
 import { SkeinError } from '@skein/runtime'
-import type { Clock, Logger, NodeId, Timer } from '@skein/runtime'
+import type { Clock, Logger, NodeId, PeerStream, PeerStreamService, Timer } from '@skein/runtime'
 import type { MeshGate } from '@skein/replication'
 import { Channel } from './channel.ts'
+import type { ChannelSettings } from './channel.ts'
 import { decodeControl, decodeGreeting, encodeGreeting, encodeSignal } from './control-message.ts'
 import type { ControlMessage, Greeting } from './control-message.ts'
 import { unreachable } from './failure.ts'
@@ -22,10 +23,13 @@ export interface ConnectionHost {
   secondFactor(): SecondFactor | null
   suspectAfterMs(): number
   handle(service: RequestService, from: NodeId, payload: Uint8Array): Promise<Uint8Array>
+  handleStream(service: PeerStreamService, from: NodeId, header: Uint8Array): Promise<(stream: PeerStream) => void>
   onGreeted(connection: PeerConnection): void
   onRetired(connection: PeerConnection): void
   onClosed(connection: PeerConnection): void
 }
+
+type ChannelService = RequestService | PeerStreamService
 
 type State = 'new' | 'greeted' | 'retired' | 'closed'
 
@@ -40,7 +44,7 @@ export class PeerConnection {
   readonly #greeting = Promise.withResolvers<void>()
   readonly #connection: Connection
   readonly #host: ConnectionHost
-  readonly #channels = new Map<RequestService, Promise<Channel>>()
+  readonly #channels = new Map<ChannelService, Promise<Channel>>()
   /** All that live, those the peer opened included. */
   readonly #open = new Set<Channel>()
   #control: Channel | undefined
@@ -88,9 +92,16 @@ export class PeerConnection {
     return this.#connection.remoteAddr.toString()
   }
 
-  /** Streams of requests in either direction, the hello stream included. */
+  /** libp2p streams in either direction, the hello stream included. */
   get streams(): number {
     return this.#open.size
+  }
+
+  /** Of bytes, in either direction. */
+  get byteStreams(): number {
+    let count = 0
+    for (const channel of this.#open) count += channel.streams
+    return count
   }
 
   get rttMs(): number | undefined {
@@ -138,6 +149,26 @@ export class PeerConnection {
     this.#addChannel(stream, (payload) => this.#host.handle(service, this.peer, payload))
   }
 
+  /** The peer opened a stream of ours on which it will open its streams of bytes. */
+  acceptStreams(service: PeerStreamService, stream: Stream): void {
+    if (!this.standing) {
+      stream.abort(new SkeinError('not-greeted', 'refused', 'greet first'))
+      return
+    }
+    this.#addChannel(stream, noRequests, {
+      openHandler: (header) => this.#host.handleStream(service, this.peer, header),
+    })
+  }
+
+  async openStream(service: PeerStreamService, header: Uint8Array, timeoutMs: number): Promise<PeerStream> {
+    this.#asking += 1
+    try {
+      return await (await this.#channelFor(service)).openStream(header, timeoutMs)
+    } finally {
+      this.#asking -= 1
+    }
+  }
+
   async request(service: RequestService, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     this.#asking += 1
     try {
@@ -147,7 +178,7 @@ export class PeerConnection {
     }
   }
 
-  async #channelFor(service: RequestService): Promise<Channel> {
+  async #channelFor(service: ChannelService): Promise<Channel> {
     let opening = this.#channels.get(service)
     if (opening === undefined || (await opening).closed) {
       // Another request may have opened a fresh one while this one waited.
@@ -204,10 +235,11 @@ export class PeerConnection {
     if (this.#connection.status !== 'closed') this.#connection.abort(because)
   }
 
-  #addChannel(stream: Stream, handler: RequestHandler): Channel {
+  #addChannel(stream: Stream, handler: RequestHandler, more: Pick<ChannelSettings, 'openHandler'> = {}): Channel {
     const { clock, logger } = this.#host
     const channel = new Channel({ clock, logger }, stream, {
       handler,
+      ...more,
       onReceived: () => {
         this.#lastSeenMs = clock.monotonicMs()
         this.#lastSeenWallMs = clock.nowMs()
@@ -227,16 +259,14 @@ export class PeerConnection {
     return channel
   }
 
-  async #openService(service: RequestService): Promise<Channel> {
+  async #openService(service: ChannelService): Promise<Channel> {
     try {
       const signal = AbortSignal.timeout(meshLimits.greetTimeoutMs)
       const stream = await this.#connection.newStream(protocolPrefix + service, {
         signal,
         maxOutboundStreams: meshLimits.serviceStreamsMax,
       })
-      const channel = this.#addChannel(stream, () =>
-        Promise.reject(new SkeinError('wrong-direction', 'refused', 'ask on a stream of your own')),
-      )
+      const channel = this.#addChannel(stream, noRequests)
       if (this.#state === 'closed') channel.abort(unreachable('the connection to the peer was lost'))
       return channel
     } catch (error) {
@@ -370,6 +400,9 @@ export class PeerConnection {
 function refusalOf(error: unknown): SkeinError {
   return error instanceof SkeinError ? error : unreachable('the greeting failed', error)
 }
+
+const noRequests: RequestHandler = () =>
+  Promise.reject(new SkeinError('wrong-direction', 'refused', 'ask on a stream of your own'))
 
 const refusalLingersMs = 1_000
 const idlePollMs = 20

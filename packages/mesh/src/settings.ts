@@ -1,6 +1,6 @@
 // Every number that bounds the mesh, and every switch an operator may turn, with its default. Units last.
-import { assert, peerLimits } from '@skein/runtime'
-import type { PeerService } from '@skein/runtime'
+import { assert, peerLimits, peerStreamLimits } from '@skein/runtime'
+import type { PeerService, PeerStreamService } from '@skein/runtime'
 
 /** Fixed by the wire protocol: both sides of a connection rely on the same values (docs/protocols/mesh/transport.md). */
 export const wireLimits = {
@@ -13,6 +13,15 @@ export const wireLimits = {
   joinRequestBytesMax: 64 * 1024,
   /** The longest time a request may ask to be worked on. */
   requestTimeoutMaxMs: 600_000,
+  /** Streams of bytes that one side has opened to the other. */
+  streamsMax: 10_000,
+  streamHeaderBytesMax: peerStreamLimits.headerBytesMax,
+  /** One data frame. */
+  streamChunkBytesMax: 32 * 1024,
+  /** What may be sent on a new stream before its reader has taken any. */
+  streamWindowBytes: 256 * 1024,
+  /** The same, once the reader has shown that it keeps up. */
+  streamWindowBytesMax: 2 * 1024 * 1024,
 } as const
 
 /** This node's own business: a peer with other values still gets along. */
@@ -25,6 +34,10 @@ export const meshLimits = {
   answerBytesExpectedAtFirst: 64 * 1024,
   /** What is handed to a stream at once. */
   writeBatchBytes: 256 * 1024,
+  /** A reader that takes half a window within this time is given a window twice as large. */
+  streamWindowGrowsWithinMs: 500,
+  /** By which all windows of one connection and direction may have grown together. */
+  streamWindowsExtraBytesMax: 64 * 1024 * 1024,
   /** A frame that was begun must be complete within this time. */
   frameTimeoutMs: 60_000,
   /** A connection must be greeted (HELLO answered) within this time. */
@@ -137,3 +150,6 @@ export const kadProtocol = '/skein/kad/1.0.0'
 /** The services that others' requests may name; `hello` belongs to the mesh itself. */
 export const requestServices = ['log', 'mail', 'own', 'admin', 'accounts'] as const satisfies readonly PeerService[]
 export type RequestService = (typeof requestServices)[number]
+
+/** Services whose streams carry bytes instead of requests. */
+export const streamServices = ['proxy'] as const satisfies readonly PeerStreamService[]

@@ -7,9 +7,11 @@ import {
   type NodeId,
   type PeerLink,
   type PeerService,
+  type PeerStreams,
   type Timer,
 } from '@skein/runtime'
 import type { SeededRandom } from './seeded-random.ts'
+import { SimulatedStreams } from './simulated-streams.ts'
 
 export interface SimulatedNetworkSettings {
   delayMinMs?: number
@@ -42,6 +44,7 @@ interface Station {
   readonly listeners: Set<(peer: NodeId, state: 'up' | 'down') => void>
   /** With which life of the other node. */
   readonly connected: Map<NodeId, Station>
+  readonly streams: SimulatedStreams
 }
 
 const greetAgainMs = 1_000
@@ -73,9 +76,16 @@ export class SimulatedNetwork {
   }
 
   /** A node starts: its link for this life. The life before, if any, is over. */
-  join(id: NodeId): PeerLink {
+  join(id: NodeId): PeerLink & PeerStreams {
     this.crash(id)
-    const station: Station = { id, alive: true, handlers: new Map(), listeners: new Set(), connected: new Map() }
+    const station: Station = {
+      id,
+      alive: true,
+      handlers: new Map(),
+      listeners: new Set(),
+      connected: new Map(),
+      streams: new SimulatedStreams(id, this.#clock),
+    }
     this.#stations.set(id, station)
     for (const other of this.#stations.keys()) if (other !== id) this.#reconsider(id, other)
     return this.#link(station)
@@ -86,6 +96,7 @@ export class SimulatedNetwork {
     const station = this.#stations.get(id)
     if (!station) return
     station.alive = false
+    station.streams.close()
     this.#stations.delete(id)
     for (const pending of this.#pending) if (pending.from === station) this.#pending.delete(pending)
     for (const other of this.#stations.keys()) this.#reconsider(id, other)
@@ -173,6 +184,7 @@ export class SimulatedNetwork {
     for (const pending of this.#pending) {
       if (pending.from === station && pending.to === other) pending.fail('the connection broke')
     }
+    station.streams.lose(other)
     for (const listener of station.listeners) listener(other, 'down')
   }
 
@@ -183,7 +195,7 @@ export class SimulatedNetwork {
     for (const listener of station.listeners) listener(other.id, 'up')
   }
 
-  #link(station: Station): PeerLink {
+  #link(station: Station): PeerLink & PeerStreams {
     return {
       self: station.id,
       connected: () => [...station.connected.keys()],
@@ -193,6 +205,9 @@ export class SimulatedNetwork {
         return () => void station.listeners.delete(listener)
       },
       request: (to, service, payload, options) => this.#request(station, to, service, payload, options),
+      openStream: (to, service, header, options) =>
+        station.streams.open(station.connected.get(to)?.streams, service, header, options),
+      handleStream: (service, handler) => station.streams.handle(service, handler),
     }
   }
 

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { SkeinError } from '@skein/runtime'
+import type { PeerStream } from '@skein/runtime'
+import { peerStreamsCompliance } from '@skein/runtime/compliance'
+import { connectAll, startNode, until } from '../test/mesh-node.ts'
+import type { TestNode } from '../test/mesh-node.ts'
+import { wireLimits } from './settings.ts'
+
+peerStreamsCompliance('libp2p', async () => {
+  const [a, b] = await Promise.all([startNode(), startNode()])
+  await connectAll(a, b)
+  return {
+    a: a.mesh,
+    b: b.mesh,
+    cut: () => a.mesh.disconnect(b.id),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([a.mesh.stop(), b.mesh.stop()])
+    },
+  }
+})
+
+function echoStreams(node: TestNode): PeerStream[] {
+  const taken: PeerStream[] = []
+  node.mesh.handleStream('proxy', async () => (stream) => {
+    taken.push(stream)
+    stream.pipe(stream)
+  })
+  return taken
+}
+
+function roundTrip(stream: PeerStream, text: string): Promise<string> {
+  return new Promise((resolve) => {
+    stream.once('data', (data: Buffer) => resolve(data.toString()))
+    stream.write(text)
+  })
+}
+
+describe('streams of bytes over libp2p', () => {
+  test('two thousand at once between two nodes, over one libp2p stream', async () => {
+    await using a = await startNode()
+    await using b = await startNode()
+    echoStreams(b)
+    await connectAll(a, b)
+    const open = () => a.mesh.openStream(b.id, 'proxy', Buffer.from('x'))
+    const streams = await Promise.all(Array.from({ length: 2_000 }, open))
+    const echoes = await Promise.all(streams.map((stream, i) => roundTrip(stream, `line ${i}`)))
+    assert.deepEqual(
+      echoes,
+      streams.map((_, i) => `line ${i}`),
+    )
+    assert.equal(a.mesh.status().byteStreams, 2_000)
+    assert.ok(a.mesh.status().streams <= 4)
+    for (const stream of streams) stream.end()
+    await until('all are over', () => a.mesh.status().byteStreams + b.mesh.status().byteStreams === 0)
+  })
+
+  test('a long letter lets a line of another stream pass', async () => {
+    await using a = await startNode()
+    await using b = await startNode()
+    const taken = echoStreams(b)
+    await connectAll(a, b)
+    const bulk = await a.mesh.openStream(b.id, 'proxy', Buffer.from('bulk'))
+    const line = await a.mesh.openStream(b.id, 'proxy', Buffer.from('line'))
+    await roundTrip(line, 'warm')
+    let bulkBytes = 0
+    bulk.on('data', (data: Buffer) => {
+      bulkBytes += data.length
+    })
+    const total = 64 * 1024 * 1024
+    bulk.write(Buffer.alloc(total))
+    const times: number[] = []
+    while (bulkBytes < total) {
+      const startMs = performance.now()
+      await roundTrip(line, 'NOOP')
+      times.push(performance.now() - startMs)
+    }
+    assert.ok(times.length > 4, `${times.length} round trips meanwhile`)
+    assert.equal(taken.length, 2)
+  })
+
+  test('an eviction cuts them at once', async () => {
+    await using a = await startNode()
+    await using b = await startNode()
+    const taken = echoStreams(b)
+    await connectAll(a, b)
+    const stream = await a.mesh.openStream(b.id, 'proxy', Buffer.from('x'))
+    await roundTrip(stream, 'hello')
+    b.gate.evict(a.id)
+    assert.equal(taken[0]?.destroyed, true)
+    await until('the evicted sees it too', () => stream.destroyed)
+    await assert.rejects(a.mesh.openStream(b.id, 'proxy', Buffer.from('x')), { code: 'peer-unreachable' })
+  })
+
+  test('a reader that makes a mistake loses its stream, and nobody else', async () => {
+    await using a = await startNode()
+    await using b = await startNode()
+    b.mesh.handleStream('proxy', async (_from, header) => (stream) => {
+      stream.on('data', (data: Buffer) => {
+        if (Buffer.from(header).toString() === 'bad') throw new Error('a mistake')
+        stream.write(data)
+      })
+    })
+    await connectAll(a, b)
+    const good = await a.mesh.openStream(b.id, 'proxy', Buffer.from('good'))
+    const bad = await a.mesh.openStream(b.id, 'proxy', Buffer.from('bad'))
+    bad.write('x')
+    await until('it is gone', () => bad.destroyed)
+    assert.equal((bad.errored as SkeinError).code, 'stream-closed')
+    assert.equal(await roundTrip(good, 'well'), 'well')
+  })
+
+  test('none more than the limit', async () => {
+    await using a = await startNode()
+    await using b = await startNode()
+    echoStreams(b)
+    await connectAll(a, b)
+    const streams = await Promise.all(
+      Array.from({ length: wireLimits.streamsMax }, () => a.mesh.openStream(b.id, 'proxy', Buffer.from('x'))),
+    )
+    await assert.rejects(a.mesh.openStream(b.id, 'proxy', Buffer.from('x')), { code: 'too-many-streams' })
+    streams[0]!.destroy()
+    await a.mesh.openStream(b.id, 'proxy', Buffer.from('x'))
+  })
+})
