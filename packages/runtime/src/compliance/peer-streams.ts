@@ -104,7 +104,7 @@ export function peerStreamsCompliance(name: string, setup: () => Promise<PeerStr
 
     it('refuses with the words of the one who refuses, and says nothing of a mistake', async () => {
       await using pair = await setup()
-      takeAll(pair)
+      void takeAll(pair)
       await assert.rejects(pair.a.openStream(pair.b.self, 'proxy', Buffer.from('refuse')), {
         code: 'in-use',
         kind: 'refused',
