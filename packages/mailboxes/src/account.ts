@@ -30,6 +30,13 @@ interface UnderWay {
   reject(error: unknown): void
 }
 
+function isPutOf(
+  put: MailboxCommit['putMessages'][number] | undefined,
+  op: { mailbox: MailboxId; uid: number },
+): boolean {
+  return put !== undefined && put.record.uid === op.uid && put.mailbox === op.mailbox
+}
+
 interface LoadedList {
   records: MessageRecord[]
   loading: Promise<void> | null
@@ -178,14 +185,16 @@ export class Account {
   }
 
   #notePlanned(commit: MailboxCommit): void {
-    const { entry } = commit
-    if (entry.ops.every((op) => op.op === 'add')) return
-    const changed = new Map(commit.putMessages.map((put) => [`${put.mailbox} ${put.record.uid}`, put.record]))
-    for (const op of entry.ops) {
-      if (op.op === 'flags') {
-        const record = changed.get(`${op.mailbox} ${op.uid}`) ?? null
-        this.#plannedOf(op.mailbox).set(op.uid, { record, seq: entry.seq })
-      } else if (op.op === 'expunge') this.#plannedOf(op.mailbox).set(op.uid, { record: null, seq: entry.seq })
+    const { ops, seq } = commit.entry
+    let put = 0
+    for (const op of ops) {
+      if (op.op === 'expunge') this.#plannedOf(op.mailbox).set(op.uid, { record: null, seq })
+      else if (op.op === 'flags') {
+        // The draft adds both in one order.
+        while (put < commit.putMessages.length && !isPutOf(commit.putMessages[put], op)) put += 1
+        const record = commit.putMessages[put]?.record ?? null
+        this.#plannedOf(op.mailbox).set(op.uid, { record, seq })
+      }
     }
   }
 

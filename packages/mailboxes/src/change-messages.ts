@@ -44,13 +44,16 @@ export function store(
     const keywords = keywordsOf(mailbox, list)
     const flags = canonicalFlags(change.flags, keywords, change.mode !== 'remove')
     const result: StoreResult = { changed: [], modified: [] }
+    // Messages share their arrays of flags: each combination is worked out once.
+    const outcomes = new Map<readonly string[], readonly string[]>()
     for (const record of present(account, mailboxId, list, uids)) {
       // RFC 7162 §3.1.3: messages changed by others since then are left alone.
       if (options.unchangedSince !== undefined && record.modseq > options.unchangedSince) {
         result.modified.push(record.uid)
         continue
       }
-      const after = changedFlags(record.flags, change.mode, flags)
+      let after = outcomes.get(record.flags)
+      if (!after) outcomes.set(record.flags, (after = changedFlags(record.flags, change.mode, flags)))
       if (after !== record.flags) result.changed.push(draft.setFlags(mailbox, record, after))
     }
     if (keywords.grown) mailbox.keywords = keywords.names

@@ -1,11 +1,10 @@
 // Which stored messages something still refers to, and the compaction of the log by that knowledge.
 import type { QueueStore } from '@skein/delivery'
 import type { BlobRef } from '@skein/mailboxes'
-import { type Database, afterPrefix } from './database.ts'
-import { decodeMessage } from './mailbox-records.ts'
-import { mailboxKeys } from './mailbox-store.ts'
+import type { Database } from './database.ts'
 import type { DiskMessageLog } from './message-log.ts'
 import type { CompactOptions, Compaction } from './message-log-compaction.ts'
+import { readAccountMessages } from './message-pages.ts'
 import { packedOverhead } from './record-format.ts'
 import { accountIds } from './store-check.ts'
 
@@ -48,11 +47,10 @@ async function forEachBlob({ database, queue }: LiveBlobsComponents, note: (blob
   // The queue first: what leaves it for a mailbox in the meantime was seen here.
   for await (const item of queue.list()) note(item.blob)
   for await (const accountId of accountIds(database)) {
-    // One iterator, one moment: a message that moves between two mailboxes is in one of them.
-    const prefix = mailboxKeys.allMessages(accountId)
-    for await (const values of database.valuesOf({ gte: prefix, lt: afterPrefix(prefix) })) {
-      for (const value of values) note(decodeMessage(value).blob)
-    }
+    // One moment: a message that moves between two mailboxes is in one of them.
+    await database.atOneMoment(async (reader) => {
+      for await (const { records } of readAccountMessages(reader, accountId)) for (const { blob } of records) note(blob)
+    })
   }
 }
 

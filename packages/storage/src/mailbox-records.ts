@@ -2,7 +2,8 @@
 // Layout: docs/internals/data-layout.md. Unknown versions are refused, never guessed at.
 import type { AccountMailboxState, JournalEntry, JournalOp } from '@skein/mailboxes'
 import type { MailboxRecord, MessageInfo, MessageRecord } from '@skein/mailboxes'
-import { SkeinError, assert } from '@skein/runtime'
+import { SkeinError } from '@skein/runtime'
+import { RecordReader, RecordWriter, asBuffer } from './record-bytes.ts'
 
 const VERSION = 1
 
@@ -20,128 +21,20 @@ const sameSize = 2
 const sameSavedDate = 4
 
 const opCodes = { add: 1, flags: 2, expunge: 3, mailbox: 4, 'mailbox-delete': 5 } as const
+/** Several `flags` operations in a row that say the same. */
+const flagsRunCode = 6
 
-/** Grows as needed; `take` gives out a copy and begins anew. */
-class RecordWriter {
-  #bytes = Buffer.allocUnsafe(4096)
-  #at = 0
-
-  #room(count: number): number {
-    if (this.#at + count > this.#bytes.length) {
-      const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + count))
-      this.#bytes.copy(larger, 0, 0, this.#at)
-      this.#bytes = larger
-    }
-    const at = this.#at
-    this.#at += count
-    return at
-  }
-
-  u8(value: number): void {
-    const at = this.#room(1)
-    this.#bytes[at] = value
-  }
-
-  u16(value: number): void {
-    const at = this.#room(2)
-    this.#bytes.writeUInt16LE(value, at)
-  }
-
-  u32(value: number): void {
-    const at = this.#room(4)
-    this.#bytes.writeUInt32LE(value, at)
-  }
-
-  /** Any safe integer, or other number. */
-  f64(value: number): void {
-    const at = this.#room(8)
-    this.#bytes.writeDoubleLE(value, at)
-  }
-
-  /** At most 255 bytes of UTF-8. */
-  shortText(text: string): void {
-    const length = Buffer.byteLength(text)
-    assert(length <= 255, 'a short text')
-    this.u8(length)
-    const at = this.#room(length)
-    this.#bytes.write(text, at, length, length === text.length ? 'latin1' : 'utf8')
-  }
-
-  longText(text: string): void {
-    const length = Buffer.byteLength(text)
-    this.u32(length)
-    const at = this.#room(length)
-    this.#bytes.write(text, at, length, 'utf8')
-  }
-
-  raw(bytes: Uint8Array): void {
-    const at = this.#room(bytes.length)
-    this.#bytes.set(bytes, at)
-  }
-
-  take(): Buffer {
-    const taken = Buffer.from(this.#bytes.subarray(0, this.#at))
-    this.#at = 0
-    if (this.#bytes.length > 1024 * 1024) this.#bytes = Buffer.allocUnsafe(4096)
-    return taken
-  }
-}
-
-class RecordReader {
-  readonly #bytes: Buffer
-  at = 0
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = asBuffer(bytes)
-  }
-
-  u8(): number {
-    return this.#bytes.readUInt8(this.at++)
-  }
-
-  u16(): number {
-    this.at += 2
-    return this.#bytes.readUInt16LE(this.at - 2)
-  }
-
-  u32(): number {
-    this.at += 4
-    return this.#bytes.readUInt32LE(this.at - 4)
-  }
-
-  f64(): number {
-    this.at += 8
-    return this.#bytes.readDoubleLE(this.at - 8)
-  }
-
-  shortText(): string {
-    const length = this.u8()
-    this.at += length
-    return this.#bytes.toString('utf8', this.at - length, this.at)
-  }
-
-  longText(): string {
-    const length = this.u32()
-    this.at += length
-    return this.#bytes.toString('utf8', this.at - length, this.at)
-  }
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-}
-
-function damagedRecord(what: string, cause?: unknown): SkeinError {
+export function damagedRecord(what: string, cause?: unknown): SkeinError {
   return new SkeinError('record-damaged', 'permanent', `a stored record (${what}) can't be read`, cause)
 }
 
-function checkVersion(bytes: Uint8Array, what: string): void {
+export function checkVersion(bytes: Uint8Array, what: string): void {
   if (bytes[0] !== VERSION) throw damagedRecord(`${what}, version ${bytes[0]}`)
 }
 
 const writer = new RecordWriter()
 
-function writeFlags(flags: readonly string[]): void {
+export function writeFlags(writer: RecordWriter, flags: readonly string[]): void {
   let bits = 0
   let keywords = 0
   for (const flag of flags) {
@@ -155,7 +48,7 @@ function writeFlags(flags: readonly string[]): void {
   for (const flag of flags) if (!systemBits.has(flag)) writer.shortText(flag)
 }
 
-function readFlags(reader: RecordReader): readonly string[] {
+export function readFlags(reader: RecordReader): readonly string[] {
   const bits = reader.u8()
   const keywords = reader.u8()
   const system = systemSets[bits] ?? noFlags
@@ -167,6 +60,12 @@ function readFlags(reader: RecordReader): readonly string[] {
 
 /** Layout of version 1: see `message` in docs/internals/data-layout.md. */
 export function encodeMessage(record: MessageRecord): Buffer {
+  writeMessage(writer, record)
+  return writer.take()
+}
+
+/** Appends what `encodeMessage` gives. */
+export function writeMessage(writer: RecordWriter, record: MessageRecord): void {
   const { blob } = record
   const same =
     (record.threadId === record.emailId ? sameThread : 0) |
@@ -180,99 +79,115 @@ export function encodeMessage(record: MessageRecord): Buffer {
   writer.u32(blob.segment)
   writer.f64(blob.offset)
   writer.f64(blob.length)
-  writeFlags(record.flags)
+  writeFlags(writer, record.flags)
   writer.shortText(record.emailId)
   if (!(same & sameThread)) writer.shortText(record.threadId)
   if (!(same & sameSize)) writer.f64(record.size)
   if (!(same & sameSavedDate)) writer.f64(record.savedDateMs)
-  return writer.take()
 }
 
-const messageFixedBytes = 42
-
-// One scratch area for numbers: reading doubles by way of it is several times faster than readDoubleLE on many buffers.
-const scratch = new Float64Array(4)
-const scratchBytes = new Uint8Array(scratch.buffer)
-
-/** The hot path of opening a mailbox: 100,000 of these in a row. */
 export function decodeMessage(bytes: Uint8Array): MessageRecord {
-  checkVersion(bytes, 'message')
   try {
-    const same = bytes[1] as number
-    const uid = u32At(bytes, 2)
-    const modseq = f64At(bytes, 6)
-    const internalDateMs = f64At(bytes, 14)
-    const blob = { segment: u32At(bytes, 22), offset: f64At(bytes, 26), length: f64At(bytes, 34) }
-    const reader = new RecordReader(bytes)
-    reader.at = messageFixedBytes
-    const flags = readFlags(reader)
-    const emailId = reader.shortText()
-    const threadId = same & sameThread ? emailId : reader.shortText()
-    const size = same & sameSize ? blob.length : reader.f64()
-    const savedDateMs = same & sameSavedDate ? internalDateMs : reader.f64()
-    return { uid, modseq, flags, internalDateMs, size, blob, emailId, threadId, savedDateMs }
+    return readMessage(new RecordReader(bytes))
   } catch (cause) {
+    if (cause instanceof SkeinError) throw cause
     throw damagedRecord('message', cause)
   }
 }
 
-function u32At(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at] as number) |
-      ((bytes[at + 1] as number) << 8) |
-      ((bytes[at + 2] as number) << 16) |
-      ((bytes[at + 3] as number) << 24)) >>>
-    0
-  )
+/** The hot path of opening a mailbox: 100,000 of these in a row. @throws SkeinError `record-damaged`, RangeError */
+export function readMessage(reader: RecordReader): MessageRecord {
+  const version = reader.u8()
+  if (version !== VERSION) throw damagedRecord(`message, version ${version}`)
+  const same = reader.u8()
+  const uid = reader.u32()
+  const modseq = reader.f64()
+  const internalDateMs = reader.f64()
+  const segment = reader.u32()
+  const offset = reader.f64()
+  const length = reader.f64()
+  const flags = readFlags(reader)
+  const emailId = reader.shortText()
+  const threadId = same & sameThread ? emailId : reader.shortText()
+  const size = same & sameSize ? length : reader.f64()
+  const savedDateMs = same & sameSavedDate ? internalDateMs : reader.f64()
+  return { uid, modseq, flags, internalDateMs, size, blob: { segment, offset, length }, emailId, threadId, savedDateMs }
 }
 
-function f64At(bytes: Uint8Array, at: number): number {
-  for (let index = 0; index < 8; index++) scratchBytes[index] = bytes[at + index] as number
-  return scratch[0] as number
-}
-
-/** @param packed bytes of messages that are encoded already, for `add` */
-export function encodeJournalEntry(entry: JournalEntry, packed: ReadonlyMap<MessageRecord, Buffer>): Buffer {
-  const adds: Buffer[] = []
-  for (const op of entry.ops) if (op.op === 'add') adds.push(packed.get(op.message) ?? encodeMessage(op.message))
-  let nextAdd = 0
+export function encodeJournalEntry(entry: JournalEntry): Buffer {
   writer.u8(VERSION)
   writer.f64(entry.seq)
   writer.f64(entry.epoch)
   writer.f64(entry.modseq)
   writer.f64(entry.atMs)
-  writer.u32(entry.ops.length)
-  for (const op of entry.ops) {
-    writer.u8(opCodes[op.op])
-    switch (op.op) {
-      case 'add': {
-        const message = adds[nextAdd++] as Buffer
-        writer.shortText(op.mailbox)
-        writer.shortText(op.deliveryId ?? '')
-        writer.u16(message.length)
-        writer.raw(message)
-        break
-      }
-      case 'flags':
-        writer.shortText(op.mailbox)
-        writer.u32(op.uid)
-        writeFlags(op.flags)
-        break
-      case 'expunge':
-        writer.shortText(op.mailbox)
-        writer.u32(op.uid)
-        writer.shortText(op.emailId)
-        break
-      case 'mailbox':
-        writer.longText(JSON.stringify(op.mailbox))
-        break
-      case 'mailbox-delete':
-        writer.shortText(op.mailbox)
-        writer.longText(op.name)
-        break
-    }
+  const countAt = writer.hole32()
+  let count = 0
+  for (let at = 0; at < entry.ops.length; count++) {
+    const run = flagsRun(entry.ops, at)
+    if (run.length > 1) writeFlagsRun(run)
+    else writeOp(entry.ops[at] as JournalOp)
+    at += Math.max(1, run.length)
   }
+  writer.fill32(countAt, count)
   return writer.take()
+}
+
+type FlagsOp = Extract<JournalOp, { op: 'flags' }>
+
+/** The operations from `at` on that set the same flags in the same mailbox, in ascending UID. */
+function flagsRun(ops: readonly JournalOp[], at: number): FlagsOp[] {
+  const run: FlagsOp[] = []
+  for (let next = at; next < ops.length; next++) {
+    const op = ops[next] as JournalOp
+    if (op.op !== 'flags') break
+    const last = run[run.length - 1]
+    if (last && (op.mailbox !== last.mailbox || op.uid <= last.uid || !sameFlags(op.flags, last.flags))) break
+    run.push(op)
+  }
+  return run
+}
+
+export function sameFlags(some: readonly string[], others: readonly string[]): boolean {
+  return some === others || (some.length === others.length && some.every((flag, index) => flag === others[index]))
+}
+
+function writeFlagsRun(run: readonly FlagsOp[]): void {
+  const first = run[0] as FlagsOp
+  writer.u8(flagsRunCode)
+  writer.shortText(first.mailbox)
+  writeFlags(writer, first.flags)
+  writer.numbers(run.map((op) => op.uid))
+}
+
+function writeOp(op: JournalOp): void {
+  writer.u8(opCodes[op.op])
+  switch (op.op) {
+    case 'add': {
+      writer.shortText(op.mailbox)
+      writer.shortText(op.deliveryId ?? '')
+      const lengthAt = writer.hole16()
+      writeMessage(writer, op.message)
+      writer.fill16(lengthAt)
+      break
+    }
+    case 'flags':
+      writer.shortText(op.mailbox)
+      writer.u32(op.uid)
+      writeFlags(writer, op.flags)
+      break
+    case 'expunge':
+      writer.shortText(op.mailbox)
+      writer.u32(op.uid)
+      writer.shortText(op.emailId)
+      break
+    case 'mailbox':
+      writer.longText(JSON.stringify(op.mailbox))
+      break
+    case 'mailbox-delete':
+      writer.shortText(op.mailbox)
+      writer.longText(op.name)
+      break
+  }
 }
 
 export function decodeJournalEntry(bytes: Uint8Array): JournalEntry {
@@ -288,15 +203,24 @@ export function decodeJournalEntry(bytes: Uint8Array): JournalEntry {
       ops: [],
     }
     const count = reader.u32()
-    for (let index = 0; index < count; index++) entry.ops.push(readOp(reader, bytes))
+    for (let index = 0; index < count; index++) {
+      const code = reader.u8()
+      if (code === flagsRunCode) readFlagsRun(reader, entry.ops)
+      else entry.ops.push(readOp(code, reader, bytes))
+    }
     return entry
   } catch (cause) {
     throw damagedRecord('journal', cause)
   }
 }
 
-function readOp(reader: RecordReader, bytes: Uint8Array): JournalOp {
-  const code = reader.u8()
+function readFlagsRun(reader: RecordReader, ops: JournalOp[]): void {
+  const mailbox = reader.shortText()
+  const flags = readFlags(reader)
+  for (const uid of reader.numbers()) ops.push({ op: 'flags', mailbox, uid, flags })
+}
+
+function readOp(code: number, reader: RecordReader, bytes: Uint8Array): JournalOp {
   switch (code) {
     case opCodes.add: {
       const mailbox = reader.shortText()

@@ -4,6 +4,8 @@ import type { MailboxCommit, MailboxStore, MessageInfo, MessageRecord } from '@s
 import { SkeinError } from '@skein/runtime'
 import { type Database, type DatabaseOp, type WriteChain, afterPrefix } from './database.ts'
 import * as records from './mailbox-records.ts'
+import { type CheckpointSettings, MessageCheckpoints } from './message-checkpoints.ts'
+import { encodeDelta, messageKeys, readDeltas, readMailboxMessages } from './message-pages.ts'
 
 /** Keys of one account's mailboxes; each prefix ends in '!'. */
 export const mailboxKeys = {
@@ -11,10 +13,6 @@ export const mailboxKeys = {
   state: (account: string) => `a!${account}!meta`,
   mailboxes: (account: string) => `a!${account}!mbox!`,
   mailbox: (account: string, id: string) => `a!${account}!mbox!${id}`,
-  allMessages: (account: string) => `a!${account}!msg!`,
-  messages: (account: string, id: string) => `a!${account}!msg!${id}!`,
-  /** Eight hex digits, so that UIDs are in order. */
-  message: (account: string, id: string, uid: number) => `a!${account}!msg!${id}!${uid.toString(16).padStart(8, '0')}`,
   infos: (account: string) => `a!${account}!info!`,
   info: (account: string, emailId: string) => `a!${account}!info!${emailId}`,
   journal: (account: string) => `a!${account}!log!`,
@@ -26,17 +24,19 @@ export const mailboxKeys = {
   thread: (account: string, key: string) => `a!${account}!thr!${key}`,
 } as const
 
-export function createMailboxStore(database: Database): MailboxStore {
-  return new LevelMailboxStore(database)
+export function createMailboxStore(database: Database, checkpoints: CheckpointSettings = {}): MailboxStore {
+  return new LevelMailboxStore(database, checkpoints)
 }
 
 class LevelMailboxStore implements MailboxStore {
   readonly #database: Database
   /** Of accounts with commits under way, or with a failed one since they were loaded. */
   readonly #chains = new Map<string, { chain: WriteChain; commits: number }>()
+  readonly #checkpoints: MessageCheckpoints
 
-  constructor(database: Database) {
+  constructor(database: Database, checkpoints: CheckpointSettings) {
     this.#database = database
+    this.#checkpoints = new MessageCheckpoints(database, checkpoints)
   }
 
   async loadState(accountId: string): ReturnType<MailboxStore['loadState']> {
@@ -52,13 +52,11 @@ class LevelMailboxStore implements MailboxStore {
     return { state: records.decodeState(bytes), mailboxes }
   }
 
-  async loadMessages(accountId: string, mailbox: string): Promise<MessageRecord[]> {
-    const prefix = mailboxKeys.messages(accountId, mailbox)
-    const messages: MessageRecord[] = []
-    for await (const values of this.#database.valuesOf({ gte: prefix, lt: afterPrefix(prefix) })) {
-      for (const value of values) messages.push(records.decodeMessage(value))
-    }
-    return messages
+  loadMessages(accountId: string, mailbox: string): Promise<MessageRecord[]> {
+    return this.#database.atOneMoment(async (reader) => {
+      const deltas = await readDeltas(reader, accountId)
+      return readMailboxMessages(reader, accountId, mailbox, deltas)
+    })
   }
 
   async loadInfos(accountId: string, emailIds: readonly string[]): Promise<(MessageInfo | undefined)[]> {
@@ -80,7 +78,12 @@ class LevelMailboxStore implements MailboxStore {
 
   async #write(commit: MailboxCommit, accountId: string, link: { chain: WriteChain; commits: number }): Promise<void> {
     try {
-      await this.#database.write(commitOps(commit), link.chain)
+      const delta = encodeDelta(commit)
+      const written = this.#database.write(commitOps(commit, delta), link.chain)
+      const messages = commit.putMessages.length + commit.deleteMessages.length
+      if (delta) this.#checkpoints.noteDelta(accountId, delta.length, messages, commit.deleteMailboxes)
+      await written
+      if (delta) this.#checkpoints.afterCommit(accountId)
     } catch (cause) {
       if (cause instanceof SkeinError) throw cause
       throw new SkeinError('store-write-failed', 'temporary', 'the mailbox could not be written', cause)
@@ -133,29 +136,22 @@ class LevelMailboxStore implements MailboxStore {
 
   async deleteAccount(accountId: string): Promise<void> {
     const prefix = mailboxKeys.account(accountId)
+    await this.#checkpoints.forget(accountId)
     await this.#database.write([{ type: 'del-range', gte: prefix, lt: afterPrefix(prefix) }])
     this.#chains.delete(accountId)
   }
 }
 
-function commitOps(commit: MailboxCommit): DatabaseOp[] {
+function commitOps(commit: MailboxCommit, delta: Buffer | undefined): DatabaseOp[] {
   const account = commit.state.accountId
   const ops: DatabaseOp[] = []
   const put = (key: string, value: Buffer | (() => Buffer)) => ops.push({ type: 'put', key, value })
-  const packed = new Map<MessageRecord, Buffer>()
-  for (const { mailbox, record } of commit.putMessages) {
-    const value = records.encodeMessage(record)
-    packed.set(record, value)
-    put(mailboxKeys.message(account, mailbox, record.uid), value)
-  }
-  for (const { mailbox, uid } of commit.deleteMessages) {
-    ops.push({ type: 'del', key: mailboxKeys.message(account, mailbox, uid) })
-  }
+  if (delta) put(messageKeys.delta(account, commit.entry.seq), delta)
   for (const mailbox of commit.putMailboxes) {
     put(mailboxKeys.mailbox(account, mailbox.id), () => records.encodeMailbox(mailbox))
   }
   for (const id of commit.deleteMailboxes) {
-    const prefix = mailboxKeys.messages(account, id)
+    const prefix = messageKeys.pages(account, id)
     ops.push({ type: 'del', key: mailboxKeys.mailbox(account, id) })
     ops.push({ type: 'del-range', gte: prefix, lt: afterPrefix(prefix) })
   }
@@ -167,7 +163,7 @@ function commitOps(commit: MailboxCommit): DatabaseOp[] {
   for (const { key, threadId } of commit.putThreads ?? []) {
     put(mailboxKeys.thread(account, key), records.encodeText(threadId))
   }
-  put(mailboxKeys.entry(account, commit.entry.seq), records.encodeJournalEntry(commit.entry, packed))
+  put(mailboxKeys.entry(account, commit.entry.seq), records.encodeJournalEntry(commit.entry))
   put(mailboxKeys.state(account), () => records.encodeState(commit.state))
   return ops
 }

@@ -3,7 +3,7 @@ import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { createMailboxes, type BlobRef } from '@skein/mailboxes'
+import { createMailboxes, type BlobRef, type MessageRecord } from '@skein/mailboxes'
 import { isErrorCode, silentLogger } from '@skein/runtime'
 import { VirtualClock, createSeededRandom } from '@skein/testkit'
 import { Database, type DatabaseOp } from './database.ts'
@@ -11,6 +11,7 @@ import { compactMessages, measureLiveBytes } from './live-blobs.ts'
 import { encodeMailbox, encodeState, decodeMailbox, decodeState } from './mailbox-records.ts'
 import { createMailboxStore, mailboxKeys } from './mailbox-store.ts'
 import { openMessageLog } from './message-log.ts'
+import { encodePage, messageKeys } from './message-pages.ts'
 import { createQueueStore } from './queue-store.ts'
 import { checkStore } from './store-check.ts'
 import { createStoreUpkeep } from './store-upkeep.ts'
@@ -149,13 +150,13 @@ test('wrong counts, UIDs, quota and indexes are found, repaired, and right after
 })
 
 test('messages of no mailbox, records of no account and gaps in the journal are reported', async (t) => {
-  const { put, database, log, clock, inbox } = await setup(t)
+  const { put, database, log, clock, inbox, account } = await setup(t)
   await put(0)
-  const value = (await database.get(mailboxKeys.message(accountId, inbox, 1))) as Uint8Array
+  const value = encodePage([(await account.messages(inbox))[0] as MessageRecord])
   await database.write([
-    { type: 'put', key: mailboxKeys.message(accountId, 'f'.repeat(16), 9), value },
-    { type: 'put', key: mailboxKeys.message('c'.repeat(32), inbox, 9), value },
-    { type: 'put', key: mailboxKeys.message(accountId, inbox, 5), value: Buffer.from([99, 1, 2]) },
+    { type: 'put', key: messageKeys.page(accountId, 'f'.repeat(16), 9), value },
+    { type: 'put', key: messageKeys.page('c'.repeat(32), inbox, 9), value },
+    { type: 'put', key: messageKeys.page(accountId, inbox, 5), value: Buffer.from([99, 1, 2]) },
     { type: 'del', key: mailboxKeys.entry(accountId, 2) },
   ])
   const report = await checkStore({ database, log, clock })

@@ -5,9 +5,10 @@ import { indexMessage } from '@skein/mail'
 import type { AccountMailboxState, BlobRef, MailboxRecord, MessageLog, MessageRecord } from '@skein/mailboxes'
 import { type Clock, isErrorCode } from '@skein/runtime'
 import { type Database, type DatabaseOp, type DatabaseReader, afterPrefix } from './database.ts'
-import { decodeInfo, decodeJournalEntry, decodeMailbox, decodeMessage } from './mailbox-records.ts'
+import { decodeInfo, decodeJournalEntry, decodeMailbox } from './mailbox-records.ts'
 import { decodeState, encodeInfo, encodeMailbox, encodeState } from './mailbox-records.ts'
 import { mailboxKeys } from './mailbox-store.ts'
+import { mailboxesWithMessages, readDeltas, readMailboxMessages } from './message-pages.ts'
 
 export interface StoreCheckComponents {
   database: Database
@@ -141,6 +142,7 @@ class AccountCheck {
   readonly #emailIds = new Set<string>()
   /** Blobs already read: copies share them. */
   readonly #blobs = new Set<string>()
+  #deltas: Awaited<ReturnType<typeof readDeltas>> = []
   #ops: DatabaseOp[] = []
 
   constructor(
@@ -163,6 +165,7 @@ class AccountCheck {
     const state = await this.#readState()
     if (!state) return
     const mailboxes = await this.#readMailboxes()
+    this.#deltas = await readDeltas(this.#reader, this.#account, (key, error) => this.#noteDamaged(key, error))
     let usedBytes = 0
     for (const mailbox of mailboxes.values()) usedBytes += await this.#checkMailbox(mailbox, state)
     await this.#findStrayMessages(mailboxes)
@@ -201,9 +204,13 @@ class AccountCheck {
     try {
       return decode()
     } catch (error) {
-      this.#note('record-damaged', `${what} can't be read: ${(error as Error).message}`)
+      this.#noteDamaged(what, error)
       return undefined
     }
+  }
+
+  #noteDamaged(what: string, error: unknown): void {
+    this.#note('record-damaged', `${what} can't be read: ${(error as Error).message}`)
   }
 
   async #readState(): Promise<AccountMailboxState | undefined> {
@@ -227,9 +234,8 @@ class AccountCheck {
     this.#report.mailboxes += 1
     const found = { messages: 0, unseen: 0, bytes: 0 }
     let { uidNext, highestModseq } = mailbox
-    for await (const [key, value] of this.#reader.prefix(mailboxKeys.messages(this.#account, mailbox.id))) {
-      const record = this.#decoded(`message ${key}`, () => decodeMessage(value))
-      if (!record) continue
+    const note = (key: string, error: unknown) => this.#noteDamaged(key, error)
+    for (const record of await readMailboxMessages(this.#reader, this.#account, mailbox.id, this.#deltas, note)) {
       found.messages += 1
       if (!record.flags.includes('\\Seen')) found.unseen += 1
       found.bytes += record.size
@@ -278,8 +284,12 @@ class AccountCheck {
 
   async #noteUnreadable(mailbox: MailboxRecord, record: MessageRecord, text: string): Promise<void> {
     // On a store in use the message may be gone since, and its bytes with it.
-    const now = await this.#database.get(mailboxKeys.message(this.#account, mailbox.id, record.uid))
-    if (now) this.#note('message-unreadable', text)
+    const now = await this.#database.atOneMoment(async (reader) => {
+      const ignore = () => undefined
+      const deltas = await readDeltas(reader, this.#account, ignore)
+      return readMailboxMessages(reader, this.#account, mailbox.id, deltas, ignore)
+    })
+    if (now.some(({ uid }) => uid === record.uid)) this.#note('message-unreadable', text)
   }
 
   async #readAll(blob: BlobRef): Promise<string | undefined> {
@@ -316,15 +326,8 @@ class AccountCheck {
   }
 
   async #findStrayMessages(mailboxes: ReadonlyMap<string, MailboxRecord>): Promise<void> {
-    const prefix = mailboxKeys.allMessages(this.#account)
-    let from = prefix
-    for (;;) {
-      let found: string | undefined
-      for await (const key of this.#reader.keysOf({ gte: from, lt: afterPrefix(prefix), limit: 1 })) found = key
-      const id = found?.slice(prefix.length).split('!')[0]
-      if (id === undefined) return
+    for (const id of await mailboxesWithMessages(this.#reader, this.#account, this.#deltas)) {
       if (!mailboxes.has(id)) this.#note('mailbox-missing', `there are messages of a mailbox ${id} that does not exist`)
-      from = afterPrefix(mailboxKeys.messages(this.#account, id))
     }
   }
 

@@ -4,8 +4,9 @@ import { mailboxLimits } from '@skein/mailboxes'
 import type { Clock, Logger, Timer } from '@skein/runtime'
 import { type DatabaseOp, afterPrefix } from './database.ts'
 import { type LiveBlobsComponents, compactMessages, measureLiveBytes } from './live-blobs.ts'
-import { decodeMessage, decodeNumber, decodeJournalEntry } from './mailbox-records.ts'
+import { decodeNumber, decodeJournalEntry } from './mailbox-records.ts'
 import { mailboxKeys } from './mailbox-store.ts'
+import { readAccountMessages } from './message-pages.ts'
 import type { DiskMessageLog } from './message-log.ts'
 import { accountIds } from './store-check.ts'
 
@@ -151,10 +152,11 @@ class Upkeep implements StoreUpkeep {
     const orphans = new Set<string>()
     for await (const key of database.keysOf({ gte: infos, lt: afterPrefix(infos) }))
       orphans.add(key.slice(infos.length))
-    const messages = mailboxKeys.allMessages(accountId)
-    for await (const values of database.valuesOf({ gte: messages, lt: afterPrefix(messages) })) {
-      for (const value of values) orphans.delete(decodeMessage(value).emailId)
-    }
+    await database.atOneMoment(async (reader) => {
+      for await (const { records } of readAccountMessages(reader, accountId)) {
+        for (const { emailId } of records) orphans.delete(emailId)
+      }
+    })
     for (const emailId of orphans) yield mailboxKeys.info(accountId, emailId)
   }
 }

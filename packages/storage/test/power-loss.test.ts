@@ -55,7 +55,7 @@ async function runAndKill(directory: string, from: number, count: number): Promi
 /** Cuts `path` somewhere behind `durable`, or fills what lies behind it with garbage. */
 async function loseTail(path: string, durable: number): Promise<void> {
   const { size } = await stat(path)
-  if (size < durable) assert.fail(`${path} is shorter than what was acknowledged`)
+  if (size < durable) assert.fail(`${path} has ${size} bytes, fewer than the ${durable} that were acknowledged`)
   const keep = durable + (size > durable ? randomInt(size - durable) : 0)
   if (randomInt(2) === 0) return truncate(path, keep)
   const file = await open(path, 'r+')
