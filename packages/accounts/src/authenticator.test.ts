@@ -131,6 +131,29 @@ test('at another node the home is asked, and its verdict is told', async () => {
   assert.deepEqual(await login('bj', 'bbb', 'wrong password'), { kind: 'refused' })
 })
 
+test('with its verdict the home gives a ticket, good for a session of that account from that node only', async () => {
+  const home = mesh.nodes['hk'] as ReturnType<typeof createAuthenticator>
+  const ask = async (more: Partial<Login> = {}) => {
+    const outcome = await login('bj', 'bbb', password, more)
+    assert.ok(outcome.kind === 'elsewhere')
+    return outcome.ticket
+  }
+  const ticket = await ask()
+  assert.ok(ticket)
+  assert.equal((await home.redeem('bj', 'imap', ticket))?.address, 'bbb@test.com')
+  assert.equal(await home.redeem('bj', 'imap', ticket), undefined)
+  const forPop3 = await ask({ protocol: 'pop3' })
+  assert.ok(forPop3)
+  assert.equal(await home.redeem('bj', 'imap', forPop3), undefined)
+  assert.equal(await ask({ protocol: 'submission' }), undefined)
+  // Suspended between the log-in and the session.
+  const last = await ask()
+  const account = [...mesh.accounts.values()].find((one) => one.address === 'bbb@test.com')
+  assert.ok(account && last)
+  mesh.accounts.set(account.id, { ...account, state: 'suspended' })
+  assert.equal(await home.redeem('bj', 'imap', last), undefined)
+})
+
 test('a home that is down is unavailable, not wrong', async () => {
   mesh.down.add('hk')
   assert.deepEqual(await login('bj', 'bbb', password), { kind: 'unavailable' })

@@ -16,7 +16,17 @@ import {
 import { accountLimits } from './limits.ts'
 import { LoginThrottle } from './login-throttle.ts'
 import { hashPassword, verifyPassword } from './password.ts'
-import type { Account, AccountStore, Authenticator, Directory, DirectoryEntry, Login, LoginOutcome } from './ports.ts'
+import { SessionTickets } from './session-tickets.ts'
+import type {
+  Account,
+  AccountStore,
+  Authenticator,
+  CarriedProtocol,
+  Directory,
+  DirectoryEntry,
+  Login,
+  LoginOutcome,
+} from './ports.ts'
 
 export interface AuthenticatorComponents {
   directory: Directory
@@ -28,15 +38,20 @@ export interface AuthenticatorComponents {
 }
 
 type RemoteAnswer =
-  | { kind: 'ok'; id: string; address: string; displayName: string; role: Account['role'] }
+  | { kind: 'ok'; id: string; address: string; displayName: string; role: Account['role']; ticket?: Uint8Array }
   | { kind: 'refused' }
   | { kind: 'unavailable' }
   | { kind: 'throttled'; retryAfterMs: number }
 
 /** Also answers other nodes' questions about accounts that live here (PeerLink service `accounts`). */
-export function createAuthenticator(components: AuthenticatorComponents): Authenticator & { forget(): void } {
+export function createAuthenticator(components: AuthenticatorComponents): Authenticator & {
+  forget(): void
+  /** Whose session another node may hand over with this ticket: once, as long as the account is active. */
+  redeem(from: NodeId, protocol: CarriedProtocol, ticket: Uint8Array): Promise<Account | undefined>
+} {
   const { directory, accounts, link, clock, random, logger } = components
   const throttle = new LoginThrottle(clock)
+  const tickets = new SessionTickets(clock, random)
   const remembered = new Map<string, { proof: Buffer; phc: string; untilMs: number }>()
   const rememberKey = random.bytes(32)
   // What an unknown user's password is compared with, so that the answer takes as long as for a known one.
@@ -93,10 +108,11 @@ export function createAuthenticator(components: AuthenticatorComponents): Authen
     }
     switch (answer.kind) {
       case 'ok': {
-        const { id, address, displayName, role } = answer
+        const { id, address, displayName, role, ticket } = answer
         const node = directory.node(home)
         const homeName = node?.hostName || node?.name || home
-        return { kind: 'elsewhere', account: { id, address, displayName, role }, home, homeName }
+        const account = { id, address, displayName, role }
+        return { kind: 'elsewhere', account, home, homeName, ...(ticket ? { ticket } : {}) }
       }
       case 'throttled':
         return { kind: 'throttled', retryAfterMs: answer.retryAfterMs }
@@ -137,6 +153,17 @@ export function createAuthenticator(components: AuthenticatorComponents): Authen
     return outcome
   }
 
+  function ticketFor(from: NodeId, account: Account, protocol: unknown): { ticket?: Uint8Array } {
+    if (protocol !== 'imap' && protocol !== 'pop3') return {}
+    return { ticket: tickets.issue(from, account.id, protocol) }
+  }
+
+  async function redeem(from: NodeId, protocol: CarriedProtocol, ticket: Uint8Array): Promise<Account | undefined> {
+    const id = tickets.redeem(from, protocol, ticket)
+    const account = id === undefined ? undefined : await accounts.get(id)
+    return account?.state === 'active' ? account : undefined
+  }
+
   link.handle('accounts', async (from, payload) => {
     const request = decodeCbor(payload) as { op?: unknown } & Partial<Record<keyof Login, unknown>>
     if (request.op !== 'login' || typeof request.name !== 'string' || typeof request.password !== 'string') {
@@ -154,6 +181,7 @@ export function createAuthenticator(components: AuthenticatorComponents): Authen
             address: outcome.account.address,
             displayName: outcome.account.displayName,
             role: outcome.account.role,
+            ...ticketFor(from, outcome.account, request.protocol),
           }
         : outcome.kind === 'elsewhere'
           ? { kind: 'unavailable' }
@@ -161,5 +189,5 @@ export function createAuthenticator(components: AuthenticatorComponents): Authen
     return encodeCbor(answer)
   })
 
-  return { login, forget: () => remembered.clear() }
+  return { login, redeem, forget: () => remembered.clear() }
 }

@@ -1,4 +1,5 @@
 export * from './authenticator.ts'
+export * from './carried-sessions.ts'
 export * from './limits.ts'
 export * from './password.ts'
 export * from './ports.ts'

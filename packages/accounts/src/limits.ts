@@ -18,5 +18,11 @@ export const accountLimits = {
   passwordHashesAtOnceMax: 4,
   passwordHashesWaitingMax: 1_000,
   remoteLoginTimeoutMs: 10_000,
+  /** From the login at another node to the session's beginning at its home. */
+  sessionTicketKeepMs: 30_000,
+  /** Above it the oldest is worth nothing any more. */
+  sessionTicketsMax: 20_000,
+  /** How long a node waits for the home to take a session. */
+  sessionOpenTimeoutMs: 10_000,
   quotaBytesDefault: 10 * 1024 ** 3,
 } as const

@@ -1,5 +1,5 @@
 // What accounts need from the outside, and the words in which the rest of the house speaks about them.
-import type { NodeId } from '@skein/runtime'
+import type { NodeId, PeerStream } from '@skein/runtime'
 
 /** 32 lower-case hex digits: 128 random bits. Never reused, never made from the address. */
 export type AccountId = string
@@ -111,6 +111,8 @@ export type LoginOutcome =
       account: Pick<Account, 'id' | 'address' | 'displayName' | 'role'>
       home: NodeId
       homeName: string
+      /** Lets this node hand one session of that protocol over to the home, within `sessionTicketKeepMs`. */
+      ticket?: Uint8Array
     }
   | { kind: 'refused' }
   | { kind: 'unavailable' }
@@ -118,4 +120,28 @@ export type LoginOutcome =
 
 export interface Authenticator {
   login(login: Login): Promise<LoginOutcome>
+}
+
+/** Protocols whose sessions are carried to the account's home. */
+export type CarriedProtocol = 'imap' | 'pop3'
+
+/** What the home is told of a session that another node hands over. */
+export interface CarriedSession {
+  protocol: CarriedProtocol
+  /** The client's. */
+  remoteAddress: string
+  /** The client's connection is under TLS. */
+  secure: boolean
+  /** Version and cipher of that TLS, for the log; or empty. */
+  tls: string
+  /** What the protocol must know to go on in the middle: the tag that IMAP answers, `utf8` after POP3's UTF8 command. */
+  opening: string
+}
+
+export interface SessionCarrier {
+  /**
+   * Opens the way to the home. From then on the client's bytes belong there, the answer to the login included.
+   * @throws SkeinError why it can't be: the home's own, or `peer-unreachable`
+   */
+  carry(outcome: Extract<LoginOutcome, { kind: 'elsewhere' }>, session: CarriedSession): Promise<PeerStream>
 }
