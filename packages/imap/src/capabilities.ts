@@ -1,35 +1,6 @@
-// What this server can do, as CAPABILITY says it (RFC 9051 §7.2.2).
+// What this server can do, as CAPABILITY says it (RFC 9051 §7.2.2): one line a capability, with what it needs.
 import type { ImapLimits } from './limits.ts'
 import type { StateName } from './session.ts'
-
-/** Extensions that hold in every state. */
-const always = ['IMAP4rev1', 'LITERAL+', 'ID', 'SASL-IR', 'ENABLE']
-
-const afterLogin = [
-  'IDLE',
-  'NAMESPACE',
-  'UNSELECT',
-  'UIDPLUS',
-  'MOVE',
-  'MULTIAPPEND',
-  'CHILDREN',
-  'LIST-EXTENDED',
-  'LIST-STATUS',
-  'SPECIAL-USE',
-  'CREATE-SPECIAL-USE',
-  'ESEARCH',
-  'SEARCHRES',
-  'WITHIN',
-  'CONDSTORE',
-  'QRESYNC',
-  'OBJECTID',
-  'PREVIEW',
-  'SAVEDATE',
-  'STATUS=SIZE',
-  'QUOTA',
-  'QUOTA=RES-STORAGE',
-  'UTF8=ACCEPT',
-]
 
 export interface CapabilityFacts {
   readonly state: { readonly kind: StateName }
@@ -38,14 +9,61 @@ export interface CapabilityFacts {
   readonly limits: ImapLimits
 }
 
-export function capabilityList(facts: CapabilityFacts): string {
-  const names = [...always]
-  if (facts.state.kind !== 'not-authenticated') {
-    return [...names, ...afterLogin, `APPENDLIMIT=${facts.limits.literalBytesMax}`].join(' ')
-  }
-  if (!facts.secure) names.push('STARTTLS')
+/** Who is told: everyone, strangers only, or whoever is logged in. */
+type Audience = 'all' | 'strangers' | 'known'
+
+interface Capability {
+  /** With its value, where it has one. */
+  name: string | ((facts: CapabilityFacts) => string)
+  to: Audience
+  /** What else must hold. */
+  when?: (facts: CapabilityFacts) => boolean
+}
+
+const capabilities: readonly Capability[] = [
+  { name: 'IMAP4rev1', to: 'all' },
+  { name: 'LITERAL+', to: 'all' },
+  { name: 'ID', to: 'all' },
+  { name: 'SASL-IR', to: 'all' },
+  { name: 'ENABLE', to: 'all' },
+  { name: 'STARTTLS', to: 'strangers', when: ({ secure }) => !secure },
   // RFC 9051 §6.2.3: no password in clear over the network.
-  if (facts.loginAllowed) names.push('AUTH=PLAIN', 'AUTH=LOGIN')
-  else names.push('LOGINDISABLED')
+  { name: 'LOGINDISABLED', to: 'strangers', when: ({ loginAllowed }) => !loginAllowed },
+  { name: 'AUTH=PLAIN', to: 'strangers', when: ({ loginAllowed }) => loginAllowed },
+  { name: 'AUTH=LOGIN', to: 'strangers', when: ({ loginAllowed }) => loginAllowed },
+  { name: 'IDLE', to: 'known' },
+  { name: 'NAMESPACE', to: 'known' },
+  { name: 'UNSELECT', to: 'known' },
+  { name: 'UIDPLUS', to: 'known' },
+  { name: 'MOVE', to: 'known' },
+  { name: 'MULTIAPPEND', to: 'known' },
+  { name: 'CHILDREN', to: 'known' },
+  { name: 'LIST-EXTENDED', to: 'known' },
+  { name: 'LIST-STATUS', to: 'known' },
+  { name: 'SPECIAL-USE', to: 'known' },
+  { name: 'CREATE-SPECIAL-USE', to: 'known' },
+  { name: 'ESEARCH', to: 'known' },
+  { name: 'SEARCHRES', to: 'known' },
+  { name: 'WITHIN', to: 'known' },
+  { name: 'CONDSTORE', to: 'known' },
+  { name: 'QRESYNC', to: 'known' },
+  { name: 'OBJECTID', to: 'known' },
+  { name: 'PREVIEW', to: 'known' },
+  { name: 'SAVEDATE', to: 'known' },
+  { name: 'STATUS=SIZE', to: 'known' },
+  { name: 'QUOTA', to: 'known' },
+  { name: 'QUOTA=RES-STORAGE', to: 'known' },
+  { name: 'UTF8=ACCEPT', to: 'known' },
+  { name: ({ limits }) => `APPENDLIMIT=${limits.literalBytesMax}`, to: 'known' },
+]
+
+export function capabilityList(facts: CapabilityFacts): string {
+  const audience: Audience = facts.state.kind === 'not-authenticated' ? 'strangers' : 'known'
+  const names: string[] = []
+  for (const { name, to, when } of capabilities) {
+    if (to !== 'all' && to !== audience) continue
+    if (when !== undefined && !when(facts)) continue
+    names.push(typeof name === 'string' ? name : name(facts))
+  }
   return names.join(' ')
 }

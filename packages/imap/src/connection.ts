@@ -44,7 +44,7 @@ export class Connection implements Context {
   readonly answerCache: AnswerCache
   readonly product: { name: string; version: string }
   readonly out: Output
-  readonly enabled: Enabled = { condstore: false, qresync: false, utf8: false }
+  readonly enabled: Enabled = { condstore: false, qresync: false, utf8: false, rev2: false, uidOnly: false }
   readonly news: News
   tag = ''
   state: SessionState = { kind: 'not-authenticated' }
@@ -243,7 +243,7 @@ export class Connection implements Context {
       reply = await command.run(this, args)
     } catch (error) {
       if (error instanceof ConnectionGone) throw error
-      reply = error instanceof SyntaxFault ? bad(capitalised(error.message)) : this.failure(error, command)
+      reply = error instanceof SyntaxFault ? faultReply(error) : this.failure(error, command)
     }
     if (!ran) this.#literals.release(parts)
     await this.announce(command?.keepsNumbers !== true)
@@ -259,6 +259,10 @@ export class Connection implements Context {
     const command = findCommand(cursor)
     if (command === undefined) throw new SyntaxFault('there is no such command')
     if (!command.states.includes(this.state.kind)) throw new SyntaxFault(stateText(command, this.state))
+    // RFC 9586 §3.
+    if (this.enabled.uidOnly && command.keepsNumbers === true) {
+      throw new SyntaxFault('sequence numbers are switched off: use the UID form', 'UIDREQUIRED')
+    }
     return command
   }
 
@@ -298,7 +302,7 @@ export class Connection implements Context {
       cursor.space()
       decision = this.#find(cursor).intake?.(this).accept(cursor, announcement) ?? 'hold'
     } catch (error) {
-      decision = error instanceof SyntaxFault ? bad(capitalised(error.message)) : this.failure(error)
+      decision = error instanceof SyntaxFault ? faultReply(error) : this.failure(error)
     }
     return { tag: this.tag, decision }
   }
@@ -372,8 +376,8 @@ export class Connection implements Context {
   }
 }
 
-function capitalised(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1)
+function faultReply({ message, code }: SyntaxFault): Reply {
+  return bad(message.charAt(0).toUpperCase() + message.slice(1), code)
 }
 
 function stateText(command: Command, state: SessionState): string {

@@ -103,7 +103,7 @@ export class News {
       const { view } = state
       if (view.gone) return this.#session.leave('The selected mailbox was deleted')
       const live = await state.mailboxes.messages(view.mailbox)
-      const options = { expunges, condstore: enabled.condstore, qresync: enabled.qresync }
+      const options = { expunges, enabled }
       for (const text of view.announce(live, options)) {
         out.text(text)
         const pause = out.breathe()

@@ -18,8 +18,8 @@ export function no(text: string, code?: string): Reply {
   return code === undefined ? { status: 'NO', text } : { status: 'NO', code, text }
 }
 
-export function bad(text: string): Reply {
-  return { status: 'BAD', text }
+export function bad(text: string, code?: string): Reply {
+  return code === undefined ? { status: 'BAD', text } : { status: 'BAD', code, text }
 }
 
 export function formatReply(tag: string, reply: Reply): string {

@@ -41,5 +41,10 @@ export function nextState(state: SessionState, event: SessionEvent): SessionStat
 export interface Enabled {
   condstore: boolean
   qresync: boolean
+  /** UTF-8 in mailbox names and quoted strings: UTF8=ACCEPT or IMAP4rev2. */
   utf8: boolean
+  /** IMAP4rev2 (RFC 9051). */
+  rev2: boolean
+  /** No sequence numbers either way (RFC 9586). */
+  uidOnly: boolean
 }

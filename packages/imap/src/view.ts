@@ -1,6 +1,7 @@
 // One session's own view of its mailbox: which message has which sequence number, and what it has not been told yet.
 // Promises: numbers move only in `announce` with `expunges`; a message gone for others keeps its number until then.
 import type { AccountChange, MailboxId, MailboxRecord, MessageRecord } from '@skein/mailboxes'
+import type { Enabled } from './session.ts'
 import { formatNumbers, isOpenEnded, resolveSet } from './wire/sequence-set.ts'
 import type { NumberRange, SequenceSet } from './wire/sequence-set.ts'
 import { fault } from './wire/syntax-error.ts'
@@ -11,8 +12,7 @@ export type Span = NumberRange
 export interface AnnounceOptions {
   /** Whether EXPUNGE may be said now (RFC 9051 §7.5.1). */
   expunges: boolean
-  condstore: boolean
-  qresync: boolean
+  enabled: Enabled
 }
 
 export const SYSTEM_FLAGS = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft'] as const
@@ -26,6 +26,8 @@ export class MailboxView {
   gone = false
   /** UIDs of the last SEARCH RETURN (SAVE) (RFC 5182), ascending. */
   savedSearch: readonly number[] = []
+  /** Sequence numbers are switched off (RFC 9586). */
+  uidOnly = false
   readonly #origin: unknown
   #uids: Uint32Array
   #count = 0
@@ -90,6 +92,7 @@ export class MailboxView {
   spans(set: SequenceSet, by: 'sequence' | 'uid'): Span[] {
     if (set.kind === 'saved') return this.#spansOfUids(this.savedSearch)
     if (by === 'sequence') {
+      if (this.uidOnly) fault('sequence numbers are switched off: use UIDs', 'UIDREQUIRED')
       const ranges = resolveSet(set.ranges, this.#count)
       const last = ranges[ranges.length - 1]
       if (last !== undefined && last.last > this.#count) fault('there is no message with that sequence number')
@@ -181,12 +184,12 @@ export class MailboxView {
 
   /** Says what has changed since the last time, as far as `options` allow, and renumbers. */
   *announce(live: readonly MessageRecord[], options: AnnounceOptions): Generator<string, void> {
-    if (options.expunges && this.#expunged.size > 0) yield* this.#announceExpunged(options.qresync)
+    if (options.expunges && this.#expunged.size > 0) yield* this.#announceExpunged(options.enabled)
     if (this.#grown) yield this.#announceGrown(live)
     if (this.#changed.size > 0) yield* this.#announceChanged(live, options)
   }
 
-  *#announceExpunged(qresync: boolean): Generator<string, void> {
+  *#announceExpunged({ qresync, uidOnly }: Enabled): Generator<string, void> {
     const gone = this.#expunged
     const indexes: number[] = []
     let kept = 0
@@ -199,7 +202,8 @@ export class MailboxView {
     this.#expunged = new Set()
     for (const uid of gone) this.#changed.delete(uid)
     if (this.savedSearch.length > 0) this.savedSearch = this.savedSearch.filter((uid) => !gone.has(uid))
-    if (qresync) {
+    // RFC 7162 §3.2.10, RFC 9586 §3.
+    if (qresync || uidOnly) {
       yield `* VANISHED ${formatNumbers([...gone].sort((a, b) => a - b))}\r\n`
       return
     }
@@ -234,16 +238,27 @@ export class MailboxView {
       const index = this.indexOf(uid)
       const record = findRecord(live, uid, index)
       if (index === -1 || record === undefined) continue
-      yield this.learnKeywords(record.flags) + flagsFetch(index + 1, record, options.qresync, options.condstore)
+      yield this.learnKeywords(record.flags) + flagsFetch(index + 1, record, options.enabled)
     }
   }
 }
 
+/** How an answer about a message begins: FETCH, or UIDFETCH where sequence numbers are switched off (RFC 9586). */
+export function fetchHead(sequence: number, uid: number, enabled: Enabled): string {
+  return enabled.uidOnly ? `* ${uid} UIDFETCH (` : `* ${sequence} FETCH (`
+}
+
+/** Whether an answer that nobody asked for names its UID (RFC 7162 §3.2.4, RFC 9051 §7.5.2). */
+export function tellsUid({ qresync, rev2, uidOnly }: Enabled): boolean {
+  return (qresync || rev2) && !uidOnly
+}
+
 /** One FETCH answer that tells a message's flags. */
-export function flagsFetch(sequence: number, record: MessageRecord, uid: boolean, modseq: boolean): string {
-  const shownUid = uid ? `UID ${record.uid} ` : ''
-  const shownModseq = modseq ? ` MODSEQ (${record.modseq})` : ''
-  return `* ${sequence} FETCH (${shownUid}FLAGS (${record.flags.join(' ')})${shownModseq})\r\n`
+export function flagsFetch(sequence: number, record: MessageRecord, enabled: Enabled, uid = tellsUid(enabled)): string {
+  const shownUid = uid && !enabled.uidOnly ? `UID ${record.uid} ` : ''
+  const shownModseq = enabled.condstore ? ` MODSEQ (${record.modseq})` : ''
+  const head = fetchHead(sequence, record.uid, enabled)
+  return `${head}${shownUid}FLAGS (${record.flags.join(' ')})${shownModseq})\r\n`
 }
 
 /** Finds by UID in ascending records. @param guess where it is likely to be. */

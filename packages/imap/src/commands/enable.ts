@@ -1,4 +1,4 @@
-// ENABLE (RFC 5161).
+// ENABLE (RFC 5161, RFC 9051 §6.3.1).
 import { ok } from '../replies.ts'
 import { command, loggedIn } from './command.ts'
 import type { Context } from './command.ts'
@@ -14,6 +14,16 @@ const switches: Readonly<Record<string, (context: Context) => void>> = {
   },
   'UTF8=ACCEPT': ({ enabled }) => {
     enabled.utf8 = true
+  },
+  // RFC 9051 §6.3.1: what UTF8=ACCEPT gives is part of it.
+  IMAP4REV2: ({ enabled }) => {
+    enabled.rev2 = true
+    enabled.utf8 = true
+  },
+  // RFC 9586 §3.
+  UIDONLY: ({ enabled, state }) => {
+    enabled.uidOnly = true
+    if (state.kind === 'selected') state.view.uidOnly = true
   },
 }
 
@@ -31,7 +41,8 @@ export const enable = command({
   async run(context, names) {
     const known = names.filter((name) => Object.hasOwn(switches, name))
     for (const name of known) switches[name]?.(context)
-    context.out.text(`* ENABLED${known.map((name) => ` ${name}`).join('')}\r\n`)
+    const shown = known.map((name) => ` ${name === 'IMAP4REV2' ? 'IMAP4rev2' : name}`)
+    context.out.text(`* ENABLED${shown.join('')}\r\n`)
     return ok('Enabled')
   },
 })

@@ -20,6 +20,7 @@ interface SearchArguments {
   key: SearchKey
 }
 
+const ALL: ReadonlySet<ReturnOption> = new Set(['ALL'])
 const OPTIONS: readonly string[] = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE']
 const CHARSETS: readonly string[] = ['US-ASCII', 'UTF-8']
 
@@ -106,7 +107,9 @@ function searchCommand(name: string, numbering: Numbering): Command {
     states: selected,
     ...(numbering === 'sequence' ? { keepsNumbers: true as const } : {}),
     parse: parseSearch,
-    async run(context, { returned, charset, key }) {
+    async run(context, { returned: asked, charset, key }) {
+      // RFC 9051 §6.4.4: the old form of answer is gone.
+      const returned = asked ?? (context.enabled.rev2 ? ALL : undefined)
       const { mailboxes, view } = selectedOf(context)
       const saves = returned?.has('SAVE') === true
       if (!CHARSETS.includes(charset)) {

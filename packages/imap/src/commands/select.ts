@@ -1,12 +1,14 @@
 // SELECT and EXAMINE (RFC 9051 §6.3.2, §6.3.3) with CONDSTORE and QRESYNC (RFC 7162 §3.1.8, §3.2.5).
 import type { MailboxRecord, MessageRecord } from '@skein/mailboxes'
 import { no, ok } from '../replies.ts'
+import type { Enabled } from '../session.ts'
 import type { Cursor } from '../wire/cursor.ts'
+import { formatMailbox, formatString, utf8Bytes } from '../wire/encode.ts'
 import { absentNumbers, formatRanges, rangesBelow } from '../wire/sequence-set.ts'
 import type { SequenceSet } from '../wire/sequence-set.ts'
 import { fault } from '../wire/syntax-error.ts'
 import { flagsFetch, MailboxView } from '../view.ts'
-import { resolveMailbox } from '../mailbox-access.ts'
+import { resolveMailbox, shownName } from '../mailbox-access.ts'
 import { command, loggedIn, parseMailbox } from './command.ts'
 import type { Command, Context } from './command.ts'
 
@@ -62,10 +64,18 @@ function firstUnseen(live: readonly MessageRecord[]): number {
   return live.findIndex((record) => !record.flags.includes('\\Seen')) + 1
 }
 
-function describe(record: Readonly<MailboxRecord>, view: MailboxView, live: readonly MessageRecord[]): string {
+function describe(
+  record: Readonly<MailboxRecord>,
+  view: MailboxView,
+  live: readonly MessageRecord[],
+  names: { asked: string; shown: string },
+  { rev2, uidOnly, utf8 }: Enabled,
+): string {
+  const lines = [`${view.flagsAnswer()}* ${view.count} EXISTS\r\n`]
   // \Recent is not kept (RFC 9051 §2.3.2 dropped it): no message is recent for anyone.
-  const lines = [`${view.flagsAnswer()}* ${view.count} EXISTS\r\n* 0 RECENT\r\n`]
-  const unseen = record.unseen > 0 ? firstUnseen(live) : 0
+  if (!rev2) lines.push('* 0 RECENT\r\n')
+  // A sequence number (RFC 9586 §3), and no part of IMAP4rev2 (RFC 9051 Appendix E).
+  const unseen = record.unseen > 0 && !rev2 && !uidOnly ? firstUnseen(live) : 0
   if (unseen > 0) lines.push(`* OK [UNSEEN ${unseen}] The first unseen message\r\n`)
   lines.push(
     `* OK [UIDVALIDITY ${record.uidValidity}] UIDs are valid\r\n`,
@@ -73,6 +83,11 @@ function describe(record: Readonly<MailboxRecord>, view: MailboxView, live: read
     `* OK [HIGHESTMODSEQ ${record.highestModseq}] The newest change\r\n`,
     `* OK [MAILBOXID (${record.id})] The name for ever\r\n`,
   )
+  if (rev2) {
+    // RFC 9051 §6.3.2: by its own name, and by the one that the client used for it.
+    const old = names.asked === names.shown ? '' : ` ("OLDNAME" (${formatString(utf8Bytes(names.asked), utf8)}))`
+    lines.push(`* LIST () "/" ${formatMailbox(names.shown, utf8)}${old}\r\n`)
+  }
   return lines.join('')
 }
 
@@ -96,7 +111,7 @@ async function resynchronise(
     const range = known[at]
     if (range === undefined) break
     if (record.uid < range.first || record.modseq <= resync.modseq) continue
-    context.out.text(flagsFetch(view.indexOf(record.uid) + 1, record, true, true))
+    context.out.text(flagsFetch(view.indexOf(record.uid) + 1, record, context.enabled))
     const pause = context.out.breathe()
     if (pause) await pause
   }
@@ -112,8 +127,8 @@ function selectCommand(name: 'SELECT' | 'EXAMINE'): Command {
       if (condstore) context.enabled.condstore = true
       if (context.state.kind === 'selected') {
         context.advance({ kind: 'deselected' })
-        // RFC 7162 §3.2.11: what follows is about the new mailbox.
-        if (context.enabled.qresync) context.out.text('* OK [CLOSED] The mailbox is closed\r\n')
+        // RFC 7162 §3.2.11, RFC 9051 §6.3.2: what follows is about the new mailbox.
+        if (context.enabled.qresync || context.enabled.rev2) context.out.text('* OK [CLOSED] The mailbox is closed\r\n')
       }
       const access = await resolveMailbox(context, mailbox)
       if (access === undefined) return no('There is no such mailbox', 'NONEXISTENT')
@@ -123,8 +138,10 @@ function selectCommand(name: 'SELECT' | 'EXAMINE'): Command {
       if (record === undefined) return no('There is no such mailbox', 'NONEXISTENT')
       const readOnly = name === 'EXAMINE'
       const view = new MailboxView(record, readOnly, live, context.origin)
+      view.uidOnly = context.enabled.uidOnly
       context.advance({ kind: 'selected', mailboxes, view })
-      context.out.text(describe(record, view, live))
+      const names = { asked: mailbox, shown: shownName({ ...access, record }) }
+      context.out.text(describe(record, view, live, names, context.enabled))
       if (resync?.uidValidity === record.uidValidity) await resynchronise(context, resync, view, live, record.uidNext)
       return ok(`${name} done`, readOnly ? 'READ-ONLY' : 'READ-WRITE')
     },

@@ -6,7 +6,7 @@ import type { Cursor } from '../wire/cursor.ts'
 import { formatNumbers } from '../wire/sequence-set.ts'
 import type { SequenceSet } from '../wire/sequence-set.ts'
 import { fault } from '../wire/syntax-error.ts'
-import { findRecord, flagsFetch } from '../view.ts'
+import { fetchHead, findRecord, flagsFetch, tellsUid } from '../view.ts'
 import type { MailboxView } from '../view.ts'
 import { command, parseSet, selected, selectedOf } from './command.ts'
 import type { Command, Context, Numbering } from './command.ts'
@@ -53,15 +53,15 @@ function parseFlags(cursor: Cursor): string[] {
 /** Answers with what the messages' flags are now. */
 async function answer(context: Context, uids: readonly number[], numbering: Numbering, result: StoreResult) {
   const { mailboxes, view } = selectedOf(context)
-  const { condstore, qresync } = context.enabled
   const left = new Set(result.modified)
+  const told = numbering === 'uid' || tellsUid(context.enabled)
   const live = await mailboxes.messages(view.mailbox)
   for (const uid of uids) {
     if (left.has(uid)) continue
     const index = view.indexOf(uid)
     const record = findRecord(live, uid, index)
     if (record === undefined) continue
-    context.out.text(flagsFetch(index + 1, record, numbering === 'uid' || qresync, condstore))
+    context.out.text(flagsFetch(index + 1, record, context.enabled, told))
     const pause = context.out.breathe()
     if (pause) await pause
   }
@@ -70,9 +70,11 @@ async function answer(context: Context, uids: readonly number[], numbering: Numb
 /** RFC 7162 §3.1.3: with CONDSTORE also a silent STORE tells the new MODSEQ. */
 async function answerModseq(context: Context, changed: readonly MessageRecord[], numbering: Numbering) {
   const { view } = selectedOf(context)
+  const { enabled } = context
   for (const record of changed) {
-    const uid = numbering === 'uid' || context.enabled.qresync ? `UID ${record.uid} ` : ''
-    context.out.text(`* ${view.indexOf(record.uid) + 1} FETCH (${uid}MODSEQ (${record.modseq}))\r\n`)
+    const told = (numbering === 'uid' || tellsUid(enabled)) && !enabled.uidOnly
+    const head = fetchHead(view.indexOf(record.uid) + 1, record.uid, enabled)
+    context.out.text(`${head}${told ? `UID ${record.uid} ` : ''}MODSEQ (${record.modseq}))\r\n`)
     const pause = context.out.breathe()
     if (pause) await pause
   }

@@ -3,6 +3,8 @@
 import { parseImapDateTime } from '@skein/mail'
 import type { CommandPart, StoredLiteral } from './literal.ts'
 import { decodeMailboxName } from './mailbox-name.ts'
+import { parsePartialRange } from './partial-range.ts'
+import type { PartialRange } from './partial-range.ts'
 import { parseSequenceSet } from './sequence-set.ts'
 import type { SequenceSet } from './sequence-set.ts'
 import { fault } from './syntax-error.ts'
@@ -16,11 +18,12 @@ const SEQUENCE_SET = /[0-9*:,]+|\$/y
 const NUMBER = /[0-9]+/y
 const QUOTED = /"((?:[^"\\\r\n\0]|\\["\\])*)"/y
 const ITEM = /[A-Za-z0-9.-]+/y
+const PARTIAL_RANGE = /-?[0-9]+:-?[0-9]+/y
 const BASE64_LINE = /[A-Za-z0-9+/=]+/y
 
 export interface CursorOptions {
   nestingDepthMax: number
-  /** Mailbox names and quoted strings are UTF-8 (RFC 6855). */
+  /** Mailbox names are UTF-8 (RFC 6855, RFC 9051 §5.1). */
   utf8: boolean
 }
 
@@ -136,6 +139,11 @@ export class Cursor {
     return parseSequenceSet(this.#match(SEQUENCE_SET, 'a set of message numbers'))
   }
 
+  /** `1:100` or `-1:-100` (RFC 9394). */
+  partialRange(): PartialRange {
+    return parsePartialRange(this.#match(PARTIAL_RANGE, 'a range like 1:100 or -1:-100'))
+  }
+
   /** Whether a sequence set comes next (a SEARCH key may be one). */
   seesSequenceSet(): boolean {
     const code = this.#text.charCodeAt(this.#at)
@@ -242,7 +250,8 @@ export class Cursor {
   #tryString(): string | undefined {
     if (this.sees('"')) {
       const quoted = this.#match(QUOTED, 'a well-formed quoted string')
-      if (!this.utf8 && /[\x80-\xff]/.test(quoted)) fault('8-bit characters need a literal, or ENABLE UTF8=ACCEPT')
+      // RFC 9051 §9 QUOTED-CHAR: UTF-8 is read whether or not the client has enabled that it is sent any.
+      if (/[\x80-\xff]/.test(quoted)) decodeUtf8(quoted)
       const inner = quoted.slice(1, -1)
       return inner.includes('\\') ? inner.replaceAll(/\\(.)/g, '$1') : inner
     }
