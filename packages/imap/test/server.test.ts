@@ -123,7 +123,7 @@ test('an error that nobody foresaw is told as SERVERBUG, logged, and the connect
   {
     await using client = await TestClient.loggedIn(port)
     assert.match((await client.run('LIST "" *')).status, /^NO \[SERVERBUG\] (?!.*private)/)
-    assert.equal((await client.run('SUBSCRIBE x')).status, 'NO [UNAVAILABLE] come again')
+    assert.equal((await client.run('SUBSCRIBE INBOX')).status, 'NO [UNAVAILABLE] come again')
     assert.match((await client.run('NOOP')).status, /^OK/)
     assert.equal(errors.length, 2)
   }
