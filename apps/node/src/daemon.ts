@@ -1,4 +1,5 @@
 // One node: everything is made here, started in order, and stopped in the opposite order. Wiring only; no rules.
+import { createHmac } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { createAuthenticator } from '@skein/accounts'
 import { createDelivery } from '@skein/delivery'
@@ -75,7 +76,16 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   const ownMailboxes = createMailboxes({ store: stores.mailboxes, log, clock, random, logger })
   const mailboxes = createHomeMailboxes(ownMailboxes, stores.accounts, directory)
   opened.add('mailboxes', () => mailboxes.close())
-  const authenticator = createAuthenticator({ directory, accounts: stores.accounts, link: mesh, clock, random, logger })
+  const authenticator = createAuthenticator({
+    directory,
+    accounts: stores.accounts,
+    link: mesh,
+    clock,
+    random,
+    logger,
+    decoySecret: createHmac('sha256', readNodeKey(paths)).update('skein decoy salts').digest(),
+  })
+  opened.add('log-ins', () => authenticator.idle())
   const administrators = createAdministrators(stores.accounts)
   const outside = openOutside(config, log, hostName, logger, opened)
   const delivery = createDelivery(

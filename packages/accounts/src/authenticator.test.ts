@@ -1,20 +1,10 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { before, beforeEach, test } from 'node:test'
-import {
-  type Clock,
-  type NodeId,
-  type PeerLink,
-  type PeerService,
-  type Random,
-  SkeinError,
-  silentLogger,
-  systemRandom,
-} from '@skein/runtime'
-import { createAuthenticator } from './authenticator.ts'
+import type { NodeId } from '@skein/runtime'
 import { accountLimits } from './limits.ts'
 import { hashPassword } from './password.ts'
-import type { Account, AccountStore, Authenticator, Directory, DirectoryEntry, Login } from './ports.ts'
+import type { Login } from './ports.ts'
+import { makeNodes } from './two-nodes-fixture.ts'
 
 const password = 'swan lake 1877'
 let phc: string
@@ -22,78 +12,9 @@ before(async () => {
   phc = await hashPassword(password)
 })
 
-/** Two nodes that know the same map; aaa lives on `bj`, bbb on `hk`. */
-function makeNodes(): {
-  nodes: Record<NodeId, Authenticator>
-  clock: { ms: number }
-  down: Set<NodeId>
-  accounts: Map<string, Account>
-} {
-  const time = { ms: 1_000_000 }
-  const clock: Clock = {
-    nowMs: () => time.ms,
-    monotonicMs: () => time.ms,
-    setTimer: () => ({ cancel() {} }),
-  }
-  const random: Random = systemRandom
-  const down = new Set<NodeId>()
-  const handlers = new Map<string, (from: NodeId, payload: Uint8Array) => Promise<Uint8Array>>()
-  const entries = new Map<string, DirectoryEntry>()
-  const accounts = new Map<string, Account>()
-  const addAccount = (address: string, home: NodeId, more: Partial<Account> = {}) => {
-    const id = randomBytes(16).toString('hex')
-    entries.set(address, { address, accountId: id, home, epoch: 1, replicas: [], state: 'confirmed' })
-    accounts.set(id, {
-      id,
-      address,
-      displayName: '',
-      role: 'user',
-      passwordHash: phc,
-      quotaBytes: 1,
-      state: 'active',
-      createdMs: 0,
-      ...more,
-    })
-  }
-  addAccount('aaa@test.com', 'bj')
-  addAccount('bbb@test.com', 'hk')
-  addAccount('gone@test.com', 'bj', { state: 'suspended' })
-  addAccount('nopass@test.com', 'bj', { passwordHash: null })
-  const nodes: Record<NodeId, Authenticator> = {}
-  for (const self of ['bj', 'hk']) {
-    const link: PeerLink = {
-      self,
-      connected: () => [],
-      onPeerChange: () => () => {},
-      handle: (service: PeerService, handler) => void handlers.set(`${self} ${service}`, handler),
-      async request(to, service, payload) {
-        if (down.has(to)) throw new SkeinError('peer-unreachable', 'temporary', 'down')
-        const handler = handlers.get(`${to} ${service}`)
-        assert.ok(handler)
-        return handler(self, payload)
-      },
-    }
-    const directory = {
-      self,
-      lookup: (address: string) => entries.get(address),
-      domains: () => [{ name: 'test.com', policy: 'auto', replicas: 1 }],
-      node: (id: NodeId) => ({ id, name: id, hostName: `${id}.test.com` }),
-    } as unknown as Directory
-    const store = {
-      // Each node holds only its own accounts.
-      get: async (id: string) => {
-        const entry = [...entries.values()].find((one) => one.accountId === id)
-        return entry?.home === self ? accounts.get(id) : undefined
-      },
-    } as unknown as AccountStore
-    nodes[self] = createAuthenticator({ directory, accounts: store, link, clock, random, logger: silentLogger })
-  }
-  return { nodes, clock: time, down, accounts }
-}
-
 let mesh: ReturnType<typeof makeNodes>
 beforeEach(() => {
-  mesh = makeNodes()
+  mesh = makeNodes(phc)
 })
 
 function login(node: NodeId, name: string, given: string, more: Partial<Login> = {}) {
@@ -132,7 +53,8 @@ test('at another node the home is asked, and its verdict is told', async () => {
 })
 
 test('with its verdict the home gives a ticket, good for a session of that account from that node only', async () => {
-  const home = mesh.nodes['hk'] as ReturnType<typeof createAuthenticator>
+  const home = mesh.nodes['hk']
+  assert.ok(home)
   const ask = async (more: Partial<Login> = {}) => {
     const outcome = await login('bj', 'bbb', password, more)
     assert.ok(outcome.kind === 'elsewhere')
@@ -201,4 +123,16 @@ test('a password that was changed is not remembered', async () => {
   mesh.accounts.set(account.id, { ...account, passwordHash: await hashPassword('another password') })
   assert.equal((await login('bj', 'aaa', password)).kind, 'refused')
   assert.equal((await login('bj', 'aaa', 'another password')).kind, 'ok')
+})
+
+test('guesses sent at once are no more than guesses sent one after the other', async () => {
+  const guesses = Array.from({ length: 40 }, async () => (await login('bj', 'aaa', 'wrong password')).kind)
+  const kinds = await Promise.all(guesses)
+  assert.equal(kinds.filter((kind) => kind === 'refused').length, accountLimits.loginFailuresFree + 1)
+  assert.equal(kinds.filter((kind) => kind === 'throttled').length, 40 - accountLimits.loginFailuresFree - 1)
+})
+
+test('many right log-ins at once all get in', async () => {
+  const kinds = await Promise.all(Array.from({ length: 100 }, async () => (await login('bj', 'aaa', password)).kind))
+  assert.deepEqual(new Set(kinds), new Set(['ok']))
 })

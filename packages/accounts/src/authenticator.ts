@@ -8,7 +8,6 @@ import {
   type NodeId,
   type PeerLink,
   type Random,
-  clientKey,
   decodeCbor,
   encodeCbor,
   isErrorCode,
@@ -26,7 +25,13 @@ import type {
   DirectoryEntry,
   Login,
   LoginOutcome,
+  ScramLogins,
+  TokenVerifier,
 } from './ports.ts'
+import { type RemoteAnswer, answerOf, outcomeOf } from './remote-answer.ts'
+import { createScramLogins } from './scram-logins.ts'
+import { ScramUpgrades } from './scram-upgrades.ts'
+import { createVouchedLogins } from './vouched-logins.ts'
 
 export interface AuthenticatorComponents {
   directory: Directory
@@ -35,28 +40,44 @@ export interface AuthenticatorComponents {
   clock: Clock
   random: Random
   logger: Logger
+  /** The same after each start: challenges for unknown users are made from it. Default: by chance. */
+  decoySecret?: Uint8Array
+  /** Absent: tokens (OAUTHBEARER, XOAUTH2) are not taken. */
+  tokenVerifier?: TokenVerifier | undefined
 }
 
-type RemoteAnswer =
-  | { kind: 'ok'; id: string; address: string; displayName: string; role: Account['role']; ticket?: Uint8Array }
-  | { kind: 'refused' }
-  | { kind: 'unavailable' }
-  | { kind: 'throttled'; retryAfterMs: number }
+export interface AuthenticatorSettings {
+  /** Client certificates are verified by the front doors and may log in (EXTERNAL). */
+  takesCertificates?: boolean
+}
 
-/** Also answers other nodes' questions about accounts that live here (PeerLink service `accounts`). */
-export function createAuthenticator(components: AuthenticatorComponents): Authenticator & {
+export interface NodeAuthenticator extends Authenticator {
+  readonly scram: ScramLogins
+  /** Passwords that were found right are hashed again. */
   forget(): void
   /** Whose session another node may hand over with this ticket: once, as long as the account is active. */
   redeem(from: NodeId, protocol: CarriedProtocol, ticket: Uint8Array): Promise<Account | undefined>
-} {
+  /** Resolves when everything that log-ins left to be written is written. */
+  idle(): Promise<void>
+}
+
+/** Also answers other nodes' questions about accounts that live here (PeerLink service `accounts`). */
+export function createAuthenticator(
+  components: AuthenticatorComponents,
+  settings: AuthenticatorSettings = {},
+): NodeAuthenticator {
   const { directory, accounts, link, clock, random, logger } = components
   const throttle = new LoginThrottle(clock)
   const tickets = new SessionTickets(clock, random)
+  const upgrades = new ScramUpgrades(components)
   const remembered = new Map<string, { proof: Buffer; phc: string; untilMs: number }>()
   const rememberKey = random.bytes(32)
   // What an unknown user's password is compared with, so that the answer takes as long as for a known one.
   const decoy = hashPassword(Buffer.from(random.bytes(18)).toString('base64'))
   decoy.catch(() => {})
+  const decoySecret = components.decoySecret ?? random.bytes(32)
+  const scram = createScramLogins({ ...components, throttle, decoySecret, canonicalName, answerFor })
+  const vouched = createVouchedLogins({ ...components, throttle, answerFor })
 
   function canonicalName(name: string): string | undefined {
     const trimmed = name.trim()
@@ -86,6 +107,7 @@ export function createAuthenticator(components: AuthenticatorComponents): Authen
       const oldest = remembered.keys().next()
       if (!oldest.done) remembered.delete(oldest.value)
     }
+    upgrades.note(account, password)
     return true
   }
 
@@ -106,56 +128,27 @@ export function createAuthenticator(components: AuthenticatorComponents): Authen
       logger.info({ home, error: String(error) }, 'the home of an account could not be asked for a login')
       return { kind: 'unavailable' }
     }
-    switch (answer.kind) {
-      case 'ok': {
-        const { id, address, displayName, role, ticket } = answer
-        const node = directory.node(home)
-        const homeName = node?.hostName || node?.name || home
-        const account = { id, address, displayName, role }
-        return { kind: 'elsewhere', account, home, homeName, ...(ticket ? { ticket } : {}) }
-      }
-      case 'throttled':
-        return { kind: 'throttled', retryAfterMs: answer.retryAfterMs }
-      case 'unavailable':
-        return { kind: 'unavailable' }
-      default:
-        return { kind: 'refused' }
-    }
+    return outcomeOf(answer, home, directory)
   }
 
   async function login(login: Login): Promise<LoginOutcome> {
     if (Buffer.byteLength(login.password) > accountLimits.passwordBytesMax) return { kind: 'refused' }
     const name = canonicalName(login.name)
-    // An IPv6 client has a whole /64 to come from.
-    const client = clientKey(login.remoteAddress)
-    const addressKey = `address ${client}`
-    const nameKey = `${name ?? login.name.slice(0, 320)} from ${client}`
-    const retryAfterMs = Math.max(throttle.waitMs(addressKey), throttle.waitMs(nameKey))
-    if (retryAfterMs > 0) return { kind: 'throttled', retryAfterMs }
     const entry = name === undefined ? undefined : directory.lookup(name)
-    let outcome: LoginOutcome
+    const attempt = () =>
+      entry && entry.home !== directory.self ? loginAt(entry.home, entry, login) : loginHere(entry, login)
     try {
-      outcome =
-        entry && entry.home !== directory.self ? await loginAt(entry.home, entry, login) : await loginHere(entry, login)
+      return await throttle.run(name ?? login.name.slice(0, 320), login.remoteAddress, attempt)
     } catch (error) {
       if (isErrorCode(error, 'too-many-logins')) return { kind: 'unavailable' }
       throw error
     }
-    if (outcome.kind === 'refused') {
-      // Once a name has its own delays here it says nothing new of the address: a forgotten telephone that keeps trying
-      // must not, in a night, shut out an office.
-      const hasOwnDelay = throttle.failed(nameKey, accountLimits.loginFailuresFree)
-      if (!hasOwnDelay) throttle.failed(addressKey, accountLimits.loginFailuresPerAddressFree)
-    } else if (outcome.kind === 'ok' || outcome.kind === 'elsewhere') {
-      throttle.succeeded(addressKey)
-      throttle.succeeded(nameKey)
-    }
-    return outcome
   }
 
-  function ticketFor(from: NodeId, account: Account, protocol: unknown): { ticket?: Uint8Array } {
-    if (protocol !== 'imap' && protocol !== 'pop3') return {}
-    return { ticket: tickets.issue(from, account.id, protocol) }
+  function answerFor(from: NodeId, outcome: LoginOutcome, protocol: unknown): RemoteAnswer {
+    return answerOf(outcome, ({ id }) =>
+      protocol === 'imap' || protocol === 'pop3' ? { ticket: tickets.issue(from, id, protocol) } : {},
+    )
   }
 
   async function redeem(from: NodeId, protocol: CarriedProtocol, ticket: Uint8Array): Promise<Account | undefined> {
@@ -165,29 +158,30 @@ export function createAuthenticator(components: AuthenticatorComponents): Authen
   }
 
   link.handle('accounts', async (from, payload) => {
-    const request = decodeCbor(payload) as { op?: unknown } & Partial<Record<keyof Login, unknown>>
-    if (request.op !== 'login' || typeof request.name !== 'string' || typeof request.password !== 'string') {
+    const request = decodeCbor(payload) as Record<string, unknown>
+    const answered = scram.answerPeer(from, request) ?? vouched.answerPeer(from, request)
+    if (answered) return answered
+    if (request['op'] !== 'login' || typeof request['name'] !== 'string' || typeof request['password'] !== 'string') {
       return encodeCbor({ kind: 'refused' } satisfies RemoteAnswer)
     }
     // The asking node names its client, so that guessing through many nodes is counted as one; its own word is all we have.
-    const remoteAddress = typeof request.remoteAddress === 'string' ? request.remoteAddress : `node ${from}`
-    const outcome = await login({ name: request.name, password: request.password, remoteAddress, protocol: 'imap' })
-    // `elsewhere` would send the asker round in circles: the map is still on its way to one of us.
-    const answer: RemoteAnswer =
-      outcome.kind === 'ok'
-        ? {
-            kind: 'ok',
-            id: outcome.account.id,
-            address: outcome.account.address,
-            displayName: outcome.account.displayName,
-            role: outcome.account.role,
-            ...ticketFor(from, outcome.account, request.protocol),
-          }
-        : outcome.kind === 'elsewhere'
-          ? { kind: 'unavailable' }
-          : outcome
-    return encodeCbor(answer)
+    const remoteAddress = typeof request['remoteAddress'] === 'string' ? request['remoteAddress'] : `node ${from}`
+    const outcome = await login({
+      name: request['name'],
+      password: request['password'],
+      remoteAddress,
+      protocol: 'imap',
+    })
+    return encodeCbor(answerFor(from, outcome, request['protocol']))
   })
 
-  return { login, redeem, forget: () => remembered.clear() }
+  return {
+    login,
+    redeem,
+    scram,
+    ...(settings.takesCertificates ? { certificates: vouched.certificates } : {}),
+    ...(vouched.tokens ? { tokens: vouched.tokens } : {}),
+    forget: () => remembered.clear(),
+    idle: () => upgrades.idle(),
+  }
 }

@@ -15,6 +15,15 @@ export const accountLimits = {
   /** How long a right password is remembered (as a keyed hash, in memory) so that it need not be hashed again. */
   loginRememberMs: 10 * 60_000,
   loginRememberedMax: 50_000,
+  /** Log-ins that wait because as many of their name or address are under way as may still fail. */
+  loginsWaitingPerKeyMax: 1_000,
+  /** RFC 7677 §4 asks for 4,096 at least. 2.2 ms of a client's time at each log-in; no cost here but when a password is set. */
+  scramIterations: 15_000,
+  /** SCRAM exchanges begun by one other node for accounts that live here, and how long each is kept. */
+  scramRelayedPerPeerMax: 2_000,
+  scramExchangeTimeoutMs: 60_000,
+  /** Accounts whose SCRAM verifier is still to be written after a log-in; others get theirs at a later one. */
+  scramUpgradesWaitingMax: 1_000,
   passwordHashesAtOnceMax: 4,
   passwordHashesWaitingMax: 1_000,
   remoteLoginTimeoutMs: 10_000,

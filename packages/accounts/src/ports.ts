@@ -1,5 +1,6 @@
 // What accounts need from the outside, and the words in which the rest of the house speaks about them.
 import type { NodeId, PeerStream } from '@skein/runtime'
+import type { ScramVerifier } from './sasl/scram-verifier.ts'
 
 /** 32 lower-case hex digits: 128 random bits. Never reused, never made from the address. */
 export type AccountId = string
@@ -15,6 +16,8 @@ export interface Account {
   role: Role
   /** PHC string (argon2id), or null when nobody can log in with a password. */
   passwordHash: string | null
+  /** For SCRAM, beside the hash. Absent in accounts that predate it, until the next log-in that tells the password. */
+  scram?: ScramVerifier | null
   quotaBytes: number
   state: 'active' | 'suspended'
   createdMs: number
@@ -24,6 +27,11 @@ export interface AccountStore {
   get(id: AccountId): Promise<Account | undefined>
   /** Durable (fsync) when it resolves. */
   put(account: Account): Promise<void>
+  /**
+   * Changes an account with nobody else's change in between. Durable when it resolves.
+   * @param change is given the account as it is (undefined: there is none); undefined from it: nothing is written
+   */
+  update(id: AccountId, change: (account: Account | undefined) => Account | undefined): Promise<void>
   delete(id: AccountId): Promise<void>
   list(): AsyncIterable<Account>
 }
@@ -120,6 +128,57 @@ export type LoginOutcome =
 
 export interface Authenticator {
   login(login: Login): Promise<LoginOutcome>
+  /** Absent: SCRAM is not offered. */
+  readonly scram?: ScramLogins | undefined
+  /** Absent: client certificates are not taken. */
+  readonly certificates?: CertificateLogins | undefined
+  /** Absent: tokens are not taken. */
+  readonly tokens?: TokenLogins | undefined
+}
+
+type Client = Pick<Login, 'remoteAddress' | 'protocol'>
+
+export interface ScramRequest extends Client {
+  /** As typed. */
+  name: string
+  clientFirstBare: string
+  clientNonce: string
+}
+
+/** One SCRAM exchange, kept at the account's home, whichever node the client speaks to. Ends with `finish` or `abandon`. */
+export interface ScramChallenge {
+  kind: 'challenge'
+  serverFirst: string
+  finish(
+    clientFinalWithoutProof: string,
+    proof: Uint8Array,
+  ): Promise<{ outcome: LoginOutcome; serverSignature: Uint8Array }>
+  abandon(): void
+}
+
+export interface ScramLogins {
+  /** An unknown user gets a challenge too: the same one each time. */
+  begin(request: ScramRequest): Promise<ScramChallenge | Extract<LoginOutcome, { kind: 'unavailable' | 'throttled' }>>
+}
+
+export interface CertificateLogins {
+  /** `address` in canonical form: the front door has verified that the client's certificate is good for it. */
+  login(login: Client & { address: string }): Promise<LoginOutcome>
+}
+
+export interface TokenLogins {
+  /** Told to clients whose token was refused (RFC 7628 §3.2.2). */
+  readonly scope?: string | undefined
+  readonly configurationUrl?: string | undefined
+  /** `name`: whom the client says that the token is for. */
+  login(login: Client & { token: string; name: string | undefined }): Promise<LoginOutcome>
+}
+
+/** Asks the log-in service that gave out a token. */
+export interface TokenVerifier {
+  readonly scope?: string | undefined
+  readonly configurationUrl?: string | undefined
+  verify(token: string): Promise<{ kind: 'ok'; address: string } | { kind: 'invalid' } | { kind: 'unavailable' }>
 }
 
 /** Protocols whose sessions are carried to the account's home. */

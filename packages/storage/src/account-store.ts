@@ -1,6 +1,6 @@
 // Accounts in level, one JSON record each under `u!<accountId>`; the first byte is the record's version.
 import type { Account, AccountStore } from '@skein/accounts'
-import { SkeinError } from '@skein/runtime'
+import { SerialByKey, SkeinError } from '@skein/runtime'
 import type { Database } from './database.ts'
 
 const recordVersion = 1
@@ -21,13 +21,23 @@ function decodeAccount(bytes: Uint8Array): Account {
 }
 
 export function createAccountStore(database: Database): AccountStore {
+  const inTurn = new SerialByKey<string>()
+  async function get(id: string): Promise<Account | undefined> {
+    const bytes = await database.get(`u!${id}`)
+    return bytes ? decodeAccount(bytes) : undefined
+  }
+  function put(account: Account): Promise<void> {
+    return database.write([{ type: 'put', key: `u!${account.id}`, value: encodeAccount(account) }])
+  }
   return {
-    async get(id) {
-      const bytes = await database.get(`u!${id}`)
-      return bytes ? decodeAccount(bytes) : undefined
-    },
-    put: (account) => database.write([{ type: 'put', key: `u!${account.id}`, value: encodeAccount(account) }]),
-    delete: (id) => database.write([{ type: 'del', key: `u!${id}` }]),
+    get,
+    put: (account) => inTurn.run(account.id, () => put(account)),
+    update: (id, change) =>
+      inTurn.run(id, async () => {
+        const changed = change(await get(id))
+        if (changed) await put(changed)
+      }),
+    delete: (id) => inTurn.run(id, () => database.write([{ type: 'del', key: `u!${id}` }])),
     async *list() {
       for await (const [, bytes] of database.prefix('u!')) yield decodeAccount(bytes)
     },

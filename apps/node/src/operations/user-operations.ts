@@ -3,7 +3,7 @@ import { type DirectoryEntry, checkPasswordRules } from '@skein/accounts'
 import { canonicalAddress } from '@skein/mail'
 import { SkeinError } from '@skein/runtime'
 import { z } from 'zod'
-import { newAccount } from '../users.ts'
+import { credentialsOf, newAccount } from '../users.ts'
 import { type NodeParts, type Operation, addressGiven, nameOfNode, nodeByName, operation } from './operation.ts'
 
 const role = z.enum(['user', 'domain-admin', 'admin'])
@@ -86,17 +86,21 @@ const setUser = operation({
     const entry = entryOf(parts, params.address)
     if (params.password !== undefined) checkPasswordRules(params.password)
     const added = { address: entry.address, accountId: entry.accountId, state: entry.state }
-    const before = (await parts.accounts.get(entry.accountId)) ?? (await newAccount(added, {}, parts.clock.nowMs()))
-    const fresh = params.password === undefined ? before : await newAccount(added, params, before.createdMs)
-    const account = {
-      ...before,
-      passwordHash: fresh.passwordHash,
-      role: params.role ?? before.role,
-      quotaBytes: params.quotaBytes ?? before.quotaBytes,
-      displayName: params.displayName ?? before.displayName,
-      state: params.state ?? before.state,
-    }
-    await parts.accounts.put(account)
+    const empty = await newAccount(added, {}, parts.clock.nowMs())
+    const credentials = params.password === undefined ? {} : await credentialsOf(params.password)
+    let account = empty
+    await parts.accounts.update(entry.accountId, (stored) => {
+      const before = stored ?? empty
+      account = {
+        ...before,
+        ...credentials,
+        role: params.role ?? before.role,
+        quotaBytes: params.quotaBytes ?? before.quotaBytes,
+        displayName: params.displayName ?? before.displayName,
+        state: params.state ?? before.state,
+      }
+      return account
+    })
     parts.administrators.changed(account)
     if (params.password !== undefined || account.state !== 'active') parts.endSessions(entry.address)
     if (params.quotaBytes !== undefined) {

@@ -1,0 +1,7 @@
+export * from './channel-binding.ts'
+export { type SaslExchange, type SaslFacts, type SaslOutcome, type SaslStep } from './exchange.ts'
+export { decodeInitialResponse, decodeSaslResponse } from './exchange.ts'
+export { type CertifiedChannel, certificateAddressesOf } from './external.ts'
+export { saslMechanismsOffered, startSasl } from './mechanisms.ts'
+export { saslprep } from './saslprep.ts'
+export { type ScramVerifier, createScramVerifier } from './scram-verifier.ts'
