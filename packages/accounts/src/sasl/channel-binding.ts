@@ -35,8 +35,8 @@ export function channelBindingsOf(channel: TlsChannel): ChannelBindings | undefi
 
 /** RFC 5929 §4.1: the certificate's hash, by its own signature's algorithm, or SHA-256 in place of MD5 and SHA-1. */
 function endPointOf(channel: TlsChannel): Uint8Array | undefined {
-  const certificate = channel.getCertificate() as { raw?: unknown } | null
-  const raw = certificate?.raw
+  const certificate = channel.getCertificate()
+  const raw = certificate !== null && 'raw' in certificate ? certificate.raw : undefined
   if (!(raw instanceof Uint8Array)) return undefined
   const { signatureAlgorithm } = new X509Certificate(raw) as X509Certificate & { signatureAlgorithm?: string }
   const hash = /sha(224|256|384|512)/i.exec(signatureAlgorithm ?? '')
