@@ -1,5 +1,5 @@
-// Programs that people use, each doing a person's job against a node: swaks, curl, fetchmail, neomutt, s-nail, nodemailer and
-// imapflow. Subjects, names and mailboxes are Chinese where the program lets them be.
+// Programs that people use, each doing a person's job across two nodes: swaks, curl, neomutt, s-nail, nodemailer and imapflow.
+// Subjects, names and mailboxes are Chinese where the program lets them be.
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -134,35 +134,6 @@ test('real clients do their jobs', { timeout: 400_000 }, async (t) => {
       `TOP ${last} 0`,
     )
     assert.match(top, new RegExp(`Subject: ${wanted}`))
-  })
-
-  await independent('fetchmail collects by POP3 and IMAP', ['fetchmail'], async () => {
-    for (const [protocol, port] of [
-      ['pop3', ports.pop3],
-      ['imap', ports.imap],
-    ] as const) {
-      const user = `fetch-${protocol}@test.com`
-      await bj.addUser(user, password)
-      await fill(bj, user, 'INBOX', 25)
-      const directory = home(`fetchmail-${protocol}`, {})
-      const mbox = join(directory, 'collected')
-      const rc = [
-        `poll ${bj.address} protocol ${protocol} port ${port}`,
-        `  user "${user}" password "${password}" ssl sslproto "" sslcertck sslcertfile "${certificate}"`.replace(
-          / ssl sslproto.*/,
-          ' sslproto "tls1.2+" no sslcertck',
-        ),
-        `  fetchall no keep mda "cat >> ${mbox}"`,
-      ]
-      writeFileSync(join(directory, '.fetchmailrc'), `${rc.join('\n')}\n`, { mode: 0o600 })
-      await mustRun('fetchmail', ['--nodetach', '--nosyslog', '-f', join(directory, '.fetchmailrc')], {
-        env: { HOME: directory, FETCHMAILHOME: directory },
-      })
-      const collected = readFileSync(mbox, 'utf8')
-      assert.equal(collected.match(/^Subject: letter \d+/gm)?.length, 25)
-      await using client = await imapOf(bj, user, password)
-      assert.equal(await client.count('INBOX'), 0, 'collected letters are deleted')
-    }
   })
 
   await independent('neomutt sends a letter with an attachment', ['neomutt'], async () => {
@@ -306,11 +277,4 @@ function muttSettings(node: SkeinNode, user: string, certificate: string): strin
     'set sleep_time = 0',
     '',
   ].join('\n')
-}
-
-async function fill(node: SkeinNode, user: string, box: string, count: number, from = 0): Promise<void> {
-  await using client = await imapOf(node, user, password)
-  for (let number = from; number < from + count; number++) {
-    await client.must(`APPEND "${box}"`, [Buffer.from(letter(aaa, user, `letter ${number}`).text)])
-  }
 }
