@@ -1,6 +1,9 @@
 // One client: reads a command, finds it in the table, checks its state, runs it, writes the reply.
 // Promises: one command at a time, in order; whatever a client does costs only its own connection.
 import type { Duplex } from 'node:stream'
+import type { PeerStream, Splice } from '@skein/runtime'
+import { carryAway, wayHome } from './carried-away.ts'
+import type { Elsewhere } from './carried-away.ts'
 import type { AnswerCache } from './fetch/answer-cache.ts'
 import { capabilityList } from './capabilities.ts'
 import { findCommand } from './commands/index.ts'
@@ -11,7 +14,7 @@ import { LiteralHandler } from './literal-handler.ts'
 import type { LiteralDecision } from './literal-handler.ts'
 import { News } from './news.ts'
 import { ConnectionGone, Output } from './output.ts'
-import { bad, formatReply, replyToError } from './replies.ts'
+import { bad, formatReply, ok, replyToError } from './replies.ts'
 import type { Reply } from './replies.ts'
 import { BYE_GRACE_MS, SessionTimer } from './session-timer.ts'
 import { nextState } from './session.ts'
@@ -35,8 +38,8 @@ export interface ConnectionParts {
 /** How a session begins. */
 export type Opening =
   | { kind: 'starttls' | 'implicit' }
-  /** Whoever it is has logged in already, at another node: greeted with PREAUTH. */
-  | { kind: 'authenticated'; account: { id: string; address: string } }
+  /** Whoever it is has logged in already, at another node, with a command of that tag. */
+  | { kind: 'authenticated'; account: OpenAccount; tag: string }
 
 export class Connection implements Context {
   readonly services: ImapServices
@@ -58,6 +61,8 @@ export class Connection implements Context {
   #leaving: string | undefined
   #badCommands = 0
   #account: OpenAccount | undefined
+  /** Where the session goes on, once the command that runs is over. */
+  #home: PeerStream | undefined
 
   constructor(stream: Duplex, facts: StreamFacts, parts: ConnectionParts) {
     const { clock } = parts.services
@@ -119,8 +124,8 @@ export class Connection implements Context {
     return this
   }
 
-  /** Serves the client until it is gone. Never rejects. */
-  async serve(opening: Opening): Promise<void> {
+  /** Serves the client until it is gone, or until its home does: then the way there is returned. Never rejects. */
+  async serve(opening: Opening): Promise<Splice | undefined> {
     this.#timer.arm()
     try {
       await this.#open(opening)
@@ -128,6 +133,7 @@ export class Connection implements Context {
         const event = await this.#nextEvent()
         this.out.startTurn()
         await this.#handle(event)
+        if (this.#home !== undefined) return this.#handOver(this.#home)
         if (this.#leaving !== undefined) this.#bye(this.#leaving)
       }
     } catch (error) {
@@ -135,17 +141,18 @@ export class Connection implements Context {
     } finally {
       await this.#end()
     }
+    return undefined
   }
 
   async #open(opening: Opening): Promise<void> {
     if (opening.kind === 'implicit') await this.#startTls()
     else this.#listen()
     if (opening.kind === 'authenticated') {
-      const { id, address } = opening.account
-      this.advance({ kind: 'logged-in', account: { mailboxes: await this.services.mailboxes.open(id), address } })
+      this.advance({ kind: 'logged-in', account: opening.account })
+      this.out.text(formatReply(opening.tag, ok('Logged in', `CAPABILITY ${this.capabilities()}`)))
+    } else {
+      this.out.text(`* OK [CAPABILITY ${this.capabilities()}] ${this.product.name} is ready\r\n`)
     }
-    const status = opening.kind === 'authenticated' ? 'PREAUTH' : 'OK'
-    this.out.text(`* ${status} [CAPABILITY ${this.capabilities()}] ${this.product.name} is ready\r\n`)
   }
 
   /** Says BYE: at once where the connection waits for input, else once the running command is answered. */
@@ -201,6 +208,13 @@ export class Connection implements Context {
     }
   }
 
+  async goElsewhere(outcome: Elsewhere): Promise<Reply> {
+    const way = await wayHome(this, outcome, this.#transport.stream)
+    if ('status' in way) return way
+    this.#home = way
+    return ok('Said by the home')
+  }
+
   tlsObstacle(): string | undefined {
     if (this.secure) return 'TLS is active already'
     // What was pipelined after STARTTLS came in clear and may be someone else's (RFC 9051 §6.2.1, §11.1).
@@ -246,6 +260,7 @@ export class Connection implements Context {
       reply = error instanceof SyntaxFault ? faultReply(error) : this.failure(error, command)
     }
     if (!ran) this.#literals.release(parts)
+    if (this.#home !== undefined) return
     await this.announce(command?.keepsNumbers !== true)
     this.#answer(this.tag, reply)
     if (this.#tlsWanted) {
@@ -342,6 +357,14 @@ export class Connection implements Context {
     this.#listen()
   }
 
+  #handOver(home: PeerStream): Splice {
+    this.out.flush()
+    this.#input.deafen()
+    const way = carryAway(this.#transport.stream, home, this.#decoder.takeAll(), this.services.clock)
+    if (this.#leaving !== undefined) way.leave(`* BYE ${this.#leaving}\r\n`)
+    return way
+  }
+
   logError(error: unknown, message: string, command?: string): void {
     this.services.logger.error({ error, command, remote: this.remoteAddress }, message)
   }
@@ -358,6 +381,7 @@ export class Connection implements Context {
   async #end(): Promise<void> {
     this.#timer.cancel()
     this.news.stop()
+    if (this.#home !== undefined) return
     this.out.flush()
     const { stream } = this.#transport
     stream.end()

@@ -4,21 +4,24 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import type { SecureContext } from 'node:tls'
-import type { Authenticator } from '@skein/accounts'
+import type { Authenticator, CarriedSessionTaker, SessionCarrier } from '@skein/accounts'
 import type { Mailboxes, MessageLog } from '@skein/mailboxes'
-import { ConnectionCounter, sleep } from '@skein/runtime'
-import type { Clock, Logger, Random, TlsMaterial } from '@skein/runtime'
+import { ConnectionCounter, SkeinError, sleep } from '@skein/runtime'
+import type { Clock, Logger, Random, Splice, TlsMaterial } from '@skein/runtime'
 import { AnswerCache } from './fetch/answer-cache.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionParts, Opening } from './connection.ts'
 import { imapLimits } from './limits.ts'
 import type { ImapLimits } from './limits.ts'
+import type { OpenAccount } from './session.ts'
 import type { StreamFacts } from './transport.ts'
 
 export interface ImapComponents {
   mailboxes: Mailboxes
   log: MessageLog
   authenticator: Authenticator
+  /** Takes sessions of people whose home is another node there. */
+  carrier?: SessionCarrier
   clock: Clock
   random: Random
   logger: Logger
@@ -38,19 +41,14 @@ export interface ListenOptions {
   mode: 'starttls' | 'implicit'
 }
 
-export interface ServeStreamOptions extends StreamFacts {
-  /** Who has logged in. */
-  account: { id: string; address: string }
-}
-
 export interface ImapServer {
   /** May be called several times. @returns the port in use, where 0 was asked for. */
   listen(options: ListenOptions): Promise<{ port: number }>
   /**
-   * Serves a client whose bytes come another way than by a socket of ours: one that logged in at another node.
-   * The greeting is `* PREAUTH [CAPABILITY …]`. Resolves when the session is over; never rejects.
+   * Serves a client that logged in at another node: from the answer to its login on, without a greeting.
+   * @throws SkeinError `too-many-connections` (temporary), `bad-session-header`, or why the account can't be opened
    */
-  serveStream(stream: Duplex, options: ServeStreamOptions): Promise<void>
+  takeSession: CarriedSessionTaker
   connections(): number
   /** Says BYE to the sessions of one account: it may not go on. */
   dismiss(address: string): void
@@ -63,6 +61,8 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
   const { tls, clock, logger } = components
   const listeners = new Set<Server>()
   const connections = new Set<Connection>()
+  /** Sessions that another node serves. */
+  const carried = new Set<Splice>()
   const sockets = new Set<Socket>()
   const counter = new ConnectionCounter(limits.connectionsMax, limits.connectionsPerAddressMax, () => false)
   let secureContext: SecureContext = secureContextOf(tls)
@@ -115,11 +115,13 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
   async function serve(stream: Duplex, facts: StreamFacts, opening: Opening): Promise<void> {
     const connection = new Connection(stream, facts, parts)
     connections.add(connection)
-    try {
-      await connection.serve(opening)
-    } finally {
-      connections.delete(connection)
-    }
+    const way = await connection.serve(opening)
+    connections.delete(connection)
+    if (way === undefined) return
+    carried.add(way)
+    if (closing) way.leave(stopping)
+    await way.done
+    carried.delete(way)
   }
 
   return {
@@ -139,21 +141,29 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
       return { port: (server.address() as AddressInfo).port }
     },
 
-    async serveStream(stream, { account, ...facts }) {
-      stream.on('error', () => {})
-      const reason = obstacle(facts.remoteAddress)
-      if (reason !== undefined) {
-        stream.end(`* BYE [LIMIT] ${reason}\r\n`)
-        return
+    async takeSession({ remoteAddress, secure, opening }, { id, address }) {
+      if (!/^[!#$&',-[\]-z|}~]{1,1000}$/.test(opening)) {
+        throw new SkeinError('bad-session-header', 'refused', 'the tag of the login is malformed')
       }
+      const reason = obstacle(remoteAddress)
+      if (reason !== undefined) throw new SkeinError('too-many-connections', 'temporary', reason)
+      const leave = () => counter.leave(remoteAddress)
+      let account: OpenAccount
       try {
-        await serve(stream, facts, { kind: 'authenticated', account })
-      } finally {
-        counter.leave(facts.remoteAddress)
+        account = { mailboxes: await components.mailboxes.open(id), address }
+      } catch (error) {
+        leave()
+        throw error
+      }
+      return (stream) => {
+        stream.on('error', () => {})
+        serve(stream, { remoteAddress, secure }, { kind: 'authenticated', account, tag: opening })
+          .finally(leave)
+          .catch((error: unknown) => logger.error({ error }, 'an IMAP connection failed'))
       }
     },
 
-    connections: () => connections.size,
+    connections: () => connections.size + carried.size,
 
     dismiss(address) {
       for (const connection of connections) {
@@ -166,22 +176,25 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
       forgetTls()
       const closed = [...listeners].map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
       for (const connection of connections) connection.leave('The server is stopping')
-      await waitUntilEmpty(connections, clock, drainMs)
+      for (const way of carried) way.leave(stopping)
+      await waitUntilEmpty([connections, carried], clock, drainMs)
       for (const connection of connections) connection.destroy()
+      for (const way of carried) way.destroy()
       // Clients may read their BYE before the last sockets are taken away.
-      await waitUntilEmpty(sockets, clock, FAREWELL_MS)
+      await waitUntilEmpty([sockets], clock, FAREWELL_MS)
       for (const socket of sockets) socket.destroy()
       await Promise.all(closed)
     },
   }
 }
 
+const stopping = '* BYE The server is stopping\r\n'
 const POLL_MS = 5
 const FAREWELL_MS = 250
 
-async function waitUntilEmpty(set: ReadonlySet<unknown>, clock: Clock, atMostMs: number): Promise<void> {
+async function waitUntilEmpty(sets: readonly ReadonlySet<unknown>[], clock: Clock, atMostMs: number): Promise<void> {
   const deadlineMs = clock.monotonicMs() + atMostMs
-  while (set.size > 0 && clock.monotonicMs() < deadlineMs) await sleep(clock, POLL_MS)
+  while (sets.some((set) => set.size > 0) && clock.monotonicMs() < deadlineMs) await sleep(clock, POLL_MS)
 }
 
 function secureContextOf(tls: TlsMaterial): SecureContext {

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { join } from 'node:path'
-import type { Account, Authenticator, LoginOutcome } from '@skein/accounts'
+import type { Account, Authenticator, LoginOutcome, SessionCarrier } from '@skein/accounts'
 import { createMailboxes } from '@skein/mailboxes'
 import type { AccountMailboxes, Mailboxes } from '@skein/mailboxes'
 import { silentLogger, systemClock, systemRandom } from '@skein/runtime'
@@ -86,6 +86,8 @@ export interface HarnessOptions {
   limits?: Partial<ImapLimits>
   quotaBytes?: number
   logger?: Logger
+  authenticator?: Authenticator
+  carrier?: SessionCarrier
 }
 
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
@@ -95,7 +97,14 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   await mailboxes.createAccount(ACCOUNT_ID, { quotaBytes: options.quotaBytes ?? 10_000_000, epoch: 1 })
   const open = await mailboxes.open(ACCOUNT_ID)
   const server = createImapServer(
-    { mailboxes, log, authenticator, ...parts, tls: testTls() },
+    {
+      mailboxes,
+      log,
+      authenticator: options.authenticator ?? authenticator,
+      ...(options.carrier === undefined ? {} : { carrier: options.carrier }),
+      ...parts,
+      tls: testTls(),
+    },
     { version: '1.0', limits: { loginFailureDelayMs: 1, ...options.limits } },
   )
   const { port } = await server.listen({ host: '127.0.0.1', port: 0, mode: 'starttls' })

@@ -1,7 +1,6 @@
 // What the server does for all its clients together: limits, slow readers, failures behind it, stopping.
 import assert from 'node:assert/strict'
 import { createConnection } from 'node:net'
-import { duplexPair } from 'node:stream'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
@@ -216,27 +215,6 @@ test('stopping says BYE to everyone and waits for what is running', async () => 
   }
   assert.equal(harness.server.connections(), 0)
   await assert.rejects(TestClient.open(harness.port))
-})
-
-test('a client that logged in at another node is served over any stream', async () => {
-  await using harness = await startHarness()
-  await harness.deliver('INBOX', letterNamed('plain'))
-  const [near, far] = duplexPair()
-  const account = { id: ACCOUNT_ID, address: 'aaa@test.com' }
-  const served = harness.server.serveStream(far, { remoteAddress: '192.0.2.1', secure: true, account })
-  const client = new TestClient(near)
-  assert.match((await client.response()) ?? '', /^\* PREAUTH \[CAPABILITY IMAP4rev1 .*\bIDLE\b/)
-  assert.match((await client.run('SELECT INBOX')).status, /^OK \[READ-WRITE\]/)
-  assert.match((await client.run('LOGIN aaa secret')).status, /^BAD/)
-  client.send('IDLE')
-  assert.equal(await client.response(), '+ idling')
-  await harness.deliver('INBOX', letterNamed('plain'))
-  assert.equal(await client.response(), '* 2 EXISTS')
-  assert.equal(harness.server.connections(), 1)
-  near.destroy()
-  far.destroy()
-  await served
-  assert.equal(harness.server.connections(), 0)
 })
 
 test('a TLS handshake that fails ends only itself', async () => {

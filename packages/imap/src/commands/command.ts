@@ -1,8 +1,9 @@
 // What a command is: a value that says its name, the states it is legal in, how to read it and what to do.
 import type { AccountMailboxes, BlobWriter, Mailboxes, MessageLog } from '@skein/mailboxes'
-import type { Authenticator } from '@skein/accounts'
+import type { Authenticator, SessionCarrier } from '@skein/accounts'
 import type { Clock, Logger, Random } from '@skein/runtime'
 import { assert } from '@skein/runtime'
+import type { Elsewhere } from '../carried-away.ts'
 import type { AnswerCache } from '../fetch/answer-cache.ts'
 import type { ImapLimits } from '../limits.ts'
 import type { Output } from '../output.ts'
@@ -17,6 +18,8 @@ export interface ImapServices {
   mailboxes: Mailboxes
   log: MessageLog
   authenticator: Authenticator
+  /** Without it, people log in at their home only. */
+  carrier?: SessionCarrier
   clock: Clock
   random: Random
   logger: Logger
@@ -48,6 +51,8 @@ export interface Context {
   announce(expunges: boolean): Promise<void>
   /** Announces news as they come until the client sends a line; returns that line. @throws ConnectionGone */
   watch(): Promise<string>
+  /** Hands the connection over to the account's home, which gives the answer; where that can't be, the answer is given here. */
+  goElsewhere(outcome: Elsewhere): Promise<Reply>
   /** Ends the connection with BYE after the running command. */
   leave(text: string): void
   /** Why TLS cannot start now, if it cannot. */

@@ -35,9 +35,7 @@ export async function logIn(context: Context, name: string, password: string): P
     const seconds = Math.ceil(outcome.retryAfterMs / 1000)
     return no(`Too many failed logins; try again in ${seconds} s`, 'UNAVAILABLE')
   }
-  if (outcome.kind === 'elsewhere') {
-    return no(`This mailbox lives on ${outcome.homeName}; log in there`, 'UNAVAILABLE')
-  }
+  if (outcome.kind === 'elsewhere') return context.goElsewhere(outcome)
   const { id, address } = outcome.account
   context.advance({ kind: 'logged-in', account: { mailboxes: await mailboxes.open(id), address } })
   return ok('Logged in', `CAPABILITY ${context.capabilities()}`)

@@ -108,6 +108,17 @@ export class CommandDecoder {
     this.#mode = 'discard-literal'
   }
 
+  /** Gives away what has been pushed and not read; to be asked between commands. */
+  takeAll(): Buffer[] {
+    const [first, ...more] = this.#chunks
+    if (first === undefined) return []
+    const left = [first.subarray(this.#at), ...more]
+    this.#chunks = []
+    this.#at = 0
+    this.#buffered = 0
+    return left
+  }
+
   /** The parts of the command that is being read, so far. */
   get unfinished(): readonly CommandPart[] {
     return this.#parts
