@@ -130,6 +130,17 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('POP3.'),
+  sessions: z
+    .strictObject({
+      carry: z
+        .boolean()
+        .default(true)
+        .describe(
+          'People of other nodes may log in here by IMAP and POP3: their sessions are carried to their home; false: they are told where that is.',
+        ),
+    })
+    .prefault({})
+    .describe('Logins of people whose mailbox lives on another node.'),
   outside: z
     .strictObject({
       'dns-servers': z

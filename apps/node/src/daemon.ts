@@ -143,6 +143,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     mailboxes,
     log,
     authenticator,
+    streams: mesh,
+    redeem: (from, protocol, ticket) => authenticator.redeem(from, protocol, ticket),
   })
   const control = await listenForControl(
     paths.controlSocket,

@@ -1,4 +1,10 @@
 // SMTP, submission, IMAP and POP3 on the ports that the configuration says, closed together.
+import {
+  type CarriedSessionHost,
+  type SessionCarrier,
+  createSessionCarrier,
+  serveCarriedSessions,
+} from '@skein/accounts'
 import type { Delivery } from '@skein/delivery'
 import { type ImapComponents, createImapServer } from '@skein/imap'
 import { createPop3Server } from '@skein/pop3'
@@ -29,10 +35,13 @@ export interface FrontDoors {
 export async function openFrontDoors(
   setting: FrontDoorSetting,
   delivery: Delivery,
-  parts: Pick<ImapComponents, 'mailboxes' | 'log' | 'authenticator'>,
+  parts: Pick<ImapComponents, 'mailboxes' | 'log' | 'authenticator'> & Pick<CarriedSessionHost, 'streams' | 'redeem'>,
 ): Promise<FrontDoors> {
   const { config, logger, tls, opened, hostName } = setting
-  const { mailboxes, log, authenticator } = parts
+  const { mailboxes, log, authenticator, streams, redeem } = parts
+  const carrier: { carrier?: SessionCarrier } = config.sessions.carry
+    ? { carrier: createSessionCarrier({ streams }) }
+    : {}
   const smtp = createSmtpServer(
     { intake: delivery.intake, authenticator, clock, random, logger: logger.child({ part: 'smtp' }), tls },
     {
@@ -48,7 +57,7 @@ export async function openFrontDoors(
     },
   )
   const imap = createImapServer(
-    { mailboxes, log, authenticator, clock, random, logger: logger.child({ part: 'imap' }), tls },
+    { mailboxes, log, authenticator, ...carrier, clock, random, logger: logger.child({ part: 'imap' }), tls },
     {
       version: skeinVersion,
       limits: {
@@ -65,6 +74,13 @@ export async function openFrontDoors(
       connectionsMax: config.pop3['connections-max'],
       connectionsPerAddressMax: config.pop3['connections-per-address-max'],
       trustedAddresses: config.smtp.trusted,
+    },
+  )
+  serveCarriedSessions(
+    { streams, redeem, logger: logger.child({ part: 'sessions' }) },
+    {
+      imap: imap.takeSession,
+      pop3: () => Promise.reject(new SkeinError('session-not-carried', 'temporary', 'POP3 is not carried yet')),
     },
   )
   opened.add('front doors', () =>

@@ -103,9 +103,9 @@ test('what was pipelined behind the login goes to the home, literals included', 
   const letter = 'Subject: one\r\n\r\nbody\r\n'
   const lines = [
     `a1 LOGIN aaa {${PASSWORD.length}+}`,
-    `${PASSWORD}`,
+    PASSWORD,
     `a2 APPEND INBOX {${letter.length}+}`,
-    `${letter}`,
+    letter,
     'a3 SELECT INBOX',
     'a4 UID FETCH 1 BODY.PEEK[TEXT]',
     '',

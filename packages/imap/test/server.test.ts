@@ -10,7 +10,7 @@ import { capabilityList } from '../src/capabilities.ts'
 import { isLoopback } from '../src/connection.ts'
 import { createImapServer, imapLimits } from '../src/index.ts'
 import { TestClient } from './client.ts'
-import { ACCOUNT_ID, authenticator, startHarness, testTls } from './harness.ts'
+import { authenticator, startHarness, testTls } from './harness.ts'
 import { letterNamed } from './letters.ts'
 
 async function until(holds: () => boolean, what: string): Promise<void> {
