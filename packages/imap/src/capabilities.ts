@@ -21,6 +21,7 @@ interface Capability {
 }
 
 const capabilities: readonly Capability[] = [
+  { name: 'IMAP4rev2', to: 'all' },
   { name: 'IMAP4rev1', to: 'all' },
   { name: 'LITERAL+', to: 'all' },
   { name: 'ID', to: 'all' },
@@ -37,6 +38,7 @@ const capabilities: readonly Capability[] = [
   { name: 'UIDPLUS', to: 'known' },
   { name: 'MOVE', to: 'known' },
   { name: 'MULTIAPPEND', to: 'known' },
+  { name: 'BINARY', to: 'known' },
   { name: 'CHILDREN', to: 'known' },
   { name: 'LIST-EXTENDED', to: 'known' },
   { name: 'LIST-STATUS', to: 'known' },
@@ -54,6 +56,7 @@ const capabilities: readonly Capability[] = [
   { name: 'QUOTA', to: 'known' },
   { name: 'QUOTA=RES-STORAGE', to: 'known' },
   { name: 'UTF8=ACCEPT', to: 'known' },
+  { name: 'UIDONLY', to: 'known' },
   { name: ({ limits }) => `APPENDLIMIT=${limits.literalBytesMax}`, to: 'known' },
 ]
 

@@ -95,7 +95,32 @@ const attachment = CRLF([
   'PDF',
 ])
 
-const letters: Readonly<Record<string, Buffer>> = { plain, nested, chinese, 'eight-bit': eightBit, attachment }
+/** Parts in each transfer encoding, and in one that nobody knows. */
+const encoded = CRLF([
+  'Subject: encoded',
+  'MIME-Version: 1.0',
+  'Content-Type: multipart/mixed; boundary=b',
+  '',
+  '--b',
+  'Content-Type: text/plain; charset=utf-8',
+  'Content-Transfer-Encoding: quoted-printable',
+  '',
+  'caf=C3=A9 is soft=',
+  ' and warm',
+  '--b',
+  'Content-Type: image/png',
+  'Content-Transfer-Encoding: base64',
+  '',
+  'AFBORyAxMjM0NTY3',
+  '--b',
+  'Content-Type: application/octet-stream',
+  'Content-Transfer-Encoding: x-uuencode',
+  '',
+  'begin 644 x',
+  '--b--',
+])
+
+const letters: Readonly<Record<string, Buffer>> = { plain, nested, chinese, 'eight-bit': eightBit, attachment, encoded }
 
 export function letterNamed(name: string): Buffer {
   const letter = letters[name]

@@ -7,6 +7,8 @@ import type { FetchPlan, Fetched } from '../fetch/answer-writer.ts'
 import { parseItems } from '../fetch/fetch-item.ts'
 import type { FetchItem } from '../fetch/fetch-item.ts'
 import type { Cursor } from '../wire/cursor.ts'
+import { placesOf } from '../wire/partial-range.ts'
+import type { PartialRange } from '../wire/partial-range.ts'
 import { absentNumbers, formatRanges, rangesBelow } from '../wire/sequence-set.ts'
 import type { SequenceSet } from '../wire/sequence-set.ts'
 import { fault } from '../wire/syntax-error.ts'
@@ -20,6 +22,7 @@ interface FetchArguments {
   items: readonly FetchItem[]
   changedSince: number | undefined
   vanished: boolean
+  partial: PartialRange | undefined
 }
 
 function parseFetch(cursor: Cursor): FetchArguments {
@@ -28,11 +31,15 @@ function parseFetch(cursor: Cursor): FetchArguments {
   const items = parseItems(cursor)
   let changedSince: number | undefined
   let vanished = false
+  let partial: PartialRange | undefined
   if (cursor.take(' ')) {
     cursor.list(() => {
       const name = cursor.keyword()
       if (name === 'VANISHED') {
         vanished = true
+      } else if (name === 'PARTIAL') {
+        cursor.space()
+        partial = cursor.partialRange()
       } else if (name === 'CHANGEDSINCE') {
         cursor.space()
         changedSince = cursor.number()
@@ -40,25 +47,25 @@ function parseFetch(cursor: Cursor): FetchArguments {
     })
   }
   if (vanished && changedSince === undefined) fault('VANISHED needs CHANGEDSINCE')
-  return { set, items, changedSince, vanished }
+  return { set, items, changedSince, vanished, partial }
 }
 
 /** What the items mean together. */
 function planOf(context: Context, args: FetchArguments, numbering: Numbering): FetchPlan {
   const items = [...args.items]
   const has = (name: string) => items.some((item) => item.kind === 'record' && item.name === name)
-  if (numbering === 'uid' && !has('UID')) items.unshift({ kind: 'record', name: 'UID' })
+  // A UIDFETCH answer begins with the UID (RFC 9586 §3.3).
+  if (numbering === 'uid' && !has('UID') && !context.enabled.uidOnly) items.unshift({ kind: 'record', name: 'UID' })
   if (args.changedSince !== undefined && !has('MODSEQ')) items.push({ kind: 'record', name: 'MODSEQ' })
   if (has('MODSEQ')) context.enabled.condstore = true
-  const setsSeen = items.some((item) => item.kind === 'section' && item.setsSeen)
+  const setsSeen = items.some((item) => 'setsSeen' in item && item.setsSeen)
   const { enabled } = context
   const { view, mailboxes } = selectedOf(context)
   return {
     mailbox: view.mailbox,
     items,
     setsSeen: setsSeen && !view.readOnly,
-    utf8: enabled.utf8,
-    condstore: enabled.condstore,
+    enabled,
     answers: context.answerCache.of(mailboxes.accountId, enabled.utf8),
   }
 }
@@ -105,7 +112,7 @@ async function fetchSpans(
   plan: FetchPlan,
   spans: readonly Span[],
   changedSince: number | undefined,
-): Promise<{ gone: number; damaged: number }> {
+): Promise<FetchResult> {
   const writer = new AnswerWriter(selectedOf(context).mailboxes, context.out, plan)
   const step = plan.items.every((item) => item.kind === 'record') ? RECORD_BLOCK : BODY_BLOCK
   let gone = 0
@@ -120,14 +127,37 @@ async function fetchSpans(
       if (pause) await pause
     }
   }
-  return { gone: gone + writer.gone, damaged: writer.damaged }
+  return { gone: gone + writer.gone, damaged: writer.damaged, undecodable: writer.undecodable }
 }
 
-function outcome(numbering: Numbering, { gone, damaged }: { gone: number; damaged: number }): Reply {
+interface FetchResult {
+  gone: number
+  damaged: number
+  undecodable: number
+}
+
+function outcome(numbering: Numbering, { gone, damaged, undecodable }: FetchResult): Reply {
+  // RFC 3516 §4.3.
+  if (undecodable > 0) return no('A part is encoded in a way that is not known', 'UNKNOWN-CTE')
   if (damaged > 0) return no('Some of the messages are damaged; the log says which', 'CORRUPTION')
   // RFC 2180 §4.1.2; a UID that is not there is no error (RFC 9051 §6.4.9).
   if (gone > 0 && numbering === 'sequence') return no('Some of the messages are gone', 'EXPUNGEISSUED')
   return ok('Fetched')
+}
+
+/** Of the messages named, those that the range means. */
+function partOf(spans: readonly Span[], range: PartialRange): Span[] {
+  const count = spans.reduce((sum, { first, last }) => sum + last - first + 1, 0)
+  const { start, end } = placesOf(range, count)
+  const part: Span[] = []
+  let before = 0
+  for (const { first, last } of spans) {
+    const from = first + Math.max(0, start - before)
+    const to = Math.min(last, first + end - before - 1)
+    if (from <= to) part.push({ first: from, last: to })
+    before += last - first + 1
+  }
+  return part
 }
 
 function fetchCommand(name: string, numbering: Numbering): Command {
@@ -143,7 +173,10 @@ function fetchCommand(name: string, numbering: Numbering): Command {
         fault('VANISHED needs UID FETCH and ENABLE QRESYNC')
       }
       const plan = planOf(context, args, numbering)
-      const spans = view.spans(args.set, numbering)
+      // RFC 9394 §3.3.
+      if (args.partial !== undefined && numbering !== 'uid') fault('PARTIAL needs UID FETCH')
+      const named = view.spans(args.set, numbering)
+      const spans = args.partial === undefined ? named : partOf(named, args.partial)
       if (args.vanished) answerVanished(context, args.set)
       return outcome(numbering, await fetchSpans(context, plan, spans, args.changedSince))
     },

@@ -5,9 +5,11 @@ import type { MessageIndex } from '@skein/mail'
 import type { AccountMailboxes, MailboxId, MessageRecord } from '@skein/mailboxes'
 import { isErrorCode } from '@skein/runtime'
 import type { Output } from '../output.ts'
-import { firstNotBelow } from '../view.ts'
+import type { Enabled } from '../session.ts'
+import { fetchHead, firstNotBelow } from '../view.ts'
 import type { AccountAnswers } from './answer-cache.ts'
-import type { FetchItem, IndexItem, RecordItem, Section, SectionItem } from './fetch-item.ts'
+import { BinaryReader } from './binary-section.ts'
+import type { BinaryItem, FetchItem, IndexItem, RecordItem, Section, SectionItem } from './fetch-item.ts'
 import { locateSection, pickFields } from './section.ts'
 import type { ByteRange } from './section.ts'
 import { formatEnvelope, formatPreview, formatStructure } from './structure.ts'
@@ -17,8 +19,7 @@ export interface FetchPlan {
   items: readonly FetchItem[]
   /** Some item sets \Seen, and the mailbox is open for writing. */
   setsSeen: boolean
-  utf8: boolean
-  condstore: boolean
+  enabled: Enabled
   /** Index items as written before. */
   answers: AccountAnswers
 }
@@ -39,8 +40,8 @@ interface Job {
   index: MessageIndex | undefined
 }
 
-/** A piece of an answer: a byte string, bytes, or a range that is streamed from the message. */
-type Piece = string | Uint8Array | ByteRange
+/** A piece of an answer: a byte string, bytes, a range that is streamed from the message, or what makes bytes. */
+type Piece = string | Uint8Array | ByteRange | (() => AsyncIterable<Uint8Array>)
 
 /** Sections up to this size are read before the answer begins; larger ones are streamed. */
 const HELD_BYTES_MAX = 256 * 1024
@@ -66,7 +67,8 @@ const indexWriters: Readonly<Record<IndexItem, (index: MessageIndex, utf8: boole
 
 /** Whether the section's place is known only from the index. The message's own header is found by reading it. */
 function needsIndex(item: FetchItem): boolean {
-  return item.kind === 'section' && item.section.part.length > 0
+  if (item.kind === 'section') return item.section.part.length > 0
+  return (item.kind === 'binary' || item.kind === 'binary-size') && item.part.length > 0
 }
 
 export class AnswerWriter {
@@ -74,6 +76,9 @@ export class AnswerWriter {
   gone = 0
   /** Messages whose bytes the disk no longer gives back. */
   damaged = 0
+  /** Messages with a part whose transfer encoding nobody knows. */
+  undecodable = 0
+  readonly #binary: BinaryReader
   readonly #mailboxes: AccountMailboxes
   readonly #out: Output
   readonly #plan: FetchPlan
@@ -88,7 +93,8 @@ export class AnswerWriter {
     this.#plan = plan
     this.#indexItems = plan.items.flatMap((item) => (item.kind === 'index' ? [item.name] : []))
     this.#sectionsNeedIndex = plan.items.some(needsIndex)
-    this.#hasSections = plan.items.some((item) => item.kind === 'section')
+    this.#hasSections = plan.items.some((item) => item.kind !== 'record' && item.kind !== 'index')
+    this.#binary = new BinaryReader(mailboxes, () => out.breathe())
     this.#tellsFlags = plan.items.some((item) => item.kind === 'record' && item.name === 'FLAGS')
   }
 
@@ -146,7 +152,7 @@ export class AnswerWriter {
 
   #writeTexts(emailId: string, index: MessageIndex): string[] {
     return this.#indexItems.map((item) => {
-      const text = indexWriters[item](index, this.#plan.utf8)
+      const text = indexWriters[item](index, this.#plan.enabled.utf8)
       this.#plan.answers.put(emailId, item, text)
       return text
     })
@@ -154,9 +160,10 @@ export class AnswerWriter {
 
   #writeRecords(block: readonly Fetched[]): void {
     const writers = this.#plan.items.map((item) => recordWriters[(item as { name: RecordItem }).name])
+    const { enabled } = this.#plan
     let text = ''
     for (const { sequence, record } of block) {
-      text += `* ${sequence} FETCH (`
+      text += fetchHead(sequence, record.uid, enabled)
       for (let at = 0; at < writers.length; at++) {
         if (at > 0) text += ' '
         text += (writers[at] as (record: MessageRecord) => string)(record)
@@ -167,7 +174,7 @@ export class AnswerWriter {
   }
 
   #textAnswer({ fetched: { sequence, record }, texts = [] }: Job): string {
-    let text = `* ${sequence} FETCH (`
+    let text = fetchHead(sequence, record.uid, this.#plan.enabled)
     let nextText = 0
     for (const [at, item] of this.#plan.items.entries()) {
       if (at > 0) text += ' '
@@ -191,8 +198,9 @@ export class AnswerWriter {
       try {
         pieces = await (ahead[at] as Promise<Piece[]>)
       } catch (error) {
-        if (!isErrorCode(error, 'message-damaged')) throw error
-        this.damaged++
+        if (error instanceof UnknownEncoding) this.undecodable++
+        else if (isErrorCode(error, 'message-damaged')) this.damaged++
+        else throw error
         continue
       }
       ahead[at] = Promise.resolve([])
@@ -206,7 +214,8 @@ export class AnswerWriter {
     if (typeof piece === 'string') return this.#out.text(piece)
     if (piece instanceof Uint8Array) return this.#out.bytes(piece)
     try {
-      for await (const chunk of this.#mailboxes.stream(record, piece.start, piece.end)) {
+      const chunks = typeof piece === 'function' ? piece() : this.#mailboxes.stream(record, piece.start, piece.end)
+      for await (const chunk of chunks) {
         this.#out.bytes(chunk)
         const pause = this.#out.breathe()
         if (pause) await pause
@@ -222,30 +231,44 @@ export class AnswerWriter {
     const { sequence, record, nowSeen } = fetched
     let nextText = 0
     const pieces: Piece[] = []
-    let text = `* ${sequence} FETCH (`
+    let text = fetchHead(sequence, record.uid, this.#plan.enabled)
     for (const [at, item] of this.#plan.items.entries()) {
       if (at > 0) text += ' '
-      if (item.kind !== 'section') {
+      if (item.kind === 'record' || item.kind === 'index') {
         text += item.kind === 'record' ? recordWriters[item.name](record) : texts[nextText++]
         continue
       }
-      const label = item.partial === undefined ? item.label : `${item.label}<${item.partial.start}>`
-      const body = await this.#section(item, record, index)
-      if (body === undefined) {
-        text += `${label} NIL`
+      if (item.kind === 'binary-size') {
+        text += `${item.label} ${decodable(await this.#binary.size(record, index?.root, item.part))}`
         continue
       }
-      const length = body instanceof Uint8Array ? body.length : body.end - body.start
-      text += `${label} {${length}}\r\n`
+      const label = item.partial === undefined ? item.label : `${item.label}<${item.partial.start}>`
+      const { head, body } =
+        item.kind === 'binary'
+          ? await this.#binaryPiece(item, record, index)
+          : ofSection(await this.#section(item, record, index))
+      text += `${label} ${head}`
+      if (body === undefined) continue
       pieces.push(text, body)
       text = ''
     }
     if (nowSeen && !this.#tellsFlags) {
       text += ` ${recordWriters.FLAGS(record)}`
-      if (this.#plan.condstore) text += ` ${recordWriters.MODSEQ(record)}`
+      if (this.#plan.enabled.condstore) text += ` ${recordWriters.MODSEQ(record)}`
     }
     pieces.push(`${text})\r\n`)
     return pieces
+  }
+
+  /** RFC 3516 §4.3: literal8 where the bytes hold a NUL. */
+  async #binaryPiece(item: BinaryItem, record: MessageRecord, index: MessageIndex | undefined): Promise<Announced> {
+    const found = await this.#binary.read(record, index?.root, item.part, item.partial)
+    if (found === undefined) return NIL
+    const known = decodable(found.kind === 'unknown-encoding' ? found.kind : found)
+    if (known.kind === 'stream') {
+      return { head: `${known.hasNul ? '~' : ''}{${known.length}}\r\n`, body: known.chunks }
+    }
+    return { head: `${known.bytes.includes(0) ? '~' : ''}{${known.bytes.length}}\r\n`, body: known.bytes }
   }
 
   /** The section's bytes, or where they are when they are too many to hold; undefined where there is no such part. */
@@ -293,6 +316,27 @@ export class AnswerWriter {
       if (end < bytes.length || wanted === record.size) return bytes.subarray(0, end)
     }
   }
+}
+
+/** What stands before a body, and the body. */
+interface Announced {
+  head: string
+  body: Piece | undefined
+}
+
+const NIL: Announced = { head: 'NIL', body: undefined }
+
+function ofSection(body: Uint8Array | ByteRange | undefined): Announced {
+  if (body === undefined) return NIL
+  return { head: `{${body instanceof Uint8Array ? body.length : body.end - body.start}}\r\n`, body }
+}
+
+class UnknownEncoding extends Error {}
+
+/** @throws UnknownEncoding */
+function decodable<Found>(found: Found | 'unknown-encoding'): Found {
+  if (found === 'unknown-encoding') throw new UnknownEncoding('nobody knows the transfer encoding')
+  return found
 }
 
 /** Most headers fit in the first read. */

@@ -35,7 +35,28 @@ export interface SectionItem {
   setsSeen: boolean
 }
 
-export type FetchItem = { kind: 'record'; name: RecordItem } | { kind: 'index'; name: IndexItem } | SectionItem
+/** A part without its transfer encoding (RFC 3516 §4.2). */
+export interface BinaryItem {
+  kind: 'binary'
+  label: string
+  part: readonly number[]
+  partial: { start: number; count: number } | undefined
+  setsSeen: boolean
+}
+
+/** How many bytes that would be. */
+export interface BinarySizeItem {
+  kind: 'binary-size'
+  label: string
+  part: readonly number[]
+}
+
+export type FetchItem =
+  | { kind: 'record'; name: RecordItem }
+  | { kind: 'index'; name: IndexItem }
+  | SectionItem
+  | BinaryItem
+  | BinarySizeItem
 
 const recordItems: readonly string[] = [
   'FLAGS',
@@ -124,6 +145,18 @@ function parsePartial(cursor: Cursor): { start: number; count: number } | undefi
   return { start, count }
 }
 
+/** `[1.2]` or `[]` */
+function parseBinary(cursor: Cursor, name: string): BinaryItem | BinarySizeItem {
+  cursor.want('[')
+  const numbers = cursor.sees(']') ? '' : cursor.itemName()
+  const { part, rest } = parsePart(numbers)
+  if (rest !== '') fault('there is no such section')
+  cursor.want(']')
+  if (name === 'BINARY.SIZE') return { kind: 'binary-size', label: `${name}[${numbers}]`, part }
+  const label = `BINARY[${numbers}]`
+  return { kind: 'binary', label, part, partial: parsePartial(cursor), setsSeen: name === 'BINARY' }
+}
+
 function parseItem(cursor: Cursor): FetchItem {
   const name = cursor.itemName()
   if (recordItems.includes(name)) return record(name as RecordItem)
@@ -138,6 +171,7 @@ function parseItem(cursor: Cursor): FetchItem {
     const { section, label } = parseSection(cursor)
     return { kind: 'section', label, section, partial: parsePartial(cursor), setsSeen: name === 'BODY' }
   }
+  if (name === 'BINARY' || name === 'BINARY.PEEK' || name === 'BINARY.SIZE') return parseBinary(cursor, name)
   const old = Object.hasOwn(oldNames, name) ? oldNames[name] : undefined
   if (old === undefined) fault('there is no such item')
   return { kind: 'section', label: name, section: old.section, partial: undefined, setsSeen: old.setsSeen }

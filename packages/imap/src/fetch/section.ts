@@ -14,7 +14,7 @@ function isMessage(part: MimePart): boolean {
 }
 
 /** The part that the numbers lead to, or undefined where there is none. */
-function partAt(root: MimePart, numbers: readonly number[]): MimePart | undefined {
+export function partAt(root: MimePart, numbers: readonly number[]): MimePart | undefined {
   let holder = root
   let found: MimePart | undefined
   for (const [depth, number] of numbers.entries()) {
