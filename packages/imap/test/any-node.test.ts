@@ -75,7 +75,7 @@ test('a person at the wrong node works as at home', async () => {
   await using client = await TestClient.open(pair.edge.port)
   assert.match((await client.run('LOGIN aaa wrong')).status, /^NO \[AUTHENTICATIONFAILED\]/)
   const login = await client.run(`LOGIN aaa ${PASSWORD}`)
-  assert.match(login.status, /^OK \[CAPABILITY IMAP4rev1 .*\bIDLE\b.*\] Logged in$/)
+  assert.match(login.status, /^OK \[CAPABILITY IMAP4rev2 IMAP4rev1 .*\bIDLE\b.*\] Logged in$/)
   assert.deepEqual(login.untagged, [])
   assert.doesNotMatch(login.status, /STARTTLS|AUTH=/)
   assert.match((await client.run('SELECT INBOX')).status, /^OK \[READ-WRITE\]/)
