@@ -71,7 +71,8 @@ async function loseUnsynced(directory: string, { acknowledged, stored }: Run): P
     .at(-1)
   if (tail) {
     const number = Number.parseInt(tail, 16)
-    let durable = 32
+    // Of a segment in which nothing was stored yet, not even the header was promised.
+    let durable = 0
     for (const ref of stored) {
       if (ref.segment === number) durable = Math.max(durable, ref.offset + packedOverhead(ref.length) + ref.length)
     }
