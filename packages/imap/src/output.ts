@@ -13,7 +13,7 @@ export interface OutputLimits {
   writeStallTimeoutMs: number
 }
 
-/** Text is handed to the socket in pieces of about this size. */
+/** What is small is handed to the socket in pieces of about this size: one copy costs less than a write of many parts. */
 const BLOCK_BYTES = 32 * 1024
 /** Work goes on this long before other connections get their turn. */
 const TURN_MS = 8
@@ -22,8 +22,8 @@ export class Output {
   readonly #clock: Clock
   readonly #limits: OutputLimits
   #socket: Duplex
-  #text = ''
-  #corked = false
+  #pending: (string | Uint8Array)[] = []
+  #pendingBytes = 0
   #turnStartedMs = 0
   #gone = false
 
@@ -41,7 +41,8 @@ export class Output {
   /** Nothing is sent any more. */
   close(): void {
     this.#gone = true
-    this.#text = ''
+    this.#pending = []
+    this.#pendingBytes = 0
   }
 
   /** Cuts the connection: what was begun cannot be finished honestly. */
@@ -56,37 +57,40 @@ export class Output {
 
   /** Adds a byte string. */
   text(bytes: string): void {
-    this.#text += bytes
-    if (this.#text.length > BLOCK_BYTES) this.#writeText()
+    if (bytes === '') return
+    const last = this.#pending.length - 1
+    if (typeof this.#pending[last] === 'string') this.#pending[last] += bytes
+    else this.#pending.push(bytes)
+    this.#added(bytes.length)
   }
 
-  /** Adds bytes without copying them. They must not change any more. */
+  /** Adds bytes; large ones without copying them. They must not change any more. */
   bytes(chunk: Uint8Array): void {
     if (chunk.length === 0) return
-    this.#cork()
-    this.#writeText()
-    if (!this.#gone) this.#socket.write(chunk)
-  }
-
-  flush(): void {
-    this.#writeText()
-    if (this.#corked) {
-      this.#corked = false
-      this.#socket.uncork()
+    if (chunk.length > BLOCK_BYTES) {
+      this.flush()
+      if (!this.#gone) this.#socket.write(chunk)
+      return
     }
+    this.#pending.push(chunk)
+    this.#added(chunk.length)
   }
 
-  #cork(): void {
-    if (this.#corked || this.#gone) return
-    this.#corked = true
-    this.#socket.cork()
+  #added(bytes: number): void {
+    this.#pendingBytes += bytes
+    if (this.#pendingBytes > BLOCK_BYTES) this.flush()
   }
 
-  #writeText(): void {
-    if (this.#text === '') return
-    const text = this.#text
-    this.#text = ''
-    if (!this.#gone) this.#socket.write(text, 'latin1')
+  /** Hands over what has been added. */
+  flush(): void {
+    const pending = this.#pending
+    if (pending.length === 0) return
+    const bytes = this.#pendingBytes
+    this.#pending = []
+    this.#pendingBytes = 0
+    if (this.#gone) return
+    if (pending.length === 1 && typeof pending[0] === 'string') this.#socket.write(pending[0], 'latin1')
+    else this.#socket.write(joined(pending, bytes))
   }
 
   get congested(): boolean {
@@ -104,7 +108,7 @@ export class Output {
    */
   breathe(): Promise<void> | void {
     if (this.#gone) throw new ConnectionGone('the client is gone')
-    if (this.#socket.writableLength + this.#text.length > BLOCK_BYTES) this.flush()
+    if (this.#socket.writableLength + this.#pendingBytes > BLOCK_BYTES) this.flush()
     if (this.congested) return this.#drained()
     if (this.#clock.monotonicMs() - this.#turnStartedMs < TURN_MS) return
     return new Promise((resolve) => {
@@ -132,4 +136,15 @@ export class Output {
       socket.on('close', settle)
     })
   }
+}
+
+function joined(parts: readonly (string | Uint8Array)[], bytes: number): Buffer {
+  const block = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (const part of parts) {
+    if (typeof part === 'string') block.write(part, at, 'latin1')
+    else block.set(part, at)
+    at += part.length
+  }
+  return block
 }

@@ -37,7 +37,7 @@ export class MailboxView {
 
   /** @param live the mailbox's messages now. @param origin by which the session knows its own changes. */
   constructor(
-    mailbox: Pick<MailboxRecord, 'id' | 'keywords'>,
+    mailbox: Pick<MailboxRecord, 'id' | 'keywords' | 'highestModseq'>,
     readOnly: boolean,
     live: readonly MessageRecord[],
     origin: unknown,
@@ -46,8 +46,8 @@ export class MailboxView {
     this.readOnly = readOnly
     this.#origin = origin
     this.#learn(mailbox.keywords ?? [])
-    this.#uids = new Uint32Array(live.length)
-    for (const record of live) this.#uids[this.#count++] = record.uid
+    this.#uids = uidsOf(live, mailbox.highestModseq).slice()
+    this.#count = live.length
   }
 
   get count(): number {
@@ -281,3 +281,18 @@ export function firstNotBelow(live: readonly MessageRecord[], uid: number): numb
   }
   return low
 }
+
+/** UIDs of lists that were opened lately: every change of a mailbox raises its MODSEQ. */
+const knownUids = new WeakMap<readonly MessageRecord[], { modseq: number; uids: Uint32Array }>()
+
+function uidsOf(live: readonly MessageRecord[], modseq: number): Uint32Array {
+  const known = knownUids.get(live)
+  if (known?.modseq === modseq && known.uids.length === live.length) return known.uids
+  const uids = new Uint32Array(live.length)
+  for (let index = 0; index < live.length; index++) uids[index] = (live[index] as MessageRecord).uid
+  if (live.length >= KNOWN_UIDS_FROM) knownUids.set(live, { modseq, uids })
+  return uids
+}
+
+/** Smaller ones are made as fast as they are found. */
+const KNOWN_UIDS_FROM = 4096
