@@ -68,7 +68,7 @@ export async function openFrontDoors(
     },
   )
   const pop3 = createPop3Server(
-    { mailboxes, authenticator, clock, random, logger: logger.child({ part: 'pop3' }), tls },
+    { mailboxes, authenticator, ...carrier, clock, random, logger: logger.child({ part: 'pop3' }), tls },
     {
       hostName,
       connectionsMax: config.pop3['connections-max'],
@@ -78,10 +78,7 @@ export async function openFrontDoors(
   )
   serveCarriedSessions(
     { streams, redeem, logger: logger.child({ part: 'sessions' }) },
-    {
-      imap: imap.takeSession,
-      pop3: () => Promise.reject(new SkeinError('session-not-carried', 'temporary', 'POP3 is not carried yet')),
-    },
+    { imap: imap.takeSession, pop3: pop3.takeSession },
   )
   opened.add('front doors', () =>
     Promise.all([smtp, imap, pop3].map((door) => door.close({ drainMs: setting.drainMs() }))),

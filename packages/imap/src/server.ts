@@ -156,7 +156,13 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
         throw error
       }
       return (stream) => {
-        stream.on('error', () => {})
+        if (stream.destroyed) {
+          leave()
+          account.mailboxes[Symbol.asyncDispose]().then(undefined, (error: unknown) => {
+            logger.error({ error }, 'an IMAP session could not be put away')
+          })
+          return
+        }
         serve(stream, { remoteAddress, secure }, { kind: 'authenticated', account, tag: opening })
           .finally(leave)
           .catch((error: unknown) => logger.error({ error }, 'an IMAP connection failed'))

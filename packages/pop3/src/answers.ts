@@ -1,7 +1,7 @@
 // What a command answers, and the one mapping from the house's errors and log-in outcomes to POP3's response codes
 // (RFC 2449 §8, RFC 3206).
 import type { LoginOutcome } from '@skein/accounts'
-import { SkeinError } from '@skein/runtime'
+import { type PeerStream, SkeinError } from '@skein/runtime'
 
 export type ResponseCode = 'IN-USE' | 'LOGIN-DELAY' | 'AUTH' | 'SYS/TEMP' | 'SYS/PERM' | 'UTF8'
 
@@ -20,6 +20,8 @@ export type Answer =
   | { kind: 'message'; text: string; bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array> }
   /** RFC 2595 §4: the TLS handshake follows the reply. */
   | { kind: 'start-tls'; text: string }
+  /** The session goes on at its home, whose answer it is. */
+  | { kind: 'carried'; home: PeerStream }
   | ErrorAnswer
 
 export const ok = (text: string): Answer => ({ kind: 'ok', text })

@@ -1,12 +1,14 @@
 // One client's connection: reads a command, finds it, checks its state, runs it, writes the answer, one at a time.
 // Promises: answers come in the order of the commands, gathered while more are waiting; a client that does not read
 // stops us from reading; whatever ends the connection, the mailbox is let go and nothing unsaid is deleted.
-import { isLoopback, plainAddress } from '@skein/runtime'
-import type { Socket } from 'node:net'
+import { type PeerStream, type Splice, isLoopback } from '@skein/runtime'
+import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { type Answer, type ErrorAnswer, answerForError, answerForLogin, answers, formatError, ok } from './answers.ts'
+import { carryAway, goElsewhere } from './carried-away.ts'
 import { commands } from './commands/index.ts'
 import type { Pop3House } from './house.ts'
+import type { Maildrop } from './maildrop.ts'
 import type { CommandContext, Session } from './session.ts'
 import { LineReader } from './wire/line-reader.ts'
 import { MessageWriter } from './wire/message-writer.ts'
@@ -14,15 +16,29 @@ import { MessageWriter } from './wire/message-writer.ts'
 const gatheredBytesMax = 64 * 1024
 const lingerMs = 5_000
 
+/** A client's bytes, whatever carries them. */
+export interface ClientStream {
+  stream: Duplex
+  remoteAddress: string
+  isSecure: boolean
+}
+
+/** What the server does when a connection is no longer served here. */
+export interface ConnectionEnds {
+  onClosed(): void
+  /** Another node serves it. */
+  onCarried(way: Splice): void
+}
+
 export class Pop3Connection implements CommandContext {
   readonly house: Pop3House
   readonly remoteAddress: string
   session: Session = { state: 'authorization', user: null, utf8: false }
-  isSecure = false
+  isSecure: boolean
   /** Of whoever is logged in. */
   accountAddress: string | null = null
-  readonly #onClosed: () => void
-  #socket: Socket
+  readonly #ends: ConnectionEnds
+  #socket: Duplex
   #lines: LineReader
   #isRunning = false
   /** Waits for the client's answer to a challenge. */
@@ -38,14 +54,14 @@ export class Pop3Connection implements CommandContext {
   #hasEnded = false
   #wakeWriter: (() => void) | null = null
 
-  constructor(house: Pop3House, socket: Socket, onClosed: () => void) {
+  constructor(house: Pop3House, { stream, remoteAddress, isSecure }: ClientStream, ends: ConnectionEnds) {
     this.house = house
-    this.#socket = socket
-    this.#onClosed = onClosed
-    this.remoteAddress = plainAddress(socket.remoteAddress ?? '')
+    this.#socket = stream
+    this.#ends = ends
+    this.remoteAddress = remoteAddress
+    this.isSecure = isSecure
     this.#lines = new LineReader(house.limits.commandLineBytesMax)
-    socket.setNoDelay(true)
-    this.#listen(socket)
+    this.#listen(stream)
   }
 
   get mayLogIn(): boolean {
@@ -68,6 +84,13 @@ export class Pop3Connection implements CommandContext {
     this.#startTls(() => this.greet())
   }
 
+  /** Goes on where another node took the log-in: with the answer to it. */
+  goOn(maildrop: Maildrop, address: string, utf8: boolean): void {
+    this.#clientsTurn()
+    this.#put(`+OK ${this.#open(maildrop, address, utf8)}\r\n`)
+    this.#flush()
+  }
+
   checkDeadline(nowMs: number): void {
     if (this.#isClosed || nowMs < this.#deadlineMs) return
     // RFC 1939 §3: an idle session ends without UPDATE. Whoever does not read would not read this either.
@@ -87,7 +110,7 @@ export class Pop3Connection implements CommandContext {
 
   /* ---------------------------------------------------------------- the socket */
 
-  #listen(socket: Socket): void {
+  #listen(socket: Duplex): void {
     socket.on('data', (chunk: Buffer) => {
       if (this.#isClosing) return
       this.#lines.push(chunk)
@@ -118,7 +141,7 @@ export class Pop3Connection implements CommandContext {
       this.session = { state: 'update' }
       maildrop.close().catch((error: unknown) => this.#unexpected(error))
     }
-    this.#onClosed()
+    this.#ends.onClosed()
   }
 
   #startTls(then: () => void): void {
@@ -167,6 +190,7 @@ export class Pop3Connection implements CommandContext {
         this.#deadlineMs = Infinity
         const answer = line === 'too-long' ? answers.lineTooLong : await this.#execute(line)
         await this.#write(answer)
+        if (this.#isClosed) return
         this.#clientsTurn()
       }
       this.#flush()
@@ -224,6 +248,9 @@ export class Pop3Connection implements CommandContext {
   async logIn(name: string, password: string): Promise<Answer> {
     const { authenticator, maildrops } = this.house
     const outcome = await authenticator.login({ name, password, remoteAddress: this.remoteAddress, protocol: 'pop3' })
+    if (outcome.kind === 'elsewhere') {
+      return goElsewhere(this, outcome, this.#socket, this.session.state === 'authorization' && this.session.utf8)
+    }
     if (outcome.kind !== 'ok') {
       const isGuess = outcome.kind === 'refused' || outcome.kind === 'throttled'
       if (isGuess && ++this.#authFailures >= this.house.limits.authFailuresMax) return answers.tooManyAuthFailures
@@ -235,9 +262,23 @@ export class Pop3Connection implements CommandContext {
       await maildrop.close()
       return answers.wrongState
     }
-    this.accountAddress = outcome.account.address
-    this.session = { state: 'transaction', maildrop, utf8: this.session.utf8 }
-    return ok(`${maildrop.count} messages (${maildrop.octets} octets)`)
+    return ok(this.#open(maildrop, outcome.account.address, this.session.utf8))
+  }
+
+  #open(maildrop: Maildrop, address: string, utf8: boolean): string {
+    this.accountAddress = address
+    this.session = { state: 'transaction', maildrop, utf8 }
+    return `${maildrop.count} messages (${maildrop.octets} octets)`
+  }
+
+  #handOver(home: PeerStream): void {
+    this.#flush()
+    const socket = this.#socket
+    for (const event of ['data', 'end', 'drain']) socket.removeAllListeners(event)
+    this.#isClosed = true
+    this.session = { state: 'update' }
+    this.#ends.onClosed()
+    this.#ends.onCarried(carryAway(this.house, socket, home, this.#lines.takeAll()))
   }
 
   #unexpected(error: unknown): void {
@@ -262,6 +303,9 @@ export class Pop3Connection implements CommandContext {
       case 'message':
         await this.#writeMessage(answer.text, answer.bytes)
         break
+      case 'carried':
+        this.#handOver(answer.home)
+        return
       case 'start-tls':
         // RFC 2595 §2.4, RFC 3207 §6: what came along in clear text must not be run inside TLS.
         if (this.#lines.waiting > 0) return this.sendAway(answers.plaintextAfterStls)

@@ -1,5 +1,5 @@
 // What every session of one POP3 server shares.
-import type { Authenticator } from '@skein/accounts'
+import type { Authenticator, SessionCarrier } from '@skein/accounts'
 import type { Mailboxes } from '@skein/mailboxes'
 import type { Clock, Logger, Random, TlsMaterial } from '@skein/runtime'
 import type { SecureContext } from 'node:tls'
@@ -9,6 +9,8 @@ import type { MaildropLocks } from './maildrop.ts'
 export interface Pop3Components {
   mailboxes: Mailboxes
   authenticator: Authenticator
+  /** Without it, people log in at their home only. */
+  carrier?: SessionCarrier
   clock: Clock
   random: Random
   logger: Logger

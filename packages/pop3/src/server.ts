@@ -1,12 +1,14 @@
 // The POP3 front door: one server with any number of listening ports, which share its limits and its mailboxes' locks.
-import { createAddressSet, plainAddress, ConnectionCounter } from '@skein/runtime'
+import type { CarriedSessionTaker } from '@skein/accounts'
+import { ConnectionCounter, SkeinError, type Splice, createAddressSet, plainAddress, sleep } from '@skein/runtime'
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
 import { type SecureContext, createSecureContext } from 'node:tls'
 import { answers, formatError } from './answers.ts'
-import { Pop3Connection } from './connection.ts'
+import { utf8Opening } from './carried-away.ts'
+import { type ClientStream, Pop3Connection } from './connection.ts'
 import type { Pop3Components, Pop3House } from './house.ts'
 import { type Pop3Limits, pop3Limits } from './limits.ts'
-import { MaildropLocks } from './maildrop.ts'
+import { type Maildrop, MaildropLocks } from './maildrop.ts'
 
 export interface Pop3Settings extends Partial<Pop3Limits> {
   hostName: string
@@ -19,6 +21,11 @@ export type Pop3Mode = 'starttls' | 'implicit'
 
 export interface Pop3Server {
   listen(options: { host: string; port: number; mode: Pop3Mode }): Promise<{ port: number }>
+  /**
+   * Serves a client that logged in at another node: from the answer to its log-in on, without a greeting.
+   * @throws SkeinError `too-many-connections`, `maildrop-in-use` (both temporary), or why the account can't be opened
+   */
+  takeSession: CarriedSessionTaker
   /** Connections that stand now, on all ports. */
   connections(): number
   /** Sends the sessions of one account away: it may not go on. */
@@ -28,6 +35,7 @@ export interface Pop3Server {
 }
 
 const refusalLingerMs = 1_000
+const emptyPollMs = 5
 
 export function createPop3Server(components: Pop3Components, settings: Pop3Settings): Pop3Server {
   const limits = { ...pop3Limits, ...limitsOf(settings) }
@@ -35,6 +43,8 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
   const isTrusted = createAddressSet(settings.trustedAddresses ?? ['127.0.0.0/8', '::1'])
   const counter = new ConnectionCounter(limits.connectionsMax, limits.connectionsPerAddressMax, isTrusted)
   const connections = new Set<Pop3Connection>()
+  /** Sessions that another node serves. */
+  const carried = new Set<Splice>()
   const servers = new Set<Server>()
   let isClosed = false
 
@@ -68,10 +78,48 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
     const address = plainAddress(socket.remoteAddress ?? '')
     if (counter.enter(address) !== 'ok') return refuse(socket, mode)
     socket.once('close', () => counter.leave(address))
-    const connection = new Pop3Connection(house, socket, () => connections.delete(connection))
-    connections.add(connection)
+    socket.setNoDelay(true)
+    const connection = connect({ stream: socket, remoteAddress: address, isSecure: false })
     if (mode === 'implicit') connection.secureThenGreet()
     else connection.greet()
+  }
+
+  function connect(client: ClientStream): Pop3Connection {
+    const connection = new Pop3Connection(house, client, {
+      onClosed: () => connections.delete(connection),
+      onCarried(way) {
+        carried.add(way)
+        if (isClosed) way.leave(formatError(answers.shuttingDown))
+        void way.done.then(() => carried.delete(way))
+      },
+    })
+    connections.add(connection)
+    return connection
+  }
+
+  const takeSession: CarriedSessionTaker = async ({ remoteAddress, secure, opening }, { id, address }) => {
+    const entered = isClosed ? 'too-many' : counter.enter(remoteAddress)
+    if (entered !== 'ok') throw new SkeinError('too-many-connections', 'temporary', answers.tooManyConnections.text)
+    let maildrop: Maildrop | null = null
+    try {
+      maildrop = await house.maildrops.open(id)
+      if (!maildrop) throw new SkeinError('maildrop-in-use', 'temporary', answers.inUse.text)
+    } catch (error) {
+      counter.leave(remoteAddress)
+      throw error
+    }
+    const open = maildrop
+    return (stream) => {
+      if (stream.destroyed) {
+        counter.leave(remoteAddress)
+        open.close().catch((error: unknown) => logger.error({ error }, 'a maildrop could not be closed'))
+        return
+      }
+      stream.once('close', () => counter.leave(remoteAddress))
+      const connection = connect({ stream, remoteAddress, isSecure: secure })
+      connection.goOn(open, address, opening === utf8Opening)
+      if (isClosed) connection.sendAway(answers.shuttingDown)
+    }
   }
 
   function refuse(socket: Socket, mode: Pop3Mode): void {
@@ -112,14 +160,17 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
     stopTlsWatch()
     const closed = [...servers].map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
     for (const connection of connections) if (connection.isIdle) connection.sendAway(answers.shuttingDown)
+    for (const way of carried) way.leave(formatError(answers.shuttingDown))
     const timer = clock.setTimer(drainMs, () => {
-      for (const connection of connections) connection.destroy()
+      for (const connection of [...connections, ...carried]) connection.destroy()
     })
     await Promise.all(closed)
+    // Those that came from other nodes have no socket here.
+    while (connections.size + carried.size > 0) await sleep(clock, emptyPollMs)
     timer.cancel()
   }
 
-  return { listen, connections: () => counter.count, dismiss, close }
+  return { listen, takeSession, connections: () => counter.count, dismiss, close }
 }
 
 function contextOf({ key, cert }: { key: string; cert: string }): SecureContext {

@@ -1,6 +1,6 @@
 // A running POP3 server over memory stores, for tests.
 import { readFileSync } from 'node:fs'
-import type { Authenticator, LoginOutcome } from '@skein/accounts'
+import type { Authenticator, LoginOutcome, SessionCarrier } from '@skein/accounts'
 import { type AccountMailboxes, type Mailboxes, createMailboxes } from '@skein/mailboxes'
 import { type Logger, type TlsMaterial, silentLogger, systemClock, systemRandom } from '@skein/runtime'
 import { createMemoryMailboxStore, createMemoryMessageLog } from '@skein/testkit'
@@ -45,7 +45,7 @@ export interface TestServer extends AsyncDisposable {
 export async function startServer(
   messages: readonly (string | Buffer)[] = [],
   settings: Partial<Pop3Settings> = {},
-  options: { mode?: Pop3Mode; tls?: TlsMaterial; host?: string; logger?: Logger } = {},
+  options: { mode?: Pop3Mode; tls?: TlsMaterial; host?: string; logger?: Logger; carrier?: SessionCarrier } = {},
 ): Promise<TestServer> {
   const { mode = 'starttls', tls = testTls, host = '127.0.0.1', logger = silentLogger } = options
   const log = createMemoryMessageLog()
@@ -60,7 +60,7 @@ export async function startServer(
   }
   for (const message of messages) await deliver(message)
   const server = createPop3Server(
-    { mailboxes, authenticator, tls, ...components },
+    { mailboxes, authenticator, tls, ...components, ...(options.carrier ? { carrier: options.carrier } : {}) },
     { hostName: 'pop.test', ...settings },
   )
   const { port } = await server.listen({ host, port: 0, mode })

@@ -25,6 +25,13 @@ export class LineReader {
     this.#at = 0
   }
 
+  /** Gives away what has come and is not taken yet. */
+  takeAll(): Buffer {
+    const left = this.#buffer.subarray(this.#at)
+    this.#clear()
+    return left
+  }
+
   /** The next line without its line end; 'too-long' once for each line that is; null when more must come first. */
   next(): Buffer | 'too-long' | null {
     for (;;) {
