@@ -1,7 +1,7 @@
 // Connections as transcripts use them: over TCP, under TLS or made up; read line by line with a deadline.
 import { createConnection } from 'node:net'
 import type { Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { TLSSocket, connect as connectTls } from 'node:tls'
 
 /** One end of a connection as a transcript uses it. */
 export interface TranscriptConnection {
@@ -11,6 +11,8 @@ export interface TranscriptConnection {
   close(): void
   /** Goes over to TLS. The certificate is not looked at. */
   secure?(): Promise<TranscriptConnection>
+  /** Data of `tls-exporter` (RFC 9266), where there is TLS. */
+  channelBinding?(): Buffer
 }
 
 export type Connect = (name: string) => Promise<TranscriptConnection> | TranscriptConnection
@@ -33,6 +35,9 @@ function overSocket(socket: Socket): TranscriptConnection {
     listen: (onData, onEnd) => socket.on('data', onData).on('end', onEnd).on('close', onEnd),
     close: () => socket.destroy(),
     secure: () => overTls(socket),
+    ...(socket instanceof TLSSocket
+      ? { channelBinding: () => socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0)) }
+      : {}),
   }
 }
 
@@ -76,6 +81,10 @@ export class LineReader {
     if (secured === undefined) throw new Error('this connection cannot go over to TLS')
     this.#connection = secured
     this.#listen()
+  }
+
+  channelBinding(): Buffer {
+    return this.#connection.channelBinding?.() ?? Buffer.alloc(0)
   }
 
   write(bytes: Uint8Array): void {

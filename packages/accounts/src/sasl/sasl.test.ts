@@ -5,7 +5,6 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Account, Authenticator, Login, LoginOutcome } from '../ports.ts'
 import { decodeInitialResponse, decodeSaslResponse, type SaslFacts, type SaslStep } from './exchange.ts'
-import { certificateAddressesOf } from './external.ts'
 import { saslMechanismsOffered, startSasl } from './mechanisms.ts'
 import { createScramVerifier, proofIsRight } from './scram-verifier.ts'
 
@@ -142,19 +141,6 @@ test('EXTERNAL (RFC 4422 appendix A): the certificate is the log-in, for its own
   assert.deepEqual(await play(authenticator, 'EXTERNAL', ['bbb@test.com'], options), ['not-authorized'])
   assert.deepEqual(await play(authenticator, 'EXTERNAL', ['no address'], options), ['refused'])
   assert.deepEqual(seen, ['aaa@test.com', 'aaa@test.com', 'aaa@test.com', 'old@test.com'])
-})
-
-test('a certificate speaks for its e-mail names, or its subject, and only when it was verified', () => {
-  const channel = (authorized: boolean, subject: string, subjectAltName?: string) => ({
-    authorized,
-    getPeerX509Certificate: () => ({ subject, subjectAltName }),
-  })
-  const both = ['O=Test\nCN=aaa@test.com', 'DNS:test.com, email:AAA@Test.Com, email:b@test.com'] as const
-  assert.deepEqual(certificateAddressesOf(channel(true, ...both)), ['aaa@test.com', 'b@test.com'])
-  assert.deepEqual(certificateAddressesOf(channel(true, 'O=T\nemailAddress=aaa@test.com')), ['aaa@test.com'])
-  assert.deepEqual(certificateAddressesOf(channel(true, 'CN=no address')), [])
-  assert.deepEqual(certificateAddressesOf(channel(false, ...both)), [])
-  assert.deepEqual(certificateAddressesOf({ authorized: true, getPeerX509Certificate: () => undefined }), [])
 })
 
 test('OAUTHBEARER (RFC 7628 §4) and XOAUTH2: right, and the dance after a wrong token', async () => {
