@@ -7,6 +7,8 @@ export interface CapabilityFacts {
   readonly secure: boolean
   readonly loginAllowed: boolean
   readonly limits: ImapLimits
+  /** SASL mechanisms that can be had on this connection. */
+  mechanisms(): readonly string[]
 }
 
 /** Who is told: everyone, strangers only, or whoever is logged in. */
@@ -20,6 +22,12 @@ interface Capability {
   when?: (facts: CapabilityFacts) => boolean
 }
 
+/** RFC 9051 §6.2.3: no mechanism where nobody may log in. */
+const offers =
+  (mechanism: string) =>
+  (facts: CapabilityFacts): boolean =>
+    facts.loginAllowed && facts.mechanisms().includes(mechanism)
+
 const capabilities: readonly Capability[] = [
   { name: 'IMAP4rev2', to: 'all' },
   { name: 'IMAP4rev1', to: 'all' },
@@ -30,8 +38,13 @@ const capabilities: readonly Capability[] = [
   { name: 'STARTTLS', to: 'strangers', when: ({ secure }) => !secure },
   // RFC 9051 §6.2.3: no password in clear over the network.
   { name: 'LOGINDISABLED', to: 'strangers', when: ({ loginAllowed }) => !loginAllowed },
-  { name: 'AUTH=PLAIN', to: 'strangers', when: ({ loginAllowed }) => loginAllowed },
-  { name: 'AUTH=LOGIN', to: 'strangers', when: ({ loginAllowed }) => loginAllowed },
+  { name: 'AUTH=EXTERNAL', to: 'strangers', when: offers('EXTERNAL') },
+  { name: 'AUTH=SCRAM-SHA-256-PLUS', to: 'strangers', when: offers('SCRAM-SHA-256-PLUS') },
+  { name: 'AUTH=SCRAM-SHA-256', to: 'strangers', when: offers('SCRAM-SHA-256') },
+  { name: 'AUTH=OAUTHBEARER', to: 'strangers', when: offers('OAUTHBEARER') },
+  { name: 'AUTH=XOAUTH2', to: 'strangers', when: offers('XOAUTH2') },
+  { name: 'AUTH=PLAIN', to: 'strangers', when: offers('PLAIN') },
+  { name: 'AUTH=LOGIN', to: 'strangers', when: offers('LOGIN') },
   { name: 'IDLE', to: 'known' },
   { name: 'NAMESPACE', to: 'known' },
   { name: 'UNSELECT', to: 'known' },

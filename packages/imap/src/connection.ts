@@ -1,6 +1,8 @@
 // One client: reads a command, finds it in the table, checks its state, runs it, writes the reply.
 // Promises: one command at a time, in order; whatever a client does costs only its own connection.
+import type { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
+import { type SaslFacts, saslFactsOf, saslMechanismsOffered } from '@skein/accounts'
 import type { PeerStream, Splice } from '@skein/runtime'
 import { carryAway, wayHome } from './carried-away.ts'
 import type { Elsewhere } from './carried-away.ts'
@@ -33,6 +35,7 @@ export interface ConnectionParts {
   answerCache: AnswerCache
   product: { name: string; version: string }
   secureStream: SecureStream
+  clientAuthorities(): readonly X509Certificate[]
 }
 
 /** How a session begins. */
@@ -52,6 +55,7 @@ export class Connection implements Context {
   tag = ''
   state: SessionState = { kind: 'not-authenticated' }
   readonly #transport: Transport
+  readonly #clientAuthorities: () => readonly X509Certificate[]
   readonly #decoder: CommandDecoder
   readonly #input: Input
   readonly #literals: LiteralHandler
@@ -71,6 +75,7 @@ export class Connection implements Context {
     this.answerCache = parts.answerCache
     this.product = parts.product
     this.#transport = new Transport(stream, facts, parts.secureStream)
+    this.#clientAuthorities = parts.clientAuthorities
     this.#decoder = new CommandDecoder(this)
     this.out = new Output(stream, clock, parts.limits)
     this.#input = new Input(this.#decoder, clock, parts.limits.readAheadBytesMax)
@@ -183,6 +188,17 @@ export class Connection implements Context {
 
   capabilities(): string {
     return capabilityList(this)
+  }
+
+  saslFacts(): SaslFacts {
+    const { remoteAddress, stream } = this.#transport
+    const authorities = this.#clientAuthorities()
+    return saslFactsOf({ remoteAddress, protocol: 'imap', stream, authorities, nowMs: this.services.clock.nowMs() })
+  }
+
+  /** For CAPABILITY. */
+  mechanisms(): readonly string[] {
+    return saslMechanismsOffered(this.services.authenticator, this.saslFacts())
   }
 
   async ask(text: string): Promise<string | undefined> {

@@ -1,9 +1,11 @@
 // Listens, puts TLS over sockets, and bounds how many connections there are.
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
+import type { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import type { SecureContext } from 'node:tls'
+import { readAuthorities } from '@skein/accounts'
 import type { Authenticator, CarriedSessionTaker, SessionCarrier } from '@skein/accounts'
 import type { Mailboxes, MessageLog } from '@skein/mailboxes'
 import { ConnectionCounter, SkeinError, sleep } from '@skein/runtime'
@@ -65,17 +67,18 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
   const carried = new Set<Splice>()
   const sockets = new Set<Socket>()
   const counter = new ConnectionCounter(limits.connectionsMax, limits.connectionsPerAddressMax, () => false)
-  let secureContext: SecureContext = secureContextOf(tls)
+  let security = securityOf(tls)
   let closing = false
   const forgetTls = tls.onChange(() => {
-    secureContext = secureContextOf(tls)
+    security = securityOf(tls)
   })
   const parts: ConnectionParts = {
     services: components,
     limits,
     answerCache: new AnswerCache(limits.answerCacheBytesMax),
     product: { name: 'Skein', version: settings.version ?? '0' },
-    secureStream: (stream) => secureStream(stream, secureContext),
+    secureStream: (stream) => secureStream(stream, security),
+    clientAuthorities: () => security.clientAuthorities,
   }
 
   /** Counts the connection in, or says what stands in its way. */
@@ -203,14 +206,30 @@ async function waitUntilEmpty(sets: readonly ReadonlySet<unknown>[], clock: Cloc
   while (sets.some((set) => set.size > 0) && clock.monotonicMs() < deadlineMs) await sleep(clock, POLL_MS)
 }
 
-function secureContextOf(tls: TlsMaterial): SecureContext {
-  // RFC 8997: nothing below TLS 1.2.
-  return createSecureContext({ ...tls.current(), minVersion: 'TLSv1.2' })
+interface Security {
+  context: SecureContext
+  /** Whose certificates clients may show. */
+  clientAuthorities: readonly X509Certificate[]
 }
 
-function secureStream(stream: Duplex, secureContext: SecureContext): Promise<Duplex> {
+function securityOf(tls: TlsMaterial): Security {
+  const { key, cert, clientAuthorities } = tls.current()
+  // RFC 8997: nothing below TLS 1.2.
+  const settings = { key, cert, minVersion: 'TLSv1.2' as const }
+  if (clientAuthorities === undefined) return { context: createSecureContext(settings), clientAuthorities: [] }
+  const context = createSecureContext({ ...settings, ca: clientAuthorities })
+  return { context, clientAuthorities: readAuthorities(clientAuthorities) }
+}
+
+function secureStream(stream: Duplex, { context, clientAuthorities }: Security): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const secured = new TLSSocket(stream, { isServer: true, secureContext })
+    const secured = new TLSSocket(stream, {
+      isServer: true,
+      secureContext: context,
+      // What is wrong with a certificate is told to whoever tries to log in with it.
+      requestCert: clientAuthorities.length > 0,
+      rejectUnauthorized: false,
+    })
     const settle = (error?: Error) => {
       secured.off('secure', settle)
       secured.off('error', settle)

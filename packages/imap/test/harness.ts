@@ -9,7 +9,7 @@ import { createMailboxes } from '@skein/mailboxes'
 import type { AccountMailboxes, Mailboxes } from '@skein/mailboxes'
 import { silentLogger, systemClock, systemRandom } from '@skein/runtime'
 import type { Logger, TlsMaterial } from '@skein/runtime'
-import { createMemoryMailboxStore, createMemoryMessageLog } from '@skein/testkit'
+import { createMemoryMailboxStore, createMemoryMessageLog, loneAuthenticator, scramSteps } from '@skein/testkit'
 import type { MemoryMessageLog, TranscriptContext } from '@skein/testkit'
 import { letterNamed } from './letters.ts'
 import { createImapServer } from '../src/index.ts'
@@ -44,7 +44,10 @@ const outcomes: Readonly<Record<string, LoginOutcome>> = {
   'busy@test.com': { kind: 'throttled', retryAfterMs: 2500 },
 }
 
+const lone = await loneAuthenticator(account, PASSWORD)
+
 export const authenticator: Authenticator = {
+  scram: lone.scram,
   login: async ({ name, password }) =>
     (password === PASSWORD && Object.hasOwn(outcomes, name) ? outcomes[name] : undefined) ?? { kind: 'refused' },
 }
@@ -83,6 +86,9 @@ export interface Harness extends AsyncDisposable {
 }
 
 export interface HarnessOptions {
+  /** Takes tokens too. */
+  tokens?: boolean
+  tls?: TlsMaterial
   limits?: Partial<ImapLimits>
   quotaBytes?: number
   logger?: Logger
@@ -100,10 +106,10 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     {
       mailboxes,
       log,
-      authenticator: options.authenticator ?? authenticator,
+      authenticator: options.authenticator ?? { ...authenticator, ...(options.tokens ? { tokens: lone.tokens } : {}) },
       ...(options.carrier === undefined ? {} : { carrier: options.carrier }),
       ...parts,
-      tls: testTls(),
+      tls: options.tls ?? testTls(),
     },
     { version: '1.0', limits: { loginFailureDelayMs: 1, ...options.limits } },
   )
@@ -134,6 +140,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
 
 /** Steps that transcripts may call. */
 export const steps = (harness: Harness) => ({
+  ...scramSteps(),
   /** `@deliver MAILBOX LETTER [flag…]` */
   async deliver(_context: TranscriptContext, mailbox = 'INBOX', letter = 'plain', ...flags: string[]) {
     await harness.deliver(mailbox, letterNamed(letter), flags)

@@ -5,7 +5,7 @@ import { runTranscript, tcpConnect } from '@skein/testkit'
 import { startHarness, steps } from './harness.ts'
 import type { HarnessOptions } from './harness.ts'
 
-interface TranscriptSettings extends Pick<HarnessOptions, 'limits' | 'quotaBytes'> {
+interface TranscriptSettings extends Pick<HarnessOptions, 'limits' | 'quotaBytes' | 'tokens'> {
   implicitTls?: boolean
 }
 

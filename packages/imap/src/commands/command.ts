@@ -1,6 +1,6 @@
 // What a command is: a value that says its name, the states it is legal in, how to read it and what to do.
 import type { AccountMailboxes, BlobWriter, Mailboxes, MessageLog } from '@skein/mailboxes'
-import type { Authenticator, SessionCarrier } from '@skein/accounts'
+import type { Authenticator, SaslFacts, SessionCarrier } from '@skein/accounts'
 import type { Clock, Logger, Random } from '@skein/runtime'
 import { assert } from '@skein/runtime'
 import type { Elsewhere } from '../carried-away.ts'
@@ -45,6 +45,8 @@ export interface Context {
   readonly origin: unknown
   advance(event: SessionEvent): void
   capabilities(): string
+  /** What a SASL mechanism may know of this connection. */
+  saslFacts(): SaslFacts
   /** Says `+ text` and resolves with the client's next line; undefined where it was too long. @throws ConnectionGone */
   ask(text: string): Promise<string | undefined>
   /** Says all news of the selected mailbox that may be said now. */

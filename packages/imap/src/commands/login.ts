@@ -1,4 +1,5 @@
 // LOGIN (RFC 9051 §6.2.3), and what every way of logging in ends with.
+import type { SaslOutcome } from '@skein/accounts'
 import { sleep } from '@skein/runtime'
 import { no, ok } from '../replies.ts'
 import type { Reply } from '../replies.ts'
@@ -25,11 +26,11 @@ async function refuse(context: Context): Promise<Reply> {
   return no('The name or the password is wrong', 'AUTHENTICATIONFAILED')
 }
 
-export async function logIn(context: Context, name: string, password: string): Promise<Reply> {
-  const { authenticator, mailboxes } = context.services
-  const { remoteAddress } = context
-  const outcome = await authenticator.login({ name, password, remoteAddress, protocol: 'imap' })
+/** What every way of logging in ends with. */
+export async function finishLogin(context: Context, outcome: SaslOutcome): Promise<Reply> {
+  const { mailboxes } = context.services
   if (outcome.kind === 'refused') return refuse(context)
+  if (outcome.kind === 'not-authorized') return no('Nobody acts for someone else here', 'AUTHORIZATIONFAILED')
   if (outcome.kind === 'unavailable') return no('The mailbox cannot be reached now; try again later', 'UNAVAILABLE')
   if (outcome.kind === 'throttled') {
     const seconds = Math.ceil(outcome.retryAfterMs / 1000)
@@ -51,6 +52,9 @@ export const login = command({
     return { name, password: cursor.utf8Text() }
   },
   async run(context, { name, password }) {
-    return loginObstacle(context) ?? logIn(context, name, password)
+    const obstacle = loginObstacle(context)
+    if (obstacle !== undefined) return obstacle
+    const { services, remoteAddress } = context
+    return finishLogin(context, await services.authenticator.login({ name, password, remoteAddress, protocol: 'imap' }))
   },
 })
