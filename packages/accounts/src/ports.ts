@@ -74,6 +74,8 @@ export interface NodeRecord {
   witness: boolean
   /** Host name announced in SMTP and in Received. */
   hostName: string
+  /** Ports on which people and other mail systems reach it, by service (`imaps` -> 993). A node of an older version says none. */
+  services?: Readonly<Record<string, number>>
 }
 
 /** The user-to-node map and the mesh's shared settings, as this node knows them now. Look-ups are in memory or level, never the network. */

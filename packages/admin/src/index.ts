@@ -1,2 +1,8 @@
-// What every node serves by HTTP besides mail (being built): discovery documents, health, metrics.
-export {}
+export type { HttpApp, HttpPeer, HttpRoute } from './http-app.ts'
+export { isFromThisMachine, textResponse } from './http-app.ts'
+export { type HttpLimits, httpLimits } from './limits.ts'
+export { type HttpMode, type HttpServer, createHttpServer } from './server.ts'
+export { type HealthParts, type Metric, formatMetrics, healthRoutes } from './health.ts'
+export { discoveryRoutes } from './discovery/discovery-routes.ts'
+export type { DiscoveryFacts } from './discovery/mail-service.ts'
+export { homeRoutes } from './home/home-page.ts'

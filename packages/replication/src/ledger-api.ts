@@ -16,6 +16,8 @@ export interface NodeProfile {
   witness?: boolean
   /** Relative weight for placing accounts. Default 1. */
   capacity?: number
+  /** Ports on which people and other mail systems reach it, by service. Said in the node's own document only. */
+  services?: Record<string, number>
 }
 
 export interface Invite {

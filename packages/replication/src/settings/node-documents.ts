@@ -8,6 +8,7 @@ import type { Projection, ProjectionPlan } from '../streams/projection.ts'
 
 export const nodeDocument = 'node'
 
+const isPort = (value: CborValue | undefined) => Number.isInteger(value) && Number(value) > 0 && Number(value) < 65_536
 const asText = (value: CborValue) => (typeof value === 'string' && value.length <= 1024 ? value : undefined)
 
 const readers: { [Field in keyof Required<NodeProfile>]: (value: CborValue) => NodeProfile[Field] | undefined } = {
@@ -20,6 +21,12 @@ const readers: { [Field in keyof Required<NodeProfile>]: (value: CborValue) => N
   addresses: (value) => {
     const texts = Array.isArray(value) ? value.filter((item) => typeof item === 'string') : undefined
     return texts?.length === (value as CborValue[]).length ? texts.slice(0, 32) : undefined
+  },
+  services: (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array)
+      return undefined
+    const ports = Object.entries(value).filter(([, port]) => isPort(port)) as [string, number][]
+    return Object.fromEntries(ports.filter(([service]) => /^[a-z0-9]{1,32}$/.test(service)).slice(0, 32))
   },
 }
 

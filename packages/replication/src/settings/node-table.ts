@@ -66,5 +66,6 @@ function recordOf(id: NodeId, profile: NodeProfile, { fieldsOf, settingsOf }: No
     version: self.version,
     witness: self.witness ?? false,
     hostName: self.hostName,
+    services: self.services ?? {},
   }
 }

@@ -1,0 +1,28 @@
+// Every limit of this package, with its default. Listed in docs/operating/limits.md.
+
+export const httpLimits = {
+  /** Over all listeners of one server; one more is closed at once. */
+  connectionsMax: 10_000,
+  /** An IPv6 client counts by its /64. Trusted addresses are not counted. */
+  connectionsPerAddressMax: 200,
+  /** Request line and header fields; more is answered 431. */
+  headerBytesMax: 16 * 1024,
+  headerFieldsMax: 100,
+  /** Body of a discovery request; more is answered 413. */
+  discoveryBodyBytesMax: 64 * 1024,
+  /** From the first byte of a request to the end of its header; a slower one is answered 408. */
+  headerTimeoutMs: 15_000,
+  /** From the first byte of a request to the end of its body; a slower one is answered 408. */
+  requestTimeoutMs: 60_000,
+  /** A connection kept open with no request on it. */
+  keepAliveTimeoutMs: 30_000,
+  /** A connection on which nothing moves while an answer is under way. */
+  writeTimeoutMs: 120_000,
+  tlsHandshakeTimeoutMs: 15_000,
+  /** Requests on one connection; then it is closed. */
+  requestsPerConnectionMax: 1_000,
+  /** Nodes named to a client that asks how to set itself up, the nearest first. */
+  nodesListedMax: 4,
+} as const
+
+export type HttpLimits = { readonly [Name in keyof typeof httpLimits]: number }
