@@ -1,5 +1,6 @@
 // `npm run demo`: three nodes of one domain on this machine, real users, one letter across the mesh, shown step by step.
 // With --once it checks what it shows, stops everything, and exits 0 or 1.
+import { get } from 'node:http'
 import { styleText } from 'node:util'
 import { ImapFlow } from 'imapflow'
 import { createTransport } from 'nodemailer'
@@ -103,6 +104,27 @@ async function sameEverywhere(nodes: SkeinNode[], args: string[]): Promise<strin
   return answers.every((answer) => answer === answers[0]) ? answers[0] : undefined
 }
 
+async function askForSettings(nodes: SkeinNode[]): Promise<void> {
+  heading('A mail program asks each node how to set itself up')
+  for (const node of nodes) {
+    const address = `http://${node.address}:${ports.http}/mail/config-v1.1.xml?emailaddress=aaa@test.com`
+    // Not fetch(): browsers, and it, refuse port 10080.
+    const settings = await httpGet(address)
+    const first = /<hostname>([^<]*)</.exec(settings)?.[1]
+    check(`${node.name} names the nearest server first: ${first}`, first === node.address)
+  }
+}
+
+function httpGet(address: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get(address, (response) => {
+      let body = ''
+      response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk))
+      response.on('end', () => resolve(body))
+    }).on('error', reject)
+  })
+}
+
 async function showLists(nodes: SkeinNode[]): Promise<void> {
   heading('The node-user list, as each node sees it')
   const expected = places.flatMap((place) => place.users).length
@@ -173,6 +195,8 @@ function whatNext(nodes: SkeinNode[]): void {
   const [bj] = nodes as [SkeinNode]
   say(`  a mail client: IMAP ${bj.address}:${ports.imaps} (TLS), SMTP ${bj.address}:${ports.submission} (STARTTLS)`)
   say(`                 user aaa@test.com, password ${password}; bbb at 127.0.0.136, ccc at 127.0.0.137`)
+  for (const node of nodes)
+    say(`  in a browser:  https://${node.address}:${ports.https}/   (${node.name}; its certificate is self-made)`)
   say(`  curl -k -u aaa@test.com:${password} imaps://${bj.address}:${ports.imaps}/INBOX`)
   for (const node of nodes) say(`  npx skein status --data ${node.data}`)
   say(`  npx skein user add ddd@test.com --data ${bj.data}        (it is on every node a moment later)`)
@@ -202,6 +226,7 @@ async function main(): Promise<number> {
   }
   await showLists(nodes)
   await sendLetter(nodes)
+  await askForSettings(nodes)
   if (!once) {
     whatNext(nodes)
     await new Promise(() => setInterval(() => {}, 1 << 30))

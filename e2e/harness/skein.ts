@@ -24,6 +24,8 @@ export const ports = {
   imaps: 10_993,
   pop3: 10_110,
   pop3s: 10_995,
+  http: 10_080,
+  https: 10_443,
   mesh: 19_835,
 } as const
 

@@ -45,6 +45,8 @@ export const configSchema = z.strictObject({
       imaps: port.optional().describe('IMAP over TLS.'),
       pop3: port.optional().describe('POP3 with STLS.'),
       pop3s: port.optional().describe('POP3 over TLS.'),
+      http: port.optional().describe('HTTP in clear: pages for people, discovery for mail programs.'),
+      https: port.optional().describe('The same under TLS.'),
       lmtp: port.optional().describe('LMTP from a mail system in front; off unless set.'),
     })
     .default({})
@@ -79,7 +81,7 @@ export const configSchema = z.strictObject({
       key: z.string().default('').describe('PEM file with the private key; empty: DIR/tls/key.pem.'),
     })
     .prefault({})
-    .describe('The certificate for SMTP, IMAP and POP3. Read again on SIGHUP.'),
+    .describe('The certificate for SMTP, IMAP, POP3 and HTTPS. Read again on SIGHUP.'),
   smtp: z
     .strictObject({
       'bare-line-ends': z
@@ -141,6 +143,24 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Logins of people whose mailbox lives on another node.'),
+  http: z
+    .strictObject({
+      'connections-max': count(1_000_000).default(10_000).describe('HTTP connections at once.'),
+      'connections-per-address-max': count(1_000_000)
+        .default(200)
+        .describe('HTTP connections at once from one address.'),
+      'request-timeout-seconds': count(3600)
+        .default(60)
+        .describe(
+          'A client that has not sent its whole request in this time is closed; a quarter of it for the header.',
+        ),
+      'metrics-token': z
+        .string()
+        .default('')
+        .describe('Whoever sends this bearer token may read /metrics from anywhere; empty: only this machine may.'),
+    })
+    .prefault({})
+    .describe('HTTP and HTTPS.'),
   outside: z
     .strictObject({
       'dns-servers': z

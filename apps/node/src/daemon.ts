@@ -34,7 +34,8 @@ import type { Listener } from './control/status-view.ts'
 import { type DataDirectory, readNodeKey } from './data-directory.ts'
 import { type FrontDoors, openFrontDoors, portChosen } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
-import { announceSelf, meshListeners, meshSettings } from './mesh-presence.ts'
+import { openHttpDoor } from './http-door.ts'
+import { announceSelf, announceServices, meshListeners, meshSettings } from './mesh-presence.ts'
 import { hostNameOf } from './node-names.ts'
 import { Opened } from './opened.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
@@ -146,6 +147,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     streams: mesh,
     redeem: (from, protocol, ticket) => authenticator.redeem(from, protocol, ticket),
   })
+  await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
+  await announceServices(ledger, listeners)
   const control = await listenForControl(
     paths.controlSocket,
     ({ op, params }) => runOperation(parts, op, params),

@@ -30,6 +30,8 @@ export interface FrontDoorSetting {
 export interface FrontDoors {
   /** Ends the sessions of one account; `address` in canonical form. */
   dismiss(address: string): void
+  /** Connections that stand now, by door. */
+  connections(): Record<string, number>
 }
 
 export async function openFrontDoors(
@@ -84,19 +86,9 @@ export async function openFrontDoors(
     Promise.all([smtp, imap, pop3].map((door) => door.close({ drainMs: setting.drainMs() }))),
   )
 
-  const host = config.bind === '' ? '::' : config.bind
-  const open = async (
-    service: Exclude<Listener['service'], 'mesh'>,
-    listen: (port: number) => Promise<{ port: number }>,
-  ) => {
-    const port = portChosen(config, service)
-    if (port === false) return
-    try {
-      setting.listeners.push({ service, address: host, port: (await listen(port)).port })
-    } catch (cause) {
-      throw listenError(service, host, port, cause)
-    }
-  }
+  const host = listeningHost(config)
+  const open = (service: FrontDoor, listen: (port: number) => Promise<{ port: number }>) =>
+    openListener(setting, service, listen)
   await Promise.all([
     open('smtp', (port) => smtp.listen({ host, port, role: 'mx' })),
     open('submission', (port) => smtp.listen({ host, port, role: 'submission' })),
@@ -113,10 +105,30 @@ export async function openFrontDoors(
       imap.dismiss(address)
       pop3.dismiss(address)
     },
+    connections: () => ({ smtp: smtp.connections(), imap: imap.connections(), pop3: pop3.connections() }),
   }
 }
 
 type FrontDoor = Exclude<Listener['service'], 'mesh'>
+
+export function listeningHost(config: Config): string {
+  return config.bind === '' ? '::' : config.bind
+}
+
+/** Opens the port that the configuration says, if any, and lists it. @throws SkeinError `cannot-listen` */
+export async function openListener(
+  { config, listeners }: Pick<FrontDoorSetting, 'config' | 'listeners'>,
+  service: FrontDoor,
+  listen: (port: number) => Promise<{ port: number }>,
+): Promise<void> {
+  const port = portChosen(config, service)
+  if (port === false) return
+  try {
+    listeners.push({ service, address: listeningHost(config), port: (await listen(port)).port })
+  } catch (cause) {
+    throw listenError(service, listeningHost(config), port, cause)
+  }
+}
 
 /** False: off. */
 export function portChosen(config: Config, service: FrontDoor): number | false {

@@ -56,3 +56,12 @@ export async function announceSelf(ledger: Ledger, mesh: Mesh, config: Config, h
   const same = own?.hostName === hostName && own.version === skeinVersion && own.addresses.join() === addresses.join()
   if (!same) await ledger.setSelf({ addresses, hostName, version: skeinVersion })
 }
+
+/** On which ports people and other mail systems are served here: what clients of any node are told of this one. */
+export async function announceServices(ledger: Ledger, listeners: readonly Listener[]): Promise<void> {
+  const ports = listeners.filter(({ service }) => service !== 'mesh' && service !== 'lmtp')
+  const services = Object.fromEntries(ports.map(({ service, port }) => [service as string, port]))
+  const said = ledger.directory.node(ledger.self)?.services ?? {}
+  const keys = new Set([...Object.keys(said), ...Object.keys(services)])
+  if ([...keys].some((service) => said[service] !== services[service])) await ledger.setSelf({ services })
+}

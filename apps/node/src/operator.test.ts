@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 const program = fileURLToPath(new URL('../bin/skein.js', import.meta.url))
 const root = mkdtempSync(join(tmpdir(), 'skein-operator-'))
 const data = join(root, 'data')
-const anyPorts = ['smtp', 'submission', 'submissions', 'imap', 'imaps', 'pop3', 'pop3s']
+const anyPorts = ['smtp', 'submission', 'submissions', 'imap', 'imaps', 'pop3', 'pop3s', 'http', 'https']
 let daemon: ChildProcess | undefined
 
 interface Ended {

@@ -25,6 +25,6 @@ export function textOfElement(document: string, localName: string): string | und
     .replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|(amp|lt|gt|quot|apos));/gi, (whole, decimal, hex, name) => {
       if (name !== undefined) return named[String(name).toLowerCase()] as string
       const code = decimal === undefined ? Number.parseInt(String(hex), 16) : Number(decimal)
-      return code > 0 && code <= 0x10_ffff ? String.fromCodePoint(code) : String(whole)
+      return code > 0 && code <= 0x10_ffff ? String.fromCodePoint(code) : whole
     })
 }

@@ -7,14 +7,15 @@ export const homeStyle = `
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--ground);color:var(--ink);font:1rem/1.6 system-ui,-apple-system,"Segoe UI","PingFang SC","Hiragino Sans GB","Microsoft YaHei","Noto Sans CJK SC","Noto Sans SC",sans-serif}
 header{background:var(--sky);padding:2.2rem 1.25rem 3.6rem}
-main,.head{max-width:46rem;margin:0 auto}
+main{max-width:46rem;margin:0 auto}
+.head{max-width:43.5rem;margin:0 auto}
 .bar{display:flex;align-items:center;gap:.75rem}
-.bar svg{width:3.4rem;height:auto;color:var(--accent);flex:none}
+.bar svg{width:4rem;height:auto;color:var(--accent);flex:none}
 h1{font-size:1.75rem;line-height:1.2;margin:0;letter-spacing:-.01em;overflow-wrap:anywhere}
 .bar a{margin-left:auto;color:var(--accent);text-decoration:none;padding:.35rem .7rem;border-radius:.5rem;white-space:nowrap}
 a:hover{text-decoration:underline}
 .lead{margin:.9rem 0 0;max-width:38rem;text-wrap:pretty}
-main{padding:0 1.25rem 2.5rem;margin-top:-2rem}
+main{padding:0 1.25rem 1.2rem;margin-top:-2rem}
 section{background:var(--card);border:1px solid var(--line);border-radius:.9rem;padding:1.35rem 1.4rem;margin:0 0 1.1rem}
 h2{font-size:1.15rem;margin:0 0 .4rem}
 p{margin:.2rem 0 .9rem}
@@ -38,7 +39,7 @@ header{padding:1.5rem 1.1rem 3.2rem}
 main{padding:0 .8rem 1.5rem}
 h1{font-size:1.4rem}
 section{padding:1.1rem 1rem}
-form{grid-template-columns:1fr}
+form{grid-template-columns:1fr;gap:.5rem}
 dl{grid-template-columns:1fr;gap:0}
 dd{margin-bottom:.6rem}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
