@@ -52,6 +52,7 @@ const capabilities: readonly Capability[] = [
   { name: 'MOVE', to: 'known' },
   { name: 'MULTIAPPEND', to: 'known' },
   { name: 'BINARY', to: 'known' },
+  { name: 'CATENATE', to: 'known' },
   { name: 'CHILDREN', to: 'known' },
   { name: 'LIST-EXTENDED', to: 'known' },
   { name: 'LIST-STATUS', to: 'known' },

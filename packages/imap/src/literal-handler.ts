@@ -52,7 +52,7 @@ export class LiteralHandler {
     } else if ('status' in decision) {
       return this.#refuse(decision, parts, announcement)
     } else {
-      this.#receiver = new MessageReceiver(decision)
+      this.#receiver = new MessageReceiver(decision, parts)
       this.#decoder.stream()
     }
     if (announcement.synchronising) this.#session.out.text('+ OK\r\n')

@@ -1,6 +1,6 @@
 // Writes FETCH answers: record items at once, index items by the block, sections read a few messages ahead.
 // Promises: a literal's announced length is always what follows it, or the connection ends.
-import { headerEnd, imapInternalDate } from '@skein/mail'
+import { imapInternalDate } from '@skein/mail'
 import type { MessageIndex } from '@skein/mail'
 import type { AccountMailboxes, MailboxId, MessageRecord } from '@skein/mailboxes'
 import { isErrorCode } from '@skein/runtime'
@@ -9,9 +9,9 @@ import type { Enabled } from '../session.ts'
 import { fetchHead, firstNotBelow } from '../view.ts'
 import type { AccountAnswers } from './answer-cache.ts'
 import { BinaryReader } from './binary-section.ts'
-import type { BinaryItem, FetchItem, IndexItem, RecordItem, Section, SectionItem } from './fetch-item.ts'
-import { locateSection, pickFields } from './section.ts'
+import type { BinaryItem, FetchItem, IndexItem, RecordItem } from './fetch-item.ts'
 import type { ByteRange } from './section.ts'
+import { readSection } from './section-source.ts'
 import { formatEnvelope, formatPreview, formatStructure } from './structure.ts'
 
 export interface FetchPlan {
@@ -43,8 +43,6 @@ interface Job {
 /** A piece of an answer: a byte string, bytes, a range that is streamed from the message, or what makes bytes. */
 type Piece = string | Uint8Array | ByteRange | (() => AsyncIterable<Uint8Array>)
 
-/** Sections up to this size are read before the answer begins; larger ones are streamed. */
-const HELD_BYTES_MAX = 256 * 1024
 const READ_AHEAD_MESSAGES = 8
 
 const recordWriters: Readonly<Record<RecordItem, (record: MessageRecord) => string>> = {
@@ -246,7 +244,7 @@ export class AnswerWriter {
       const { head, body } =
         item.kind === 'binary'
           ? await this.#binaryPiece(item, record, index)
-          : ofSection(await this.#section(item, record, index))
+          : ofSection(await readSection(this.#mailboxes, record, index, item))
       text += `${label} ${head}`
       if (body === undefined) continue
       pieces.push(text, body)
@@ -270,52 +268,6 @@ export class AnswerWriter {
     }
     return { head: `${known.bytes.includes(0) ? '~' : ''}{${known.bytes.length}}\r\n`, body: known.bytes }
   }
-
-  /** The section's bytes, or where they are when they are too many to hold; undefined where there is no such part. */
-  async #section(
-    item: SectionItem,
-    record: MessageRecord,
-    index: MessageIndex | undefined,
-  ): Promise<Uint8Array | ByteRange | undefined> {
-    const { section } = item
-    if (section.part.length === 0 && section.what !== 'all' && section.what !== 'text') {
-      const header = await this.#header(record)
-      return cutPart(section.what === 'header' ? header : pickFields(header, section), item)
-    }
-    const range = await this.#rangeOf(section, record, index)
-    if (range === undefined) return undefined
-    if (section.what === 'fields' || section.what === 'other-fields') {
-      return cutPart(pickFields(await this.#mailboxes.body(record, range.start, range.end), section), item)
-    }
-    const { partial } = item
-    const start = partial === undefined ? range.start : Math.min(range.end, range.start + partial.start)
-    const end = partial === undefined ? range.end : Math.min(range.end, start + partial.count)
-    if (end - start > HELD_BYTES_MAX) return { start, end }
-    return end === start ? new Uint8Array(0) : this.#mailboxes.body(record, start, end)
-  }
-
-  async #rangeOf(
-    section: Section,
-    record: MessageRecord,
-    index: MessageIndex | undefined,
-  ): Promise<ByteRange | undefined> {
-    if (section.part.length === 0) {
-      const start = section.what === 'all' ? 0 : (await this.#header(record)).length
-      return { start, end: record.size }
-    }
-    return index === undefined ? undefined : locateSection(index.root, section)
-  }
-
-  /** The message's own header: its first bytes are read until the blank line is among them. */
-  async #header(record: MessageRecord): Promise<Uint8Array> {
-    for (let length = HEADER_READ_BYTES; ; length *= 8) {
-      const wanted = Math.min(length, record.size)
-      const bytes = wanted === 0 ? new Uint8Array(0) : await this.#mailboxes.body(record, 0, wanted)
-      const end = headerEnd(bytes)
-      // A blank line at the very end of what was read may be the first half of a CRLF still to come.
-      if (end < bytes.length || wanted === record.size) return bytes.subarray(0, end)
-    }
-  }
 }
 
 /** What stands before a body, and the body. */
@@ -337,11 +289,4 @@ class UnknownEncoding extends Error {}
 function decodable<Found>(found: Found | 'unknown-encoding'): Found {
   if (found === 'unknown-encoding') throw new UnknownEncoding('nobody knows the transfer encoding')
   return found
-}
-
-/** Most headers fit in the first read. */
-const HEADER_READ_BYTES = 8 * 1024
-
-function cutPart(bytes: Uint8Array, { partial }: SectionItem): Uint8Array {
-  return partial === undefined ? bytes : bytes.subarray(partial.start, partial.start + partial.count)
 }

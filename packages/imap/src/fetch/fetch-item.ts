@@ -117,7 +117,8 @@ const sectionTexts: Readonly<Record<string, Section['what']>> = {
   MIME: 'mime',
 }
 
-function parseSection(cursor: Cursor): { section: Section; label: string } {
+/** `[1.2.MIME]`, with what a FETCH answer calls it. */
+export function parseSection(cursor: Cursor): { section: Section; label: string } {
   cursor.want('[')
   if (cursor.take(']')) return { section: whole('all'), label: 'BODY[]' }
   const name = cursor.itemName()
