@@ -96,14 +96,20 @@ async function catenate(context: Context, parts: readonly CatenatePart[]): Promi
 async function writePart(context: Context, writer: BlobWriter, part: CatenatePart): Promise<void> {
   if (part.kind === 'url') return writeUrl(context, writer, part.url)
   const { bytes, blob } = part.literal
-  if (bytes !== undefined) return void (await writer.write(bytes))
+  if (bytes !== undefined) {
+    await writer.write(bytes)
+    return
+  }
   for await (const chunk of context.services.log.stream(await blob)) await writer.write(chunk)
 }
 
 async function writeUrl(context: Context, writer: BlobWriter, text: string): Promise<void> {
   const found = await sectionNamed(context, text)
   const { source } = found
-  if (source instanceof Uint8Array) return void (await writer.write(source))
+  if (source instanceof Uint8Array) {
+    await writer.write(source)
+    return
+  }
   if (writer.length + source.end - source.start > context.limits.literalBytesMax) {
     throw new Refused(no('The message is too big', 'TOOBIG'))
   }
