@@ -5,5 +5,5 @@ import { runJobs } from './clients/run-jobs.ts'
 import { Stage } from './harness/stage.ts'
 
 test('IMAP clients', { timeout: 300_000 }, async (t) => {
-  await runJobs(new Stage(t), [curlJob, imapflowJob], ['home'])
+  await runJobs(new Stage(t), [curlJob, imapflowJob], ['home', 'elsewhere'])
 })

@@ -5,5 +5,5 @@ import { runJobs } from './clients/run-jobs.ts'
 import { Stage } from './harness/stage.ts'
 
 test('collecting clients', { timeout: 300_000 }, async (t) => {
-  await runJobs(new Stage(t), [fetchmailJob, mpopJob], ['home'])
+  await runJobs(new Stage(t), [fetchmailJob, mpopJob], ['home', 'elsewhere'])
 })

@@ -7,5 +7,5 @@ import { runJobs } from './clients/run-jobs.ts'
 import { Stage } from './harness/stage.ts'
 
 test('Python clients', { timeout: 300_000 }, async (t) => {
-  await runJobs(new Stage(t), [imaplibJob, poplibJob, offlineimapJob, getmailJob], ['home'])
+  await runJobs(new Stage(t), [imaplibJob, poplibJob, offlineimapJob, getmailJob], ['home', 'elsewhere'])
 })

@@ -5,5 +5,5 @@ import { aercJob, alpineJob, neomuttJob } from './clients/terminal-jobs.ts'
 import { Stage } from './harness/stage.ts'
 
 test('terminal clients', { timeout: 300_000 }, async (t) => {
-  await runJobs(new Stage(t), [alpineJob, aercJob, neomuttJob], ['home'])
+  await runJobs(new Stage(t), [alpineJob, aercJob, neomuttJob], ['home', 'elsewhere'])
 })
