@@ -294,7 +294,7 @@ async function announceNotice(job: MailboxJob, user: User): Promise<number> {
   }
   const writer = await Wire.login(job.imap, user)
   const times: number[] = []
-  for (let letter = 0; letter < 15; letter++) {
+  for (let letter = 0; letter < 60; letter++) {
     let started = 0
     const all = readers.map(
       (reader) =>

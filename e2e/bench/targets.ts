@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryDirectory } from '../harness/processes.ts'
-import { type SkeinNode, initNode, ports, stopNodes } from '../harness/skein.ts'
+import { type Settings, type SkeinNode, initNode, ports, stopNodes } from '../harness/skein.ts'
 import type { Endpoint } from './job.ts'
 import { treeMemoryKiB } from './peer-dovecot.ts'
 
@@ -61,8 +61,10 @@ export async function startSkein(userCount: number): Promise<Target & MailboxTar
   }
 }
 
-export function benchSettings(): Record<string, Record<string, string | string[]>> {
-  return { smtp: { trusted: [...loadSettings.smtp.trusted] }, '': { ...loadSettings[''] } }
+export function benchSettings(): Settings {
+  // As many clients as a row wants come from this machine.
+  const imap = { 'connections-per-address-max': 5_000 }
+  return { smtp: { trusted: [...loadSettings.smtp.trusted] }, imap, '': { ...loadSettings[''] } }
 }
 
 export async function addUser(node: SkeinNode, address: string): Promise<void> {

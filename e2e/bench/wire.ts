@@ -31,6 +31,7 @@ export class Wire {
     socket.setNoDelay(true)
     const wire = new Wire(socket)
     await wire.#until((tail) => tail.endsWith('\r\n'))
+    if (!/^(?:\* OK|\+OK)/.test(wire.#tail)) throw new Error(`greeting: ${wire.#tail}`)
     return wire
   }
 
