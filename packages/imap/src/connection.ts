@@ -51,6 +51,8 @@ export class Connection implements Context {
   readonly product: { name: string; version: string }
   readonly out: Output
   readonly enabled: Enabled = { condstore: false, qresync: false, utf8: false, rev2: false, uidOnly: false }
+  /** In IDLE, with nothing to do. */
+  watching = false
   readonly news: News
   tag = ''
   state: SessionState = { kind: 'not-authenticated' }
@@ -220,7 +222,13 @@ export class Connection implements Context {
       await this.announce(true)
       this.out.flush()
       if (this.out.congested) await this.out.breathe()
-      if (!this.news.waiting || this.#leaving !== undefined) await this.#moreInput()
+      if (this.news.waiting && this.#leaving === undefined) continue
+      this.watching = true
+      try {
+        await this.#moreInput()
+      } finally {
+        this.watching = false
+      }
     }
   }
 

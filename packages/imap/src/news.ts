@@ -25,9 +25,14 @@ export interface NewsSession {
   readonly enabled: Enabled
   readonly out: Output
   readonly waiting: boolean
+  /** Nothing but news is waited for: they may be told at once (IDLE). */
+  readonly watching: boolean
   wake(): void
   leave(text: string): void
 }
+
+/** Changes of messages that one session is told in one go, before others have their turn. */
+const TOLD_AT_ONCE = 100
 
 export class News {
   readonly #session: NewsSession
@@ -91,8 +96,24 @@ export class News {
     // One look for all that is committed in the same moment.
     setImmediate(() => {
       this.#wakePlanned = false
-      this.#session.wake()
+      if (!this.#tellNow()) this.#session.wake()
     })
+  }
+
+  /**
+   * The short way for the many that idle: a new message or a few changes, told without a turn for each session.
+   * @returns false where it takes more than that.
+   */
+  #tellNow(): boolean {
+    const { state, enabled, out, watching } = this.#session
+    if (!watching || this.#sources !== undefined || state.kind !== 'selected' || out.congested) return false
+    const { view, mailboxes } = state
+    if (view.gone || view.newsCount > TOLD_AT_ONCE) return false
+    const live = mailboxes.messagesNow(view.mailbox)
+    if (live === undefined) return false
+    for (const text of view.announce(live, { expunges: true, enabled })) out.text(text)
+    out.flush()
+    return true
   }
 
   /** Says all news that may be said now. @throws ConnectionGone */

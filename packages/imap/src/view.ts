@@ -136,6 +136,11 @@ export class MailboxView {
     return this.#expunged.has(uid)
   }
 
+  /** How many messages' expunges and changes are still to be told. */
+  get newsCount(): number {
+    return this.#expunged.size + this.#changed.size
+  }
+
   get hasNews(): boolean {
     return this.gone || this.#grown || this.#expunged.size > 0 || this.#changed.size > 0
   }

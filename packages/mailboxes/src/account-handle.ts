@@ -64,6 +64,10 @@ export class AccountHandle implements AccountMailboxes {
     return this.#account.messages(mailbox)
   }
 
+  messagesNow(mailbox: MailboxId): readonly MessageRecord[] | undefined {
+    return this.#account.messagesNow(mailbox)
+  }
+
   async infos(records: readonly MessageRecord[]): Promise<(MessageInfo | undefined)[]> {
     const { parts } = this.#account
     const emailIds = records.map((record) => record.emailId)

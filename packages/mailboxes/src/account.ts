@@ -345,6 +345,12 @@ export class Account {
     return list.records
   }
 
+  /** The live list where it is in memory. */
+  messagesNow(mailbox: MailboxId): MessageRecord[] | undefined {
+    const list = this.#lists.get(mailbox)
+    return this.#gone || list?.loading !== null ? undefined : list.records
+  }
+
   async #load(mailbox: MailboxId, list: LoadedList): Promise<void> {
     try {
       const records = await this.parts.store.loadMessages(this.state.accountId, mailbox)

@@ -238,6 +238,8 @@ export interface AccountMailboxes extends AsyncDisposable {
 
   /** The messages of a mailbox in ascending UID: the live, committed array, loaded when first asked for. Never change it. */
   messages(mailbox: MailboxId): Promise<readonly MessageRecord[]>
+  /** The same without waiting, where it is in memory already. */
+  messagesNow(mailbox: MailboxId): readonly MessageRecord[] | undefined
   /** Parsed once at delivery; for what was not, parsed now. In the order asked; undefined where the message is gone. */
   infos(records: readonly MessageRecord[]): Promise<(MessageInfo | undefined)[]>
   /** Bytes [start, end) of the whole message. */
