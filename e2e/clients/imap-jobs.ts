@@ -38,7 +38,7 @@ export const curlJob: Job = {
     const { stdout: list } = await curl(`${base}/`)
     assert.ok(list.includes(chinese.project.encoded), list)
     for (let count = 0; count < 3; count++) await curl(`${base}/${mailbox}`, '-T', eml)
-    const { stdout: found } = await curl(`${base}/${mailbox}?FROM%20wang`)
+    const { stdout: found } = await curl(`${base}/${mailbox}?SUBJECT%20${encodeURIComponent('"雁字回时"')}`)
     assert.equal(found.trim(), '* SEARCH 1 2 3')
     const { stdout: whole } = await curl(`${base}/${mailbox};UID=2`)
     assert.equal(whole, text)
