@@ -15,6 +15,14 @@ export {
 export { indexMessage } from './message-index.ts'
 export { type Parameterised, parseParameterised } from './parameters.ts'
 export { allText, decodePart, partText, readableText } from './readable-text.ts'
+export {
+  foldText,
+  foldedAddresses,
+  foldedBody,
+  foldedHeader,
+  foldedHeaderHas,
+  foldedPartHeaders,
+} from './search-text.ts'
 export { type ReceivedTrace, countReceived, findMessageId, formatReceived, formatReturnPath } from './trace-header.ts'
 export { createTransferDecoder, type TransferDecoder } from './transfer-decoder.ts'
 export { decodeTransfer } from './transfer-encoding.ts'

@@ -7,7 +7,7 @@ import { failures } from './failures.ts'
 import { mailboxMemoryLimits } from './limits.ts'
 import { MailboxTable } from './mailbox-table.ts'
 import { applyEntry } from './message-list.ts'
-import type { AccountChange, AccountMailboxState, JournalEntry, MailboxCommit } from './ports.ts'
+import type { AccountChange, AccountFollower, AccountMailboxState, JournalEntry, MailboxCommit } from './ports.ts'
 import type { MailboxId, MailboxRecord, MailboxStore, MessageLog, MessageRecord } from './ports.ts'
 import { RecentThreads } from './threads.ts'
 
@@ -18,6 +18,7 @@ export interface AccountParts {
   logger: Logger
   newEmailId(): string
   newMailboxId(): MailboxId
+  follower?: AccountFollower
 }
 
 interface UnderWay {
@@ -254,6 +255,7 @@ export class Account {
   }
 
   #tell(change: AccountChange): void {
+    this.parts.follower?.changed(this.state.accountId, change)
     for (const listener of this.#listeners) {
       try {
         listener(change)

@@ -5,7 +5,7 @@ import { Account, type AccountParts } from './account.ts'
 import { createDefaults } from './change-mailboxes.ts'
 import { failures } from './failures.ts'
 import { mailboxMemoryLimits, type MailboxesSettings } from './limits.ts'
-import type { AccountMailboxes, BlobRef, MailboxStore, Mailboxes, MessageLog } from './ports.ts'
+import type { AccountFollower, AccountMailboxes, BlobRef, MailboxStore, Mailboxes, MessageLog } from './ports.ts'
 
 export interface MailboxesComponents {
   store: MailboxStore
@@ -13,6 +13,7 @@ export interface MailboxesComponents {
   clock: Clock
   random: Random
   logger: Logger
+  follower?: AccountFollower
 }
 
 export interface RepairableMailboxes extends Mailboxes {
@@ -43,8 +44,9 @@ class OpenAccounts implements RepairableMailboxes {
   #closed = false
 
   constructor(components: MailboxesComponents, settings: MailboxesSettings) {
-    const { store, log, clock, random, logger } = components
+    const { store, log, clock, random, logger, follower } = components
     this.#parts = {
+      ...(follower && { follower }),
       store,
       log,
       clock,
@@ -90,6 +92,7 @@ class OpenAccounts implements RepairableMailboxes {
       }
       await store.deleteAccount(accountId)
       for (const blob of blobs) log.release(blob)
+      this.#parts.follower?.deleted(accountId)
     })
   }
 

@@ -280,6 +280,64 @@ export interface CopyResult {
   pairs: { from: number; to: number }[]
 }
 
+/* ------------------------------------------------------------------ full-text search */
+
+/** Told of what happens to accounts, after it is durable. */
+export interface AccountFollower {
+  changed(accountId: AccountId, change: AccountChange): void
+  deleted(accountId: AccountId): void
+}
+
+export type TextField = 'text' | 'body' | 'subject' | 'from' | 'to' | 'cc' | 'bcc' | 'header'
+
+/** Finds messages whose field holds `text`, case and form of letters aside (`foldText` of @skein/mail). */
+export interface TextQuery {
+  field: TextField
+  /** Of the header field, lower case; for `header`. */
+  name?: string
+  text: string
+}
+
+export interface TextFindings {
+  uidValidity: number
+  /** What follows is the truth about messages with UIDs up to here; those above were not looked at. */
+  coveredUid: number
+  /** By query: UIDs that it finds, ascending. Some may be gone from the mailbox by now. */
+  hits: Uint32Array[]
+  /** UIDs, ascending, that were not looked at either. */
+  unsure: Uint32Array
+}
+
+export interface RankedMessage {
+  uid: number
+  score: number
+}
+
+/** An index beside the mailboxes: best effort, never in the way; what it does not cover is looked at itself. */
+export interface TextIndex {
+  /** Someone reads this account: its messages are worth being indexed. */
+  attend(accountId: AccountId): void
+  /** Undefined where nothing is indexed. Never rejects. */
+  find(
+    mailboxes: AccountMailboxes,
+    mailbox: MailboxId,
+    queries: readonly TextQuery[],
+  ): Promise<TextFindings | undefined>
+  /** Looks at messages themselves, in another thread: by record, then by query; undefined where that can't be done. */
+  examine(
+    mailboxes: AccountMailboxes,
+    records: readonly MessageRecord[],
+    queries: readonly TextQuery[],
+  ): Promise<(boolean[] | undefined)[]>
+  /** Messages that hold some of the words (whole words), best first. Undefined where nothing is indexed. */
+  rank(
+    mailboxes: AccountMailboxes,
+    mailbox: MailboxId,
+    words: string,
+    limit: number,
+  ): Promise<RankedMessage[] | undefined>
+}
+
 export const mailboxLimits = {
   mailboxNameBytesMax: 1024,
   mailboxDepthMax: 32,

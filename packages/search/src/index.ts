@@ -1,2 +1,3 @@
-// The full-text index (being built): what a search asks before it opens any body.
-export {}
+export { createTextIndex } from './text-index.ts'
+export type { DiskTextIndex, TextIndexComponents, TextIndexSettings } from './text-index.ts'
+export { searchLimits } from './limits.ts'
