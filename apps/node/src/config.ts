@@ -123,6 +123,17 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('IMAP.'),
+  search: z
+    .strictObject({
+      accounts: z
+        .enum(['used', 'all', 'none'])
+        .default('used')
+        .describe(
+          'Whose mail is indexed for searches: accounts that someone reads by IMAP, all that get mail, or none (searches then read the mail itself).',
+        ),
+    })
+    .prefault({})
+    .describe('The index for searches, in DIR/search; it may be removed at any time and is made again.'),
   pop3: z
     .strictObject({
       'connections-max': count(1_000_000).default(10_000).describe('POP3 connections at once.'),

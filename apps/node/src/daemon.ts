@@ -14,6 +14,7 @@ import {
   systemClock as clock,
   systemRandom as random,
 } from '@skein/runtime'
+import { createTextIndex } from '@skein/search'
 import { createDnsResolver, createOutsideCourier } from '@skein/smtp'
 import {
   Database,
@@ -74,9 +75,14 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   const domains = directory.domains().map((domain) => domain.name)
   const hostName = config['host-name'] || hostNameOf(name, domains)
 
-  const ownMailboxes = createMailboxes({ store: stores.mailboxes, log, clock, random, logger })
+  const textIndex = createTextIndex(
+    { log, clock, logger: logger.child({ part: 'search' }) },
+    { directory: paths.search, accounts: config.search.accounts },
+  )
+  const ownMailboxes = createMailboxes({ store: stores.mailboxes, log, clock, random, logger, follower: textIndex })
   const mailboxes = createHomeMailboxes(ownMailboxes, stores.accounts, directory)
   opened.add('mailboxes', () => mailboxes.close())
+  opened.add('search', () => textIndex.close())
   const authenticator = createAuthenticator({
     directory,
     accounts: stores.accounts,
@@ -142,6 +148,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
 
   doors = await openFrontDoors({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, delivery, {
     mailboxes,
+    textIndex,
     log,
     authenticator,
     streams: mesh,
@@ -149,6 +156,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
   await announceServices(ledger, listeners)
+  await textIndex.start(ownMailboxes)
   const control = await listenForControl(
     paths.controlSocket,
     ({ op, params }) => runOperation(parts, op, params),

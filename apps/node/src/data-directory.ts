@@ -21,6 +21,8 @@ export interface DataDirectory {
   tlsKey: string
   database: string
   messages: string
+  /** May be removed at any time: it is made again. */
+  search: string
   controlSocket: string
   lock: string
 }
@@ -35,6 +37,7 @@ export function dataDirectory(directory: string): DataDirectory {
     tlsKey: join(root, 'tls', 'key.pem'),
     database: join(root, 'db'),
     messages: join(root, 'messages'),
+    search: join(root, 'search'),
     controlSocket: join(root, 'control.sock'),
     lock: join(root, 'lock'),
   }

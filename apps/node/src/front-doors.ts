@@ -37,10 +37,11 @@ export interface FrontDoors {
 export async function openFrontDoors(
   setting: FrontDoorSetting,
   delivery: Delivery,
-  parts: Pick<ImapComponents, 'mailboxes' | 'log' | 'authenticator'> & Pick<CarriedSessionHost, 'streams' | 'redeem'>,
+  parts: Pick<ImapComponents, 'mailboxes' | 'textIndex' | 'log' | 'authenticator'> &
+    Pick<CarriedSessionHost, 'streams' | 'redeem'>,
 ): Promise<FrontDoors> {
   const { config, logger, tls, opened, hostName } = setting
-  const { mailboxes, log, authenticator, streams, redeem } = parts
+  const { mailboxes, textIndex, log, authenticator, streams, redeem } = parts
   const carrier: { carrier?: SessionCarrier } = config.sessions.carry
     ? { carrier: createSessionCarrier({ streams }) }
     : {}
@@ -59,7 +60,17 @@ export async function openFrontDoors(
     },
   )
   const imap = createImapServer(
-    { mailboxes, log, authenticator, ...carrier, clock, random, logger: logger.child({ part: 'imap' }), tls },
+    {
+      mailboxes,
+      ...(textIndex && { textIndex }),
+      log,
+      authenticator,
+      ...carrier,
+      clock,
+      random,
+      logger: logger.child({ part: 'imap' }),
+      tls,
+    },
     {
       version: skeinVersion,
       limits: {

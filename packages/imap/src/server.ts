@@ -7,7 +7,7 @@ import { createSecureContext, TLSSocket } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 import { readAuthorities } from '@skein/accounts'
 import type { Authenticator, CarriedSessionTaker, SessionCarrier } from '@skein/accounts'
-import type { Mailboxes, MessageLog } from '@skein/mailboxes'
+import type { Mailboxes, MessageLog, TextIndex } from '@skein/mailboxes'
 import { ConnectionCounter, SkeinError, sleep } from '@skein/runtime'
 import type { Clock, Logger, Random, Splice, TlsMaterial } from '@skein/runtime'
 import { AnswerCache } from './fetch/answer-cache.ts'
@@ -28,6 +28,8 @@ export interface ImapComponents {
   random: Random
   logger: Logger
   tls: TlsMaterial
+  /** Makes searches for text quick; without it every message is looked at. */
+  textIndex?: TextIndex
 }
 
 export interface ImapSettings {

@@ -23,6 +23,7 @@ export {
   foldedHeaderHas,
   foldedPartHeaders,
 } from './search-text.ts'
+export { unicodeCasemap } from './unicode-casemap.ts'
 export { type ReceivedTrace, countReceived, findMessageId, formatReceived, formatReturnPath } from './trace-header.ts'
 export { createTransferDecoder, type TransferDecoder } from './transfer-decoder.ts'
 export { decodeTransfer } from './transfer-encoding.ts'

@@ -3,11 +3,12 @@
 import { decodedFieldValue, parseHeaderFields } from './header.ts'
 import { decodeHeaderText } from './encoded-word.ts'
 import { allText } from './readable-text.ts'
+import { unicodeCasemap } from './unicode-casemap.ts'
 import type { EnvelopeAddress, MessageIndex, MimePart } from './types.ts'
 
-/** Upper and lower case, and the widths and forms of one letter, are the same in a search. */
+/** The form in which texts are compared (RFC 5051), without NUL. */
 export function foldText(text: string): string {
-  const folded = (/[^\x00-\x7f]/.test(text) ? text.normalize('NFKC') : text).toLowerCase()
+  const folded = unicodeCasemap(text)
   return folded.includes('\0') ? folded.replaceAll('\0', ' ') : folded
 }
 
@@ -54,7 +55,7 @@ export function foldedBody(bytes: Uint8Array, index: MessageIndex): string {
   return foldText(allText(bytes, index))
 }
 
-/** Whether a field of that (lower-case) name has `wanted` in its value; '' finds any value. */
+/** Whether a field of that name has `wanted` in its value, both folded; '' finds any value. @param header as `foldedHeader` */
 export function foldedHeaderHas(header: string, name: string, wanted: string): boolean {
   const start = `${name}: `
   for (let at = header.startsWith(start) ? 0 : header.indexOf(`\n${start}`); at >= 0;) {

@@ -1,6 +1,6 @@
 // One message as the index holds it: its folded texts, one after another, and whether a query finds them.
 // Promises: what is found here is what a plain look at the message finds; the index only says where to look.
-import { foldedHeaderHas } from '@skein/mail'
+import { foldText, foldedHeaderHas } from '@skein/mail'
 import type { TextField, TextQuery } from '@skein/mailboxes'
 
 export const SECTIONS = ['subject', 'from', 'to', 'cc', 'bcc', 'header', 'parts', 'body'] as const
@@ -33,17 +33,19 @@ export function packTexts(texts: LetterTexts): Buffer {
 }
 
 export interface PreparedQuery extends TextQuery {
+  /** Folded. */
+  name: string
   needle: Buffer
 }
 
 export function prepareQuery(query: TextQuery): PreparedQuery {
-  return { ...query, needle: Buffer.from(query.text) }
+  return { ...query, name: foldText(query.name ?? ''), needle: Buffer.from(query.text) }
 }
 
 /** @param packed as `packTexts` made it */
 export function packedHas(packed: Buffer, query: PreparedQuery): boolean {
   if (query.field === 'header') {
-    return foldedHeaderHas(section(packed, 5).toString(), query.name ?? '', query.text)
+    return foldedHeaderHas(section(packed, 5).toString(), query.name, query.text)
   }
   if (query.needle.length === 0) return true
   if (query.field === 'text') {

@@ -20,7 +20,7 @@ const STEP = 32
 const PROBE = 30
 
 const dense =
-  /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\u30fc]$/u
+  /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\u30fc\u3099\u309a]$/u
 const word = /^[\p{L}\p{M}\p{N}]$/u
 const blank = /^[\p{Z}\p{C}]$/u
 

@@ -1,5 +1,5 @@
 // What a command is: a value that says its name, the states it is legal in, how to read it and what to do.
-import type { AccountMailboxes, BlobWriter, Mailboxes, MessageLog } from '@skein/mailboxes'
+import type { AccountMailboxes, BlobWriter, Mailboxes, MessageLog, TextIndex } from '@skein/mailboxes'
 import type { Authenticator, SaslFacts, SessionCarrier } from '@skein/accounts'
 import type { Clock, Logger, Random } from '@skein/runtime'
 import { assert } from '@skein/runtime'
@@ -20,6 +20,8 @@ export interface ImapServices {
   authenticator: Authenticator
   /** Without it, people log in at their home only. */
   carrier?: SessionCarrier
+  /** Makes searches for text quick; without it every message is looked at. */
+  textIndex?: TextIndex
   clock: Clock
   random: Random
   logger: Logger

@@ -119,7 +119,10 @@ function searchCommand(name: string, numbering: Numbering): Command {
       const modseq = keyHas(key, ({ kind }) => kind === 'modseq')
       if (modseq) context.enabled.condstore = true
       const nowMs = context.services.clock.nowMs()
-      const hits = await runSearch({ mailboxes, view, out: context.out, nowMs }, key)
+      const hits = await runSearch(
+        { mailboxes, view, out: context.out, nowMs, textIndex: context.services.textIndex },
+        key,
+      )
       if (returned === undefined) {
         answerOld(context, hits, numbering, modseq)
         return ok('Searched')

@@ -139,6 +139,7 @@ function selectCommand(name: 'SELECT' | 'EXAMINE'): Command {
       const readOnly = name === 'EXAMINE'
       const view = new MailboxView(record, readOnly, live, context.origin)
       view.uidOnly = context.enabled.uidOnly
+      context.services.textIndex?.attend(mailboxes.accountId)
       context.advance({ kind: 'selected', mailboxes, view })
       const names = { asked: mailbox, shown: shownName({ ...access, record }) }
       context.out.text(describe(record, view, live, names, context.enabled))

@@ -1,11 +1,12 @@
 // Search keys to functions. Each says true, false, or undefined where it needs more of the message than it was given:
 // so that a search opens bodies only of messages about which everything cheaper leaves a doubt.
-import { allText, decodedFieldValue, parseHeaderFields } from '@skein/mail'
-import type { EnvelopeAddress, MessageIndex } from '@skein/mail'
+import { foldText, foldedAddresses, foldedBody, foldedHeader, foldedHeaderHas, foldedPartHeaders } from '@skein/mail'
+import type { MessageIndex } from '@skein/mail'
 import type { MessageRecord } from '@skein/mailboxes'
 import { dayOf } from '../wire/date-time.ts'
 import type { DayNumber } from '../wire/date-time.ts'
 import type { Span } from '../view.ts'
+import type { TextAnswers, TextKey } from './text-answers.ts'
 import type { AddressField, Comparison, DateField, SearchKey } from './search-key.ts'
 
 /** What is known of one message so far. */
@@ -19,6 +20,8 @@ export interface Candidate {
   /** Folded texts, made once for all keys. */
   headerText?: string
   bodyText?: string
+  /** What another thread saw in it, by text key. */
+  examined?: readonly boolean[]
 }
 
 export type Matcher = (candidate: Candidate) => boolean | undefined
@@ -29,6 +32,7 @@ export type Need = 'record' | 'index' | 'header' | 'whole'
 export interface MatcherSurroundings {
   nowMs: number
   spans(key: SearchKey & { kind: 'messages' }): readonly Span[]
+  texts?: TextAnswers | undefined
 }
 
 export function needOf(key: SearchKey): Need {
@@ -58,11 +62,6 @@ const order: readonly Need[] = ['record', 'index', 'header', 'whole']
 
 function greatest(needs: readonly Need[]): Need {
   return order[Math.max(0, ...needs.map((need) => order.indexOf(need)))] as Need
-}
-
-/** Upper and lower case, and the widths and forms of one letter, are the same in a search. */
-function folded(text: string): string {
-  return (/[^\x00-\x7f]/.test(text) ? text.normalize('NFKC') : text).toLowerCase()
 }
 
 export function matcherOf(key: SearchKey, around: MatcherSurroundings): Matcher {
@@ -95,8 +94,11 @@ export function matcherOf(key: SearchKey, around: MatcherSurroundings): Matcher 
       return allOf(inCostOrder(key.keys).map((inner) => matcherOf(inner, around)))
     case 'or':
       return anyOf(inCostOrder(key.keys).map((inner) => matcherOf(inner, around)))
-    default:
-      return textMatcher(key)
+    default: {
+      const { texts } = around
+      const plain = textMatcher(key)
+      return texts === undefined ? plain : (candidate) => texts.knows(key, candidate) ?? plain(candidate)
+    }
   }
 }
 
@@ -177,59 +179,43 @@ function ageMatcher(comparison: 'older' | 'younger', edgeMs: number): Matcher {
     : ({ record }) => record.internalDateMs >= edgeMs
 }
 
-type TextKey = SearchKey & { kind: 'address' | 'subject' | 'header' | 'body' | 'text' }
-
 function textMatcher(key: TextKey): Matcher {
-  const wanted = folded(key.text)
+  const wanted = foldText(key.text)
   switch (key.kind) {
     case 'subject':
-      return ({ index }) => (index === undefined ? undefined : folded(index.subject).includes(wanted))
+      return ({ index }) => (index === undefined ? undefined : foldText(index.subject).includes(wanted))
     case 'address':
-      return ({ index }) => (index === undefined ? undefined : addressText(index, key.field).includes(wanted))
-    case 'header':
-      return (candidate) => headerHas(candidate, key.name, wanted)
+      return ({ index }) =>
+        index === undefined ? undefined : foldedAddresses(index.envelope[key.field]).includes(wanted)
+    case 'header': {
+      const name = foldText(key.name)
+      return (candidate) =>
+        candidate.header === undefined ? undefined : foldedHeaderHas(headerText(candidate), name, wanted)
+    }
     case 'body':
       return (candidate) => (candidate.whole === undefined ? undefined : bodyText(candidate).includes(wanted))
     default:
       return (candidate) => {
         if (candidate.header !== undefined && headerText(candidate).includes(wanted)) return true
-        return candidate.whole === undefined ? undefined : bodyText(candidate).includes(wanted)
+        if (candidate.whole === undefined) return undefined
+        return partsText(candidate).includes(wanted) || bodyText(candidate).includes(wanted)
       }
   }
 }
 
-function addressText(index: MessageIndex, field: AddressField): string {
-  return folded(index.envelope[field].map(oneAddress).join(', '))
-}
-
-function oneAddress({ name, mailbox, host }: EnvelopeAddress): string {
-  const address = host === null ? (mailbox ?? '') : `${mailbox ?? ''}@${host}`
-  return name === null ? address : `${name} <${address}>`
-}
-
-function headerHas(candidate: Candidate, name: string, wanted: string): boolean | undefined {
-  const { header } = candidate
-  if (header === undefined) return undefined
-  for (const field of parseHeaderFields(header)) {
-    if (field.lower === name && folded(decodedFieldValue(header, field)).includes(wanted)) return true
-  }
-  return false
-}
-
 function headerText(candidate: Candidate): string {
-  const { header } = candidate
-  if (header === undefined) return ''
-  candidate.headerText ??= folded(
-    parseHeaderFields(header)
-      .map((field) => `${field.name}: ${decodedFieldValue(header, field)}`)
-      .join('\n'),
-  )
+  candidate.headerText ??= candidate.header === undefined ? '' : foldedHeader(candidate.header)
   return candidate.headerText
+}
+
+/** RFC 9051 §6.4.4: TEXT looks through MIME header fields too. */
+function partsText({ whole, index }: Candidate): string {
+  return whole === undefined || index === undefined ? '' : foldedPartHeaders(whole, index)
 }
 
 function bodyText(candidate: Candidate): string {
   const { whole, index } = candidate
   if (whole === undefined || index === undefined) return ''
-  candidate.bodyText ??= folded(allText(whole, index))
+  candidate.bodyText ??= foldedBody(whole, index)
   return candidate.bodyText
 }
