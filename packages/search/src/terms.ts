@@ -20,7 +20,9 @@ const STEP = 32
 const PROBE = 30
 
 const dense =
-  /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\u30fc\u3099\u309a]$/u
+  /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\u30fc]$/u
+/** Voicing marks of kana, taken apart from their letters. */
+const isVoicing = (code: number) => code === 0x3099 || code === 0x309a
 const word = /^[\p{L}\p{M}\p{N}]$/u
 const blank = /^[\p{Z}\p{C}]$/u
 
@@ -32,7 +34,7 @@ function classOf(code: number): number {
   }
   if (code >= 0xd800 && code <= 0xdfff) return HALF
   const char = String.fromCodePoint(code)
-  if (dense.test(char)) return DENSE
+  if (dense.test(char) || isVoicing(code)) return DENSE
   if (word.test(char)) return WORD
   return blank.test(char) ? GAP : SIGN
 }

@@ -7,7 +7,7 @@ import { dayOf } from '../wire/date-time.ts'
 import type { DayNumber } from '../wire/date-time.ts'
 import type { Span } from '../view.ts'
 import type { TextAnswers, TextKey } from './text-answers.ts'
-import type { AddressField, Comparison, DateField, SearchKey } from './search-key.ts'
+import type { Comparison, DateField, SearchKey } from './search-key.ts'
 
 /** What is known of one message so far. */
 export interface Candidate {
