@@ -79,6 +79,12 @@ export const configSchema = z.strictObject({
     .strictObject({
       cert: z.string().default('').describe('PEM file with the certificate chain; empty: DIR/tls/cert.pem.'),
       key: z.string().default('').describe('PEM file with the private key; empty: DIR/tls/key.pem.'),
+      'client-authorities': z
+        .string()
+        .default('')
+        .describe(
+          'PEM file with the authorities whose client certificates log people in (SASL EXTERNAL); empty: clients are not asked for any.',
+        ),
     })
     .prefault({})
     .describe('The certificate for SMTP, IMAP, POP3 and HTTPS. Read again on SIGHUP.'),

@@ -67,7 +67,11 @@ export async function startDaemon(paths: DataDirectory, config: Config, logger: 
 async function openNode(paths: DataDirectory, config: Config, logger: Logger, opened: Opened): Promise<RunningNode> {
   const startedMs = clock.nowMs()
   let drainMs = 0
-  const tls = loadTlsMaterial({ cert: config.tls.cert || paths.tlsCert, key: config.tls.key || paths.tlsKey })
+  const tls = loadTlsMaterial({
+    cert: config.tls.cert || paths.tlsCert,
+    key: config.tls.key || paths.tlsKey,
+    clientAuthorities: config.tls['client-authorities'],
+  })
   const { database, log, ...stores } = await openStores(paths, logger, opened)
   const { ledger, mesh } = await joinPeers(paths, config, database, logger, opened)
   const { directory } = ledger
@@ -83,15 +87,18 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   const mailboxes = createHomeMailboxes(ownMailboxes, stores.accounts, directory)
   opened.add('mailboxes', () => mailboxes.close())
   opened.add('search', () => textIndex.close())
-  const authenticator = createAuthenticator({
-    directory,
-    accounts: stores.accounts,
-    link: mesh,
-    clock,
-    random,
-    logger,
-    decoySecret: createHmac('sha256', readNodeKey(paths)).update('skein decoy salts').digest(),
-  })
+  const authenticator = createAuthenticator(
+    {
+      directory,
+      accounts: stores.accounts,
+      link: mesh,
+      clock,
+      random,
+      logger,
+      decoySecret: createHmac('sha256', readNodeKey(paths)).update('skein decoy salts').digest(),
+    },
+    { takesCertificates: config.tls['client-authorities'] !== '' },
+  )
   opened.add('log-ins', () => authenticator.idle())
   const administrators = createAdministrators(stores.accounts)
   const outside = openOutside(config, log, hostName, logger, opened)

@@ -2,6 +2,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
+import { readAuthorities } from '@skein/accounts'
 import { SkeinError, type TlsMaterial } from '@skein/runtime'
 
 export interface ReloadableTls extends TlsMaterial {
@@ -9,7 +10,7 @@ export interface ReloadableTls extends TlsMaterial {
   reload(): void
 }
 
-export function loadTlsMaterial(files: { cert: string; key: string }): ReloadableTls {
+export function loadTlsMaterial(files: { cert: string; key: string; clientAuthorities?: string }): ReloadableTls {
   const read = () => {
     try {
       const pair = { cert: readFileSync(files.cert, 'utf8'), key: readFileSync(files.key, 'utf8') }
@@ -18,7 +19,8 @@ export function loadTlsMaterial(files: { cert: string; key: string }): Reloadabl
       if (!new X509Certificate(pair.cert).checkPrivateKey(createPrivateKey(pair.key))) {
         throw new Error('the key is not the certificate’s')
       }
-      return pair
+      if (!files.clientAuthorities) return pair
+      return { ...pair, clientAuthorities: readClientAuthorities(files.clientAuthorities) }
     } catch (cause) {
       throw new SkeinError(
         'certificate-invalid',
@@ -41,4 +43,14 @@ export function loadTlsMaterial(files: { cert: string; key: string }): Reloadabl
       for (const listener of listeners) listener()
     },
   }
+}
+
+function readClientAuthorities(file: string): string {
+  const pem = readFileSync(file, 'utf8')
+  try {
+    readAuthorities(pem)
+  } catch (cause) {
+    throw new Error(`the client authorities ${file}: ${(cause as Error).message}`, { cause })
+  }
+  return pem
 }

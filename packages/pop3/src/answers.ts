@@ -1,6 +1,6 @@
 // What a command answers, and the one mapping from the house's errors and log-in outcomes to POP3's response codes
 // (RFC 2449 §8, RFC 3206).
-import type { LoginOutcome } from '@skein/accounts'
+import type { SaslOutcome } from '@skein/accounts'
 import { type PeerStream, SkeinError } from '@skein/runtime'
 
 export type ResponseCode = 'IN-USE' | 'LOGIN-DELAY' | 'AUTH' | 'SYS/TEMP' | 'SYS/PERM' | 'UTF8'
@@ -56,13 +56,16 @@ export const answers = {
   authMechanismUnknown: bad('authentication mechanism not offered'),
   // One answer for an unknown user and a wrong password.
   authRefused: refuse('wrong name or password', 'AUTH'),
+  actsForAnother: refuse('nobody acts for somebody else here', 'AUTH'),
 } as const satisfies Record<string, ErrorAnswer>
 
 /** What to say about a log-in that gave no mailbox. */
-export function answerForLogin(outcome: Exclude<LoginOutcome, { kind: 'ok' }>): ErrorAnswer {
+export function answerForLogin(outcome: Exclude<SaslOutcome, { kind: 'ok' }>): ErrorAnswer {
   switch (outcome.kind) {
     case 'refused':
       return answers.authRefused
+    case 'not-authorized':
+      return answers.actsForAnother
     case 'elsewhere':
       return refuse(`this mailbox is served by ${outcome.homeName}`, 'SYS/PERM')
     case 'unavailable':

@@ -1,6 +1,7 @@
 // One client's connection: reads a command, finds it, checks its state, runs it, writes the answer, one at a time.
 // Promises: answers come in the order of the commands, gathered while more are waiting; a client that does not read
 // stops us from reading; whatever ends the connection, the mailbox is let go and nothing unsaid is deleted.
+import { type SaslFacts, type SaslOutcome, saslFactsOf } from '@skein/accounts'
 import { type PeerStream, type Splice, isLoopback } from '@skein/runtime'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
@@ -149,10 +150,17 @@ export class Pop3Connection implements CommandContext {
     raw.removeAllListeners('data')
     raw.removeAllListeners('end')
     raw.removeAllListeners('drain')
-    const { secureContext, limits, clock } = this.house
+    const { limits, clock } = this.house
+    const { context, clientAuthorities } = this.house.security()
     this.#deadlineMs = clock.monotonicMs() + limits.tlsHandshakeTimeoutMs
     this.#isHandshaking = true
-    const secure = new TLSSocket(raw, { isServer: true, secureContext: secureContext() })
+    const secure = new TLSSocket(raw, {
+      isServer: true,
+      secureContext: context,
+      // What is wrong with a certificate is told to whoever tries to log in with it.
+      requestCert: clientAuthorities.length > 0,
+      rejectUnauthorized: false,
+    })
     this.#socket = secure
     this.#listen(secure)
     secure.once('secure', () => {
@@ -245,9 +253,20 @@ export class Pop3Connection implements CommandContext {
     else if (line !== null) this.#challenged(line.toString('latin1'))
   }
 
-  async logIn(name: string, password: string): Promise<Answer> {
-    const { authenticator, maildrops } = this.house
-    const outcome = await authenticator.login({ name, password, remoteAddress: this.remoteAddress, protocol: 'pop3' })
+  saslFacts(): SaslFacts {
+    const { house, remoteAddress } = this
+    const { clientAuthorities: authorities } = house.security()
+    return saslFactsOf({
+      remoteAddress,
+      protocol: 'pop3',
+      stream: this.#socket,
+      authorities,
+      nowMs: house.clock.nowMs(),
+    })
+  }
+
+  async finishLogin(outcome: SaslOutcome): Promise<Answer> {
+    const { maildrops } = this.house
     if (outcome.kind === 'elsewhere') {
       return goElsewhere(this, outcome, this.#socket, this.session.state === 'authorization' && this.session.utf8)
     }

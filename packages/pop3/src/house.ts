@@ -2,6 +2,7 @@
 import type { Authenticator, SessionCarrier } from '@skein/accounts'
 import type { Mailboxes } from '@skein/mailboxes'
 import type { Clock, Logger, Random, TlsMaterial } from '@skein/runtime'
+import type { X509Certificate } from 'node:crypto'
 import type { SecureContext } from 'node:tls'
 import type { Pop3Limits } from './limits.ts'
 import type { MaildropLocks } from './maildrop.ts'
@@ -17,9 +18,15 @@ export interface Pop3Components {
   tls: TlsMaterial
 }
 
+export interface Security {
+  context: SecureContext
+  /** Whose certificates clients may show. */
+  clientAuthorities: readonly X509Certificate[]
+}
+
 export interface Pop3House extends Pop3Components {
   hostName: string
   limits: Pop3Limits
   maildrops: MaildropLocks
-  secureContext(): SecureContext
+  security(): Security
 }

@@ -1,12 +1,20 @@
 // The POP3 front door: one server with any number of listening ports, which share its limits and its mailboxes' locks.
-import type { CarriedSessionTaker } from '@skein/accounts'
-import { ConnectionCounter, SkeinError, type Splice, createAddressSet, plainAddress, sleep } from '@skein/runtime'
+import { type CarriedSessionTaker, readAuthorities } from '@skein/accounts'
+import {
+  ConnectionCounter,
+  SkeinError,
+  type Splice,
+  type TlsMaterial,
+  createAddressSet,
+  plainAddress,
+  sleep,
+} from '@skein/runtime'
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
-import { type SecureContext, createSecureContext } from 'node:tls'
+import { createSecureContext } from 'node:tls'
 import { answers, formatError } from './answers.ts'
 import { utf8Opening } from './carried-away.ts'
 import { type ClientStream, Pop3Connection } from './connection.ts'
-import type { Pop3Components, Pop3House } from './house.ts'
+import type { Pop3Components, Pop3House, Security } from './house.ts'
 import { type Pop3Limits, pop3Limits } from './limits.ts'
 import { type Maildrop, MaildropLocks } from './maildrop.ts'
 
@@ -48,10 +56,10 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
   const servers = new Set<Server>()
   let isClosed = false
 
-  let secureContext = contextOf(tls.current())
+  let security = securityOf(tls.current())
   const stopTlsWatch = tls.onChange(() => {
     try {
-      secureContext = contextOf(tls.current())
+      security = securityOf(tls.current())
     } catch (error) {
       logger.error({ error }, 'the new TLS certificate can not be used; the one before stays')
     }
@@ -62,7 +70,7 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
     hostName: settings.hostName,
     limits,
     maildrops: new MaildropLocks(mailboxes),
-    secureContext: () => secureContext,
+    security: () => security,
   }
 
   const sweepMs = Math.max(10, Math.min(1_000, Math.min(limits.idleTimeoutMs, limits.writeTimeoutMs) / 4))
@@ -173,9 +181,12 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
   return { listen, takeSession, connections: () => counter.count, dismiss, close }
 }
 
-function contextOf({ key, cert }: { key: string; cert: string }): SecureContext {
+function securityOf({ key, cert, clientAuthorities }: ReturnType<TlsMaterial['current']>): Security {
   if (key === '' || cert === '') throw new Error('POP3 needs a TLS key and certificate')
-  return createSecureContext({ key, cert, minVersion: 'TLSv1.2' })
+  const settings = { key, cert, minVersion: 'TLSv1.2' as const }
+  if (clientAuthorities === undefined) return { context: createSecureContext(settings), clientAuthorities: [] }
+  const context = createSecureContext({ ...settings, ca: clientAuthorities })
+  return { context, clientAuthorities: readAuthorities(clientAuthorities) }
 }
 
 function limitsOf(settings: Pop3Settings): Partial<Pop3Limits> {

@@ -1,4 +1,5 @@
 // The states of a session (RFC 1939 §3), and what a command sees of its connection.
+import type { SaslFacts, SaslOutcome } from '@skein/accounts'
 import type { Answer } from './answers.ts'
 import type { Pop3House } from './house.ts'
 import type { Maildrop } from './maildrop.ts'
@@ -17,6 +18,8 @@ export interface CommandContext {
   session: Session
   /** Sends `+ challenge` and waits for the client's line; null where it breaks off. */
   challenge(text: string): Promise<string | null>
-  /** Asks the authenticator, opens the mailbox, and counts failures. */
-  logIn(name: string, password: string): Promise<Answer>
+  /** What a SASL mechanism may know of this connection. */
+  saslFacts(): SaslFacts
+  /** What every log-in ends with: opens the mailbox, and counts failures. */
+  finishLogin(outcome: SaslOutcome): Promise<Answer>
 }

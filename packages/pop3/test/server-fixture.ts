@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Authenticator, LoginOutcome, SessionCarrier } from '@skein/accounts'
 import { type AccountMailboxes, type Mailboxes, createMailboxes } from '@skein/mailboxes'
 import { type Logger, type TlsMaterial, silentLogger, systemClock, systemRandom } from '@skein/runtime'
-import { createMemoryMailboxStore, createMemoryMessageLog } from '@skein/testkit'
+import { createMemoryMailboxStore, createMemoryMessageLog, loneAuthenticator } from '@skein/testkit'
 import type { MemoryMessageLog } from '@skein/testkit'
 import { type Pop3Mode, type Pop3Server, type Pop3Settings, createPop3Server } from '../src/server.ts'
 
@@ -18,7 +18,10 @@ export const accountId = 'a'.repeat(32)
 export const password = 'correct horse'
 
 /** Knows aaa@test.example; names that begin with throttled, away, remote and broken fare so. */
+const lone = await loneAuthenticator({ id: accountId, address: 'aaa@test.example' }, password)
+
 const authenticator: Authenticator = {
+  scram: lone.scram,
   async login({ name, password: given }): Promise<LoginOutcome> {
     if (name.startsWith('throttled')) return { kind: 'throttled', retryAfterMs: 2_100 }
     if (name.startsWith('away')) return { kind: 'unavailable' }

@@ -1,7 +1,7 @@
 // Runs every golden session of transcripts/, each against a server of its own with the same three messages.
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
-import { runTranscript, tcpConnect } from '@skein/testkit'
+import { runTranscript, scramSteps, tcpConnect } from '@skein/testkit'
 import { password, startServer } from './server-fixture.ts'
 
 const folder = new URL('transcripts/', import.meta.url)
@@ -18,6 +18,7 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith('.txt'))) 
     await runTranscript(new URL(name, folder).pathname, tcpConnect(there.port), {
       values: { user: 'aaa@test.example', password },
       steps: {
+        ...scramSteps(),
         deliver: (_context, subject = '') => there.deliver(`Subject: ${subject}\r\n\r\nx\r\n`),
         /** Waits until the server has seen that a connection is gone. */
         released: async () => {

@@ -1,4 +1,5 @@
 // What every session of one SMTP server shares.
+import type { X509Certificate } from 'node:crypto'
 import type { Authenticator } from '@skein/accounts'
 import type { Intake } from '@skein/delivery'
 import type { Clock, ConnectionCounter, Logger, Random, TlsMaterial } from '@skein/runtime'
@@ -19,6 +20,8 @@ export interface SmtpHouse extends SmtpComponents {
   bareLineEnds: 'refuse' | 'normalise'
   isTrusted: (address: string) => boolean
   counter: ConnectionCounter
+  /** Whose certificates clients may show. */
+  clientAuthorities(): readonly X509Certificate[]
 }
 
 /** mx: mail for the mesh's own domains from anybody. submission (STARTTLS), submissions (TLS): people's programs, after AUTH. */

@@ -2,21 +2,11 @@
 import { plainAddress } from '@skein/runtime'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { SMTPServer, type SMTPServerAuthentication, type SMTPServerSession } from 'smtp-server'
+import { SMTPServer } from 'smtp-server'
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import type { SmtpHouse, SmtpRole } from './house.ts'
-import { type Reply, replies, throttledReply } from './replies.ts'
-import { SmtpSession, type SignedIn } from './session.ts'
-
-/** A reply, as the library's AUTH dialogue takes it. */
-class AuthReply extends Error {
-  readonly responseCode: number
-
-  constructor(reply: Reply) {
-    super(`${reply.status} ${reply.text}`)
-    this.responseCode = reply.code
-  }
-}
+import { replies } from './replies.ts'
+import { SmtpSession } from './session.ts'
 
 const refusalLingerMs = 1_000
 
@@ -25,10 +15,9 @@ export class SmtpListener extends SMTPServer {
   readonly role: SmtpRole
   /** The client address of each socket that is counted. */
   readonly #counted = new Map<Socket, string>()
-  readonly #bySession = new WeakMap<SMTPServerSession, SmtpSession>()
 
   constructor(house: SmtpHouse, role: SmtpRole) {
-    const { key, cert } = house.tls.current()
+    const { key, cert, clientAuthorities } = house.tls.current()
     // The library would fall back to a key pair that the whole world has.
     if (key === '' || cert === '') throw new Error('SMTP needs a TLS key and certificate')
     const offersAuth = role === 'submission' || role === 'submissions'
@@ -36,12 +25,15 @@ export class SmtpListener extends SMTPServer {
       key,
       cert,
       minVersion: 'TLSv1.2',
+      // What is wrong with a certificate is told to whoever tries to log in with it.
+      ...(offersAuth && clientAuthorities !== undefined
+        ? { ca: clientAuthorities, requestCert: true, rejectUnauthorized: false }
+        : {}),
       secure: role === 'submissions',
       lmtp: role === 'lmtp',
       name: house.hostName,
       logger: false,
       size: house.limits.messageBytesMax,
-      authMethods: ['PLAIN', 'LOGIN'],
       authOptional: !offersAuth,
       authRequiredMessage: '5.7.0 log in first',
       // Whether AUTH is possible in clear text is decided for each session.
@@ -55,12 +47,6 @@ export class SmtpListener extends SMTPServer {
       noDelay: true,
       onConnect: (_session, callback) => callback(),
       onSecure: (_socket, _session, callback) => callback(),
-      onAuth: (auth, session, callback) => {
-        this.#authenticate(auth, session).then(
-          (user) => callback(null, { user }),
-          (error: Error) => callback(error),
-        )
-      },
     })
     this.house = house
     this.role = role
@@ -82,7 +68,6 @@ export class SmtpListener extends SMTPServer {
   override connect(socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null): void {
     const session = new SmtpSession(this, socket, options)
     this.connections.add(session)
-    this.#bySession.set(session.session, session)
     session.on('error', (error: Error) => this._onError(error))
     session.init()
   }
@@ -124,38 +109,5 @@ export class SmtpListener extends SMTPServer {
       this.#counted.delete(socket)
       this.house.counter.leave(address)
     })
-  }
-
-  async #authenticate(auth: SMTPServerAuthentication, session: SMTPServerSession): Promise<SignedIn> {
-    const name = auth.username ?? ''
-    const password = auth.password ?? ''
-    const connection = this.#bySession.get(session)
-    // RFC 4616 §2: acting for somebody else is not offered.
-    const actsForAnother = auth.method === 'PLAIN' && !!auth.authzid && !!auth.authcid && auth.authzid !== auth.authcid
-    let outcome
-    try {
-      const remoteAddress = session.remoteAddress
-      outcome = await this.house.authenticator.login({ name, password, remoteAddress, protocol: 'submission' })
-    } catch (error) {
-      this.house.logger.error({ error, role: this.role }, 'log-in failed unexpectedly')
-      throw new AuthReply(replies.authUnavailable)
-    }
-    switch (outcome.kind) {
-      case 'ok':
-      case 'elsewhere': {
-        if (actsForAnother) break
-        const { id, address } = outcome.account
-        return { account: { id, address }, username: address }
-      }
-      case 'unavailable':
-        throw new AuthReply(replies.authUnavailable)
-      case 'throttled':
-        throw new AuthReply(
-          connection?.authFailed() ? replies.tooManyAuthFailures : throttledReply(outcome.retryAfterMs),
-        )
-      case 'refused':
-        break
-    }
-    throw new AuthReply(connection?.authFailed() ? replies.tooManyAuthFailures : replies.authRefused)
   }
 }

@@ -49,6 +49,12 @@ export const replies = {
   authNeedsTls: reply(538, '5.7.11', 'use STARTTLS first: passwords are not taken in clear text'),
   authMechanismUnknown: reply(504, '5.5.4', 'authentication mechanism not offered'),
   authBase64: reply(501, '5.5.2', 'the response is not base64'),
+  authMalformed: reply(501, '5.5.2', 'the response is malformed'),
+  // RFC 4954 §4.
+  authCancelled: reply(501, '5.7.0', 'log-in cancelled'),
+  authTwice: reply(503, '5.5.1', 'somebody has logged in already'),
+  authSyntax: reply(501, '5.5.4', 'syntax: AUTH mechanism [initial-response]'),
+  authForAnother: reply(535, '5.7.8', 'nobody acts for somebody else here'),
   authRefused: reply(535, '5.7.8', 'wrong name or password'),
   authUnavailable: reply(454, '4.7.0', 'log-in is not possible at the moment, try again later'),
   internalError: reply(451, '4.3.0', 'internal error, try again later'),

@@ -417,7 +417,7 @@ describe('TLS', () => {
       assert.match(await client.command('MAIL FROM:<a@b.example>'), /^530 5\.7\.0/)
       assert.equal(there.authenticator.logins.length, 0)
       await client.startTls()
-      assert.match(await client.command('EHLO x'), /AUTH PLAIN LOGIN/)
+      assert.match(await client.command('EHLO x'), /AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN/)
       assert.match(await client.command('AUTH PLAIN AGEAYg=='), /^535 5\.7\.8/)
     },
   )

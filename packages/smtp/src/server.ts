@@ -1,5 +1,6 @@
 // The SMTP front door: one server with any number of listening ports, which share its limits.
 // Promises: a letter is answered 250 only after the intake has it for good; closing first lets running letters finish.
+import { readAuthorities } from '@skein/accounts'
 import { createAddressSet, ConnectionCounter } from '@skein/runtime'
 import type { AddressInfo } from 'node:net'
 import { createSecureContext } from 'node:tls'
@@ -30,6 +31,11 @@ export function createSmtpServer(components: SmtpComponents, settings: SmtpSetti
   const limits = { ...smtpLimits, ...limitsOf(settings) }
   const { clock, logger, tls } = components
   const isTrusted = createAddressSet(settings.trustedAddresses ?? trustedAddressesDefault)
+  const readClientAuthorities = () => {
+    const pem = tls.current().clientAuthorities
+    return pem === undefined ? [] : readAuthorities(pem)
+  }
+  let clientAuthorities = readClientAuthorities()
   const house: SmtpHouse = {
     ...components,
     hostName: settings.hostName,
@@ -37,14 +43,17 @@ export function createSmtpServer(components: SmtpComponents, settings: SmtpSetti
     bareLineEnds: settings.bareLineEnds ?? 'refuse',
     isTrusted,
     counter: new ConnectionCounter(limits.connectionsMax, limits.connectionsPerAddressMax, isTrusted),
+    clientAuthorities: () => clientAuthorities,
   }
   const listeners = new Set<SmtpListener>()
   let isClosed = false
 
   const stopTlsWatch = tls.onChange(() => {
+    clientAuthorities = readClientAuthorities()
     for (const listener of listeners) {
       try {
-        const material = { ...tls.current(), minVersion: 'TLSv1.2' as const }
+        const { key, cert, clientAuthorities: ca } = tls.current()
+        const material = { key, cert, minVersion: 'TLSv1.2' as const, ...(ca === undefined ? {} : { ca }) }
         // The library drops the old context before it looks at the new one.
         createSecureContext(material)
         listener.updateSecureContext(material)

@@ -1,10 +1,12 @@
 // One client's connection: smtp-server's SMTPConnection with our own reader, transaction, replies and deadlines.
 // The library keeps what it is good at: the socket's life, the TLS upgrade, the AUTH dialogue, the order of commands.
+import { type SaslFacts, decodeInitialResponse, saslFactsOf, saslMechanismsOffered, startSasl } from '@skein/accounts'
 import { isLoopback } from '@skein/runtime'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { IntakeSource } from '@skein/delivery'
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
+import { type AuthConnection, AuthDialogue } from './auth-dialogue.ts'
 import { LetterReceiver } from './letter-receiver.ts'
 import type { SmtpHouse } from './house.ts'
 import { type Reply, replies, replyForError } from './replies.ts'
@@ -37,7 +39,6 @@ const startsWithStatus = /^[245]\.\d{1,3}\.\d{1,3} /
 // oxlint-disable-next-line no-control-regex
 const controls = /[\x00-\x1f\x7f-\x9f]/g
 const helloName = /^[!-~\u0080-\uffff]+$/
-const base64 = /^(?:=|(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$/
 const repliesGatheredMax = 16 * 1024
 
 export class SmtpSession extends SMTPConnection {
@@ -217,15 +218,6 @@ export class SmtpSession extends SMTPConnection {
   override _onCommand(command: Buffer, callback?: () => void): void {
     this.#deadlineMs = Infinity
     this._unrecognizedCommands = 0
-    if (this._nextHandler && !this._upgrading) {
-      // RFC 4954 §4: a response that is not base64 fails the AUTH command.
-      const line = command.toString('latin1').trim()
-      if (line !== '*' && !base64.test(line)) {
-        this._nextHandler = false
-        this.#say(replies.authBase64)
-        return this._whenWritable(callback ?? (() => {}))
-      }
-    }
     super._onCommand(command, callback)
   }
 
@@ -246,7 +238,9 @@ export class SmtpSession extends SMTPConnection {
     const { limits, hostName } = this.#house
     const features = ['PIPELINING', `SIZE ${limits.messageBytesMax}`, '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES']
     if (!this.secure) features.push('STARTTLS')
-    if (this.#listener.offersAuth && !this.session.user && this.#mayAuthenticate) features.push('AUTH PLAIN LOGIN')
+    if (this.#listener.offersAuth && !this.session.user && this.#mayAuthenticate) {
+      features.push(`AUTH ${saslMechanismsOffered(this.#house.authenticator, this.#saslFacts()).join(' ')}`)
+    }
     this.send(250, [`${hostName} greets [${this.remoteAddress}]`, ...features], false)
     callback()
   }
@@ -295,26 +289,53 @@ export class SmtpSession extends SMTPConnection {
     return this.secure || isLoopback(this.remoteAddress)
   }
 
+  #saslFacts(): SaslFacts {
+    const { remoteAddress, _socket: stream } = this
+    const { clock, clientAuthorities } = this.#house
+    const authorities = clientAuthorities()
+    return saslFactsOf({ remoteAddress, protocol: 'submission', stream, authorities, nowMs: clock.nowMs() })
+  }
+
   override handler_AUTH(command: Buffer, callback: () => void): void {
-    const words = command.toString().trim().split(/ +/)
-    const initial = words[2]
+    const [, mechanism = '', initial, more] = command.toString().trim().split(/ +/)
+    const response = initial === undefined ? undefined : decodeInitialResponse(initial)
     let refusal: Reply | null = null
     if (!this.#mayAuthenticate) refusal = replies.authNeedsTls
     else if (this.#transaction) refusal = replies.inTransaction
-    else if (!/^(PLAIN|LOGIN)$/i.test(words[1] ?? '')) refusal = replies.authMechanismUnknown
-    else if (initial !== undefined && !base64.test(initial)) refusal = replies.authBase64
-    if (refusal) {
-      this.#say(refusal)
+    else if (this.session.user) refusal = replies.authTwice
+    else if (mechanism === '' || more !== undefined) refusal = replies.authSyntax
+    const exchange = startSasl(this.#house.authenticator, this.#saslFacts(), mechanism, response)
+    if (!refusal && !exchange) refusal = replies.authMechanismUnknown
+    if (!refusal && initial !== undefined && !response) refusal = replies.authBase64
+    if (refusal || !exchange) {
+      this.#say(refusal ?? replies.authMechanismUnknown)
       return callback()
     }
-    const before = this.session.user as SignedIn | undefined
-    super.handler_AUTH(command, () => {
-      if (this.session.user !== before) this.#source = null
-      callback()
-    })
+    void new AuthDialogue(this.#authConnection(), exchange).begin().then(callback)
   }
 
-  /** Called by the listener after a wrong password. True when it was one too many, and the session is over. */
+  #authConnection(): AuthConnection {
+    return {
+      challenge: (text, take) => {
+        this._nextHandler = (line: Buffer | string, callback: () => void) => {
+          void take(line.toString().trim()).then(callback)
+        }
+        // RFC 4954 §4: a space stands even before no text.
+        this.send(334, text, false)
+      },
+      succeed: ({ id, address }) => {
+        const signedIn: SignedIn = { account: { id, address }, username: address }
+        this.session.user = signedIn
+        this.#source = null
+        this.send(235, '2.7.0 logged in')
+      },
+      fail: (reply) => this.#say(reply),
+      authFailed: () => this.authFailed(),
+      unexpected: (error) => this.#unexpected(error),
+    }
+  }
+
+  /** After a wrong password. True when it was one too many, and the session is over. */
   authFailed(): boolean {
     return ++this.#authFailures >= this.#house.limits.authFailuresMax
   }

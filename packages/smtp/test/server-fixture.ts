@@ -4,6 +4,7 @@ import { type Socket, connect } from 'node:net'
 import { type TLSSocket, connect as connectTls } from 'node:tls'
 import type { Authenticator, Login, LoginOutcome } from '@skein/accounts'
 import { type Logger, type TlsMaterial, silentLogger, systemClock, systemRandom } from '@skein/runtime'
+import { loneAuthenticator } from '@skein/testkit'
 import type { SmtpRole } from '../src/house.ts'
 import { type SmtpServer, type SmtpSettings, createSmtpServer } from '../src/server.ts'
 import { type MemoryIntake, createMemoryIntake } from './memory-intake.ts'
@@ -18,11 +19,14 @@ export const testTls: TlsMaterial = {
 export const account = { id: 'a'.repeat(32), address: 'aaa@test.example' }
 export const password = 'correct horse'
 
+const lone = await loneAuthenticator(account, password)
+
 /** Knows one user; a name `throttled…` is throttled, `away…` is unavailable, `broken…` throws. */
 export function createTestAuthenticator(): Authenticator & { logins: Login[] } {
   const logins: Login[] = []
   return {
     logins,
+    scram: lone.scram,
     async login(login): Promise<LoginOutcome> {
       logins.push(login)
       if (login.name.startsWith('throttled')) return { kind: 'throttled', retryAfterMs: 3_500 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { SkeinError } from '@skein/runtime'
-import { runTranscript, tcpConnect } from '@skein/testkit'
+import { runTranscript, scramSteps, tcpConnect } from '@skein/testkit'
 import type { SmtpRole } from '../src/house.ts'
 import { password, startServer } from './server-fixture.ts'
 
@@ -52,6 +52,7 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith('.txt'))) 
           password64: plain(password),
         },
         steps: {
+          ...scramSteps(),
           /** Compares the letters that were taken. */
           taken(_context, count = '0') {
             assert.equal(there.intake.letters.length, Number(count))

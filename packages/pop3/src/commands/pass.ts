@@ -6,12 +6,13 @@ export const pass = defineCommand({
   name: 'PASS',
   states: ['authorization'],
   parse: (text) => (text === '' ? undefined : text),
-  run(context, password) {
+  async run(context, password) {
     if (!context.mayLogIn) return answers.needsTls
     const { session } = context
     if (session.state !== 'authorization' || session.user === null) return bad('USER comes first')
     const name = session.user
     session.user = null
-    return context.logIn(name, password)
+    const { house, remoteAddress } = context
+    return context.finishLogin(await house.authenticator.login({ name, password, remoteAddress, protocol: 'pop3' }))
   },
 })
