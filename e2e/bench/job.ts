@@ -16,6 +16,8 @@ export interface DeliverJob {
   sessions: number
   /** A connection for each letter instead of one for all. */
   oneLetterASession: boolean
+  /** STARTTLS and AUTH, each session as the user to whom it writes. */
+  submission?: boolean
   messageBytes: number
   seconds: number
   /** Stops after this many letters even if there is time left; 0: no such end. */

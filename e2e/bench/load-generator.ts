@@ -41,6 +41,7 @@ async function deliver(job: DeliverJob): Promise<DeliverResult> {
       protocol: job.protocol,
       endpoint: job.endpoint,
       recipient: (used[index % used.length] as { address: string }).address,
+      ...(job.submission ? { login: used[index % used.length] as { address: string; password: string } } : {}),
       rest: letterRest(job.messageBytes),
       oneLetterASession: job.oneLetterASession,
       nextMessageId: () => {

@@ -119,6 +119,11 @@ userdb {
   driver = static
   args = uid=mail gid=mail home=${directory}/mail/%n
 }
+service auth {
+  unix_listener auth-bench {
+    mode = 0666
+  }
+}
 service lmtp {
   process_limit = 100
 ${listener('lmtp', dovecotPorts.lmtp)}

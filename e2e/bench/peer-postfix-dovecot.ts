@@ -11,6 +11,7 @@ import type { Endpoint } from './job.ts'
 export interface PeerServer {
   name: string
   smtp: Endpoint
+  submission: Endpoint
   lmtp: Endpoint
   imap: Endpoint
   users: { address: string; password: string }[]
@@ -18,6 +19,7 @@ export interface PeerServer {
 }
 
 const smtpPort = 10_025
+const submissionPort = 10_587
 
 /** @param userCount mailboxes u0@bench.test … */
 export async function startPostfixDovecot(format: MailboxFormat, userCount: number): Promise<PeerServer> {
@@ -35,6 +37,7 @@ export async function startPostfixDovecot(format: MailboxFormat, userCount: numb
   return {
     name: `Postfix+Dovecot (${format})`,
     smtp: { host: address, port: smtpPort },
+    submission: { host: address, port: submissionPort },
     lmtp: { host: address, port: dovecotPorts.lmtp },
     imap: { host: address, port: dovecotPorts.imap },
     users: Array.from({ length: userCount }, (_, index) => ({
@@ -75,6 +78,9 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 smtpd_peername_lookup = no
+smtpd_tls_chain_files = ${directory}/key.pem, ${directory}/cert.pem
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = ${directory}/dovecot-run/auth-bench
 smtpd_client_connection_count_limit = 0
 alias_maps =
 alias_database =
@@ -112,6 +118,7 @@ message_size_limit = 52428800
 function masterServices(address: string): string[] {
   return [
     `${address}:${smtpPort} inet n - n - - smtpd`,
+    `${address}:${submissionPort} inet n - n - - smtpd -o smtpd_tls_security_level=may -o smtpd_sasl_auth_enable=yes`,
     'pickup unix n - n 60 1 pickup',
     'cleanup unix n - n - 0 cleanup',
     'qmgr unix n - n 300 1 qmgr',

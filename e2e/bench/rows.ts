@@ -117,6 +117,24 @@ const oneLetterASession: TargetRow = {
   },
 }
 
+/** Letters of users to themselves, with STARTTLS and AUTH. */
+const submission: TargetRow = {
+  kind: 'target',
+  name: 'submission-10k-20',
+  async run(target, { seconds }) {
+    const measures: Measure[] = []
+    for (const oneLetterASession of [false, true]) {
+      const part = { endpoint: target.submission, submission: true, oneLetterASession }
+      const result = await generate(deliverJob(target, part, seconds))
+      if (result.refused > 0) throw new Error(`${target.name} refused ${result.refused} letters`)
+      const name = oneLetterASession ? `${this.name} one a session` : this.name
+      const goal = { timesPeer: oneLetterASession ? 3 : 5 }
+      measures.push({ name, unit: 'letters/s', value: result.lettersPerSecond, better: 'more', goal })
+    }
+    return measures
+  },
+}
+
 const fetchMessages = 1_000
 
 const fetchRow: TargetRow = {
@@ -313,6 +331,7 @@ const idleRow: OwnRow = {
 export const rows: readonly Row[] = [
   ...sizes.flatMap(({ label, bytes }) => [1, 20, 100].map((sessions) => deliverRow(label, bytes, sessions))),
   oneLetterASession,
+  submission,
   fetchRow,
   twoNodes,
   joinRow('1k', 1_000),

@@ -1,5 +1,6 @@
 // A cheap SMTP/LMTP sender: messages built once, commands pipelined, replies counted by their first digit and not parsed further.
 import { type Socket, connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import type { Endpoint } from './job.ts'
 
 export interface LoadSession {
@@ -9,6 +10,8 @@ export interface LoadSession {
   /** Body from after the Message-ID line to the end mark, already dot-stuffed. */
   rest: Buffer
   oneLetterASession: boolean
+  /** Submission: STARTTLS and AUTH PLAIN first, and letters from this address. */
+  login?: { address: string; password: string }
   /** A Message-ID never used before. */
   nextMessageId(): string
   /** Asked before each letter; false ends the session. */
@@ -37,7 +40,7 @@ export function letterRest(bytes: number): Buffer {
   return Buffer.from(`${head}${`${line}\r\n`.repeat(lines)}.\r\n`)
 }
 
-type Stage = 'greeting' | 'hello' | 'envelope' | 'message' | 'quit'
+type Stage = 'greeting' | 'hello' | 'starttls' | 'hello-secured' | 'auth' | 'envelope' | 'message' | 'quit'
 
 /** Runs one session to its end; reconnects for each letter where it is told to. Rejects when the server breaks the talk. */
 export function runLoadSession(session: LoadSession): Promise<void> {
@@ -54,10 +57,11 @@ export function runLoadSession(session: LoadSession): Promise<void> {
 }
 
 function runConnection(session: LoadSession): Promise<void> {
-  const socket: Socket = connect(session.endpoint)
+  let socket: Socket = connect(session.endpoint)
   socket.setNoDelay(true)
   const hello = session.protocol === 'lmtp' ? 'LHLO load.bench.test\r\n' : 'EHLO load.bench.test\r\n'
-  const envelope = `MAIL FROM:<load@bench.example>\r\nRCPT TO:<${session.recipient}>\r\nDATA\r\n`
+  const sender = session.login?.address ?? 'load@bench.example'
+  const envelope = `MAIL FROM:<${sender}>\r\nRCPT TO:<${session.recipient}>\r\nDATA\r\n`
   let stage: Stage = 'greeting'
   let replies = 0
   let rest = ''
@@ -88,6 +92,23 @@ function runConnection(session: LoadSession): Promise<void> {
         socket.write(hello)
       } else if (stage === 'hello') {
         if (!good) return fail(reply)
+        if (!session.login) return begin()
+        stage = 'starttls'
+        socket.write('STARTTLS\r\n')
+      } else if (stage === 'starttls') {
+        if (!good) return fail(reply)
+        socket.removeAllListeners()
+        socket = connectTls({ socket, rejectUnauthorized: false, servername: 'localhost' }, () => {
+          stage = 'hello-secured'
+          socket.write(hello)
+        })
+        listen()
+      } else if (stage === 'hello-secured') {
+        stage = 'auth'
+        const { address, password } = session.login as NonNullable<LoadSession['login']>
+        socket.write(`AUTH PLAIN ${Buffer.from(`\0${address}\0${password}`).toString('base64')}\r\n`)
+      } else if (stage === 'auth') {
+        if (!good) return fail(reply)
         begin()
       } else if (stage === 'envelope') {
         if (!good && refusal === '') refusal = reply
@@ -113,15 +134,18 @@ function runConnection(session: LoadSession): Promise<void> {
       }
       return undefined
     }
-    socket.on('data', (chunk: Buffer) => {
-      rest += chunk.toString('latin1')
-      for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
-        const line = rest.slice(0, end)
-        rest = rest.slice(end + 1)
-        if (line[3] !== '-') onReply(line)
-      }
-    })
-    socket.on('error', (error) => fail(error.message))
-    socket.on('close', () => (stage === 'quit' ? resolve() : fail('the server closed the connection')))
+    const listen = () => {
+      socket.on('data', (chunk: Buffer) => {
+        rest += chunk.toString('latin1')
+        for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
+          const line = rest.slice(0, end)
+          rest = rest.slice(end + 1)
+          if (line[3] !== '-') onReply(line)
+        }
+      })
+      socket.on('error', (error) => fail(error.message))
+      socket.on('close', () => (stage === 'quit' ? resolve() : fail('the server closed the connection')))
+    }
+    listen()
   })
 }

@@ -9,6 +9,7 @@ import { treeMemoryKiB } from './peer-dovecot.ts'
 export interface Target {
   name: string
   smtp: Endpoint
+  submission: Endpoint
   imap: Endpoint
   users: { address: string; password: string }[]
   stop(): Promise<void>
@@ -50,6 +51,7 @@ export async function startSkein(userCount: number): Promise<Target & MailboxTar
   return {
     name: 'Skein',
     smtp: endpoint(node, 'smtp'),
+    submission: endpoint(node, 'submission'),
     imap: endpoint(node, 'imap'),
     pop3: endpoint(node, 'pop3'),
     deliver: { protocol: 'smtp', endpoint: endpoint(node, 'smtp') },
