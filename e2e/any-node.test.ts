@@ -159,7 +159,7 @@ test('any-node login', { timeout: 300_000 }, async (t) => {
   })
 
   await stage.step('what it costs: round trips and a long letter, at home and carried', async () => {
-    const long = letter(user, user, 'long', `${`${'x'.repeat(70)}\r\n`.repeat(145_636)}`).text
+    const long = letter(user, user, 'long', `${'x'.repeat(70)}\r\n`.repeat(145_636)).text
     await using atHome = await imapOf(home, user, password)
     await fillMailbox(atHome, 'INBOX', [{ text: long }])
     await using carried = await imapOf(edge, user, password)
