@@ -20,6 +20,7 @@ import { bad, formatReply, ok, replyToError } from './replies.ts'
 import type { Reply } from './replies.ts'
 import { BYE_GRACE_MS, SessionTimer } from './session-timer.ts'
 import { nextState } from './session.ts'
+import type { WordCache } from './sort/message-words.ts'
 import type { Enabled, OpenAccount, SessionEvent, SessionState } from './session.ts'
 import { Transport } from './transport.ts'
 import type { SecureStream, StreamFacts } from './transport.ts'
@@ -33,6 +34,7 @@ export interface ConnectionParts {
   services: ImapServices
   limits: ImapLimits
   answerCache: AnswerCache
+  wordCache: WordCache
   product: { name: string; version: string }
   secureStream: SecureStream
   clientAuthorities(): readonly X509Certificate[]
@@ -48,6 +50,7 @@ export class Connection implements Context {
   readonly services: ImapServices
   readonly limits: ImapLimits
   readonly answerCache: AnswerCache
+  readonly wordCache: WordCache
   readonly product: { name: string; version: string }
   readonly out: Output
   readonly enabled: Enabled = { condstore: false, qresync: false, utf8: false, rev2: false, uidOnly: false }
@@ -75,6 +78,7 @@ export class Connection implements Context {
     this.services = parts.services
     this.limits = parts.limits
     this.answerCache = parts.answerCache
+    this.wordCache = parts.wordCache
     this.product = parts.product
     this.#transport = new Transport(stream, facts, parts.secureStream)
     this.#clientAuthorities = parts.clientAuthorities

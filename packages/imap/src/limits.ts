@@ -34,6 +34,8 @@ export interface ImapLimits {
   writeBufferBytesMax: number
   /** ENVELOPE, BODYSTRUCTURE and the like kept as written, for all accounts together. */
   answerCacheBytesMax: number
+  /** What SORT and THREAD look at of messages, kept at hand for all accounts together. */
+  wordCacheBytesMax: number
   /** Bytes of pipelined commands held while one is running; then the socket is not read. */
   readAheadBytesMax: number
 }
@@ -57,5 +59,6 @@ export const imapLimits: Readonly<ImapLimits> = {
   loginFailureDelayMaxMs: 15_000,
   writeBufferBytesMax: 256 * 1024,
   answerCacheBytesMax: 96 * 1024 * 1024,
+  wordCacheBytesMax: 64 * 1024 * 1024,
   readAheadBytesMax: 128 * 1024,
 }

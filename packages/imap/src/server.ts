@@ -16,6 +16,7 @@ import type { ConnectionParts, Opening } from './connection.ts'
 import { imapLimits } from './limits.ts'
 import type { ImapLimits } from './limits.ts'
 import type { OpenAccount } from './session.ts'
+import { WordCache } from './sort/message-words.ts'
 import type { StreamFacts } from './transport.ts'
 
 export interface ImapComponents {
@@ -78,6 +79,7 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
     services: components,
     limits,
     answerCache: new AnswerCache(limits.answerCacheBytesMax),
+    wordCache: new WordCache(limits.wordCacheBytesMax),
     product: { name: 'Skein', version: settings.version ?? '0' },
     secureStream: (stream) => secureStream(stream, security),
     clientAuthorities: () => security.clientAuthorities,

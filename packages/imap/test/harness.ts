@@ -152,6 +152,14 @@ export const steps = (harness: Harness) => ({
       await harness.deliver(mailbox, letter, [], Date.UTC(2026, 0, number, 12))
     }
   },
+  /** `@letter MAILBOX Subject: Hi | Date: …`: a letter of these headers; `Arrival: <ISO time>` is its internal date. */
+  async letter(_context: TranscriptContext, mailbox = 'INBOX', ...words: string[]) {
+    const fields = words.join(' ').split(' | ')
+    const arrival = fields.find((field) => field.startsWith('Arrival: '))?.slice(9)
+    const headers = fields.filter((field) => field !== '' && !field.startsWith('Arrival: '))
+    const text = [...headers, '', 'Hello.', ''].join('\r\n')
+    await harness.deliver(mailbox, text, [], arrival === undefined ? undefined : Date.parse(arrival))
+  },
   /** `@login C` */
   async login(context: TranscriptContext, name = 'C') {
     await converse(context, name, 'login LOGIN aaa secret')

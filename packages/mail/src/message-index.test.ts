@@ -169,7 +169,10 @@ test('the envelope keeps texts raw, the index decodes the subject', () => {
 test('references are the oldest first, each once, the newest kept where there are too many', () => {
   const few = indexMessage(Buffer.from('References: <1@x> <2@x>\r\n <1@x>\r\nIn-Reply-To: <3@x>\r\n\r\n'))
   assert.deepEqual(few.references, ['1@x', '2@x', '3@x'])
+  assert.equal(few.inReplyToFrom, 2)
   const ids = Array.from({ length: 1500 }, (_, i) => `<${i}@x>`)
+  assert.equal(indexMessage(Buffer.from('References: <1@x>\r\nIn-Reply-To: <2@x>\r\n\r\n')).inReplyToFrom, 1)
+  assert.equal(indexMessage(Buffer.from('In-Reply-To: <2@x> <3@x>\r\n\r\n')).inReplyToFrom, 0)
   const many = indexMessage(Buffer.from(`References: ${ids.join(' ')}\r\n\r\n`)).references
   assert.equal(many.length, mailLimits.referencesMax)
   assert.equal(many[0], '0@x')

@@ -28,7 +28,7 @@ export function indexMessage(bytes: Uint8Array): MessageIndex {
     subject: envelope.subject === null ? '' : decodeHeaderText(envelope.subject),
     preview: '',
     hasAttachment: hasAttachment(root),
-    references: header.references(),
+    ...header.references(),
     dateMs: envelope.date === null ? null : parseDate(envelope.date),
   }
   index.preview = previewText(buffer, index)
@@ -316,15 +316,20 @@ class EntityHeader {
     return parseAddressList(values.length === 1 ? (values[0] ?? '') : values.join(','))
   }
 
-  references(): string[] {
+  /** Message-IDs that the message refers to, and from which place on only In-Reply-To names them. */
+  references(): Pick<MessageIndex, 'references' | 'inReplyToFrom'> {
     const found = new Set<string>()
+    let named = 0
     for (const name of ['references', 'in-reply-to']) {
+      named = found.size
       for (const match of (this.first(name) ?? '').matchAll(/<([^<> \t]+)>/g)) found.add(match[1] ?? '')
     }
     const all = [...found]
-    // The thread's start and its newest letters say most.
-    return all.length <= mailLimits.referencesMax
-      ? all
-      : [...all.slice(0, 1), ...all.slice(1 - mailLimits.referencesMax)]
+    const dropped = Math.max(0, all.length - mailLimits.referencesMax)
+    return {
+      // The thread's start and its newest letters say most.
+      references: dropped === 0 ? all : [...all.slice(0, 1), ...all.slice(1 + dropped)],
+      ...(named < all.length ? { inReplyToFrom: Math.max(Math.min(named, 1), named - dropped) } : {}),
+    }
   }
 }

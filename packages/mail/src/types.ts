@@ -66,6 +66,8 @@ export interface MessageIndex {
   hasAttachment: boolean
   /** Message-IDs in References and In-Reply-To, oldest first, without brackets: for threads. */
   references: string[]
+  /** From this place on `references` are named by In-Reply-To only; absent where there are none such. */
+  inReplyToFrom?: number
   /** The Date header as milliseconds, or null where it can't be read. */
   dateMs: number | null
 }

@@ -9,6 +9,7 @@ import type { ImapLimits } from '../limits.ts'
 import type { Output } from '../output.ts'
 import type { Reply } from '../replies.ts'
 import type { Enabled, OpenAccount, SessionEvent, SessionState, StateName } from '../session.ts'
+import type { WordCache } from '../sort/message-words.ts'
 import type { MailboxView } from '../view.ts'
 import type { Cursor } from '../wire/cursor.ts'
 import type { LiteralAnnouncement } from '../wire/literal.ts'
@@ -32,6 +33,7 @@ export interface Context {
   readonly services: ImapServices
   readonly limits: ImapLimits
   readonly answerCache: AnswerCache
+  readonly wordCache: WordCache
   readonly product: { name: string; version: string }
   readonly out: Output
   readonly remoteAddress: string

@@ -20,12 +20,13 @@ import { namespace } from './namespace.ts'
 import { check, noop } from './noop.ts'
 import { getquota, getquotaroot, setquota } from './quota.ts'
 import { rename } from './rename.ts'
-import { search, uidSearch } from './search.ts'
+import { search, sort, uidSearch, uidSort } from './search.ts'
 import { examine, select } from './select.ts'
 import { starttls } from './starttls.ts'
 import { status } from './status.ts'
 import { store, uidStore } from './store.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
+import { thread, uidThread } from './thread.ts'
 
 const commands: readonly Command[] = [
   capability,
@@ -59,6 +60,10 @@ const commands: readonly Command[] = [
   uidExpunge,
   search,
   uidSearch,
+  sort,
+  uidSort,
+  thread,
+  uidThread,
   fetch,
   uidFetch,
   store,

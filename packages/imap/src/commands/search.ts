@@ -1,139 +1,118 @@
-// SEARCH and UID SEARCH (RFC 9051 §6.4.4), ESEARCH (RFC 4731), SEARCHRES (RFC 5182), MODSEQ (RFC 7162 §3.1.5).
+// SEARCH and UID SEARCH (RFC 9051 §6.4.4), SORT and UID SORT (RFC 5256 §3, RFC 5957), with the return options of
+// ESEARCH (RFC 4731), SEARCHRES (RFC 5182), ESORT and contexts (RFC 5267), PARTIAL (RFC 9394), FUZZY (RFC 6203), and
+// MODSEQ (RFC 7162 §3.1.5).
+import type { AccountMailboxes } from '@skein/mailboxes'
 import { no, ok } from '../replies.ts'
+import type { Reply } from '../replies.ts'
 import type { Cursor } from '../wire/cursor.ts'
 import { formatString } from '../wire/encode.ts'
-import { formatNumbers } from '../wire/sequence-set.ts'
-import { fault } from '../wire/syntax-error.ts'
+import { extendedAnswer, oldAnswer, savedHits } from '../search/search-answer.ts'
+import type { Result } from '../search/search-answer.ts'
 import { runSearch } from '../search/run-search.ts'
-import type { Hit } from '../search/run-search.ts'
-import { keyHas, parseKey } from '../search/search-key.ts'
+import type { Hit, SearchGround } from '../search/run-search.ts'
+import { CHARSETS, parseCharset, parseKeys, parseReturn } from '../search/search-program.ts'
+import type { ReturnOptions } from '../search/search-program.ts'
+import { keyHas } from '../search/search-key.ts'
 import type { SearchKey } from '../search/search-key.ts'
+import { parseSortCriteria } from '../sort/sort-criteria.ts'
+import type { SortCriterion } from '../sort/sort-criteria.ts'
+import { sortable, sortHits } from '../sort/sort-hits.ts'
+import type { MailboxView } from '../view.ts'
 import { command, selected, selectedOf } from './command.ts'
 import type { Command, Context, Numbering } from './command.ts'
 
-type ReturnOption = 'MIN' | 'MAX' | 'ALL' | 'COUNT' | 'SAVE'
-
-interface SearchArguments {
+export interface SearchArguments {
   /** Undefined for the old form of answer. */
-  returned: ReadonlySet<ReturnOption> | undefined
-  charset: string
-  key: SearchKey
+  returned: ReturnOptions | undefined
+  /** Undefined for the order of the mailbox. */
+  criteria: readonly SortCriterion[] | undefined
+  /** Undefined where the charset is not known. */
+  key: SearchKey | undefined
 }
 
-const ALL: ReadonlySet<ReturnOption> = new Set(['ALL'])
-const OPTIONS: readonly string[] = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE']
-const CHARSETS: readonly string[] = ['US-ASCII', 'UTF-8']
-
-function parseReturn(cursor: Cursor): ReadonlySet<ReturnOption> {
-  const names = cursor.list(() => {
-    const name = cursor.keyword()
-    return OPTIONS.includes(name) ? (name as ReturnOption) : fault('there is no such return option')
-  }, true)
-  // RFC 4731 §3.1: an empty list means ALL.
-  return new Set(names.length === 0 ? ['ALL'] : names)
-}
+const ALL: ReturnOptions = { names: new Set(['ALL']), partial: undefined, updateItems: [] }
 
 function parseSearch(cursor: Cursor): SearchArguments {
-  let returned: ReadonlySet<ReturnOption> | undefined
-  let charset = 'US-ASCII'
   cursor.space()
-  if (cursor.takeText('RETURN ')) {
-    returned = parseReturn(cursor)
-    cursor.space()
+  const returned = parseReturn(cursor)
+  const charset = cursor.takeText('CHARSET ') ? parseCharset(cursor) : 'US-ASCII'
+  return { returned, criteria: undefined, key: parseKeys(cursor, charset) }
+}
+
+function parseSort(cursor: Cursor): SearchArguments {
+  cursor.space()
+  const returned = parseReturn(cursor)
+  const criteria = parseSortCriteria(cursor)
+  cursor.space()
+  return { returned, criteria, key: parseKeys(cursor, parseCharset(cursor)) }
+}
+
+/** What a search of that mailbox goes by. */
+export function searchGround(context: Context, mailboxes: AccountMailboxes, view: MailboxView): SearchGround {
+  const { clock, textIndex } = context.services
+  return { mailboxes, view, out: context.out, nowMs: clock.nowMs(), textIndex }
+}
+
+/** All that fits, in the order asked for. */
+async function find(context: Context, key: SearchKey, criteria: SearchArguments['criteria']): Promise<readonly Hit[]> {
+  const { mailboxes, view } = selectedOf(context)
+  const { out, wordCache: words } = context
+  const hits = await runSearch(searchGround(context, mailboxes, view), key)
+  if (criteria === undefined) return hits
+  const sortables = sortable(hits, await mailboxes.messages(view.mailbox))
+  const order = await sortHits({ mailboxes, words, out }, sortables, criteria)
+  return Array.from(order, (at) => hits[at] as Hit)
+}
+
+export function unknownCharset(): Reply {
+  return no('That charset is not known', `BADCHARSET (${CHARSETS.join(' ')})`)
+}
+
+async function tell(context: Context, texts: Iterable<string>): Promise<void> {
+  for (const text of texts) {
+    context.out.text(text)
+    const pause = context.out.breathe()
+    if (pause) await pause
   }
-  if (cursor.takeText('CHARSET ')) {
-    charset = cursor.astring().toUpperCase()
-    cursor.space()
-    // What follows could be in any bytes: it is not looked at.
-    if (!CHARSETS.includes(charset)) return { returned, charset, key: ignoreRest(cursor) }
-  }
-  const keys: SearchKey[] = []
-  do keys.push(parseKey(cursor))
-  while (cursor.take(' '))
-  return { returned, charset, key: { kind: 'and', keys } }
 }
 
-function ignoreRest(cursor: Cursor): SearchKey {
-  cursor.skipAll()
-  return { kind: 'none' }
-}
-
-function answerOld(context: Context, hits: readonly Hit[], numbering: Numbering, modseq: boolean): void {
-  context.out.text('* SEARCH')
-  for (const hit of hits) context.out.text(` ${numbering === 'uid' ? hit.uid : hit.place + 1}`)
-  if (modseq && hits.length > 0) context.out.text(` (MODSEQ ${highestModseq(hits)})`)
-  context.out.text('\r\n')
-}
-
-function highestModseq(hits: readonly Hit[]): number {
-  let highest = 0
-  for (const hit of hits) if (hit.modseq > highest) highest = hit.modseq
-  return highest
-}
-
-/** The messages that MIN, MAX and SAVE speak of (RFC 5182 §2.1: MIN or MAX alone save only those). */
-function savedHits(hits: readonly Hit[], returned: ReadonlySet<ReturnOption>): readonly Hit[] {
-  if (returned.has('ALL') || returned.has('COUNT')) return hits
-  const ends = [returned.has('MIN') ? hits[0] : undefined, returned.has('MAX') ? hits.at(-1) : undefined]
-  const kept = [...new Set(ends)].filter((hit) => hit !== undefined)
-  return returned.has('MIN') || returned.has('MAX') ? kept : hits
-}
-
-function answerExtended(
-  context: Context,
-  hits: readonly Hit[],
-  numbering: Numbering,
-  returned: ReadonlySet<ReturnOption>,
-  modseq: boolean,
-): void {
-  const number = (hit: Hit) => (numbering === 'uid' ? hit.uid : hit.place + 1)
-  const first = hits[0]
-  const last = hits.at(-1)
-  let text = `* ESEARCH (TAG ${formatString(context.tag)})${numbering === 'uid' ? ' UID' : ''}`
-  if (first !== undefined && last !== undefined) {
-    if (returned.has('MIN')) text += ` MIN ${number(first)}`
-    if (returned.has('MAX')) text += ` MAX ${number(last)}`
-    if (returned.has('ALL')) text += ` ALL ${formatNumbers(hits.map(number))}`
-  }
-  if (returned.has('COUNT')) text += ` COUNT ${hits.length}`
-  // RFC 4731 §3.2: of the messages that are told of.
-  if (modseq && hits.length > 0) text += ` MODSEQ ${highestModseq(savedHits(hits, returned))}`
-  context.out.text(`${text}\r\n`)
-}
-
-function searchCommand(name: string, numbering: Numbering): Command {
+function searchCommand(name: string, numbering: Numbering, parse: (cursor: Cursor) => SearchArguments): Command {
   return command<SearchArguments>({
     name,
     states: selected,
     ...(numbering === 'sequence' ? { keepsNumbers: true as const } : {}),
-    parse: parseSearch,
-    async run(context, { returned: asked, charset, key }) {
-      // RFC 9051 §6.4.4: the old form of answer is gone.
-      const returned = asked ?? (context.enabled.rev2 ? ALL : undefined)
-      const { mailboxes, view } = selectedOf(context)
-      const saves = returned?.has('SAVE') === true
-      if (!CHARSETS.includes(charset)) {
+    parse,
+    async run(context, { returned: asked, criteria, key }) {
+      // RFC 9051 §6.4.4: the old form of answer is gone; SORT is not of that RFC.
+      const returned = asked ?? (context.enabled.rev2 && criteria === undefined ? ALL : undefined)
+      const { view } = selectedOf(context)
+      const saves = returned?.names.has('SAVE') === true
+      if (key === undefined) {
         if (saves) view.savedSearch = []
-        return no('That charset is not known', `BADCHARSET (${CHARSETS.join(' ')})`)
+        return unknownCharset()
       }
       const modseq = keyHas(key, ({ kind }) => kind === 'modseq')
       if (modseq) context.enabled.condstore = true
-      const nowMs = context.services.clock.nowMs()
-      const hits = await runSearch(
-        { mailboxes, view, out: context.out, nowMs, textIndex: context.services.textIndex },
-        key,
-      )
+      const hits = await find(context, key, criteria)
+      const result: Result = { hits, numbering, modseq }
       if (returned === undefined) {
-        answerOld(context, hits, numbering, modseq)
+        await tell(context, oldAnswer(criteria === undefined ? 'SEARCH' : 'SORT', result))
         return ok('Searched')
       }
-      if (saves) view.savedSearch = savedHits(hits, returned).map((hit) => hit.uid)
+      if (saves)
+        view.savedSearch = savedHits(hits, returned)
+          .map((hit) => hit.uid)
+          .sort((a, b) => a - b)
       // RFC 5182 §2.1: SAVE alone answers nothing.
-      if (!saves || returned.size > 1) answerExtended(context, hits, numbering, returned, modseq)
+      if (!saves || returned.names.size > 1) {
+        await tell(context, [extendedAnswer(`TAG ${formatString(context.tag)}`, result, returned)])
+      }
       return ok('Searched')
     },
   })
 }
 
-export const search = searchCommand('SEARCH', 'sequence')
-export const uidSearch = searchCommand('UID SEARCH', 'uid')
+export const search = searchCommand('SEARCH', 'sequence', parseSearch)
+export const uidSearch = searchCommand('UID SEARCH', 'uid', parseSearch)
+export const sort = searchCommand('SORT', 'sequence', parseSort)
+export const uidSort = searchCommand('UID SORT', 'uid', parseSort)

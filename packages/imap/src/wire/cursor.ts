@@ -80,6 +80,11 @@ export class Cursor {
     return true
   }
 
+  /** Whether `text` comes next. */
+  seesText(text: string): boolean {
+    return this.#text.startsWith(text, this.#at)
+  }
+
   /** Takes `word` if it comes next and ends there. */
   takeWord(word: string): boolean {
     const after = this.#text.charCodeAt(this.#at + word.length)
