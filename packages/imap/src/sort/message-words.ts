@@ -1,7 +1,7 @@
 // What sorting and threading look at of a message, drawn from its index once and kept: a message's words never change.
 // Bounded; the words that were not asked for in the longest time go first.
 import type { EnvelopeAddress, MessageIndex } from '@skein/mail'
-import { collationKey } from '../search/unicode-casemap.ts'
+import { collationKey } from './collation-key.ts'
 import { baseSubject } from './base-subject.ts'
 
 /** Texts are collation keys: `<` puts them in order. */
