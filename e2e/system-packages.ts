@@ -24,6 +24,7 @@ export const clientPrograms: Record<string, string> = {
   python3: 'python3',
   ip: 'iproute2',
   nft: 'nftables',
+  knotd: 'knot',
 }
 
 /** Only for `npm run bench -- --peer postfix-dovecot`. */

@@ -68,7 +68,10 @@ export function advertised(protocol: Protocol): Set<string> {
     if (name === 'AUTH=' && protocol === 'imap') for (const mechanism of mechanisms()) names.add(`AUTH=${mechanism}`)
     else if (capabilityName.test(name) && !otherWords.has(name)) names.add(name)
   }
-  if (protocol === 'imap') for (const literal of literalsOf(read('packages/imap/src/capabilities.ts'))) take(literal)
+  if (protocol === 'imap') {
+    const rows = /\{ name: (?:'([^']+)'|[^\n]*?`([^`]+)`)/g
+    for (const match of read('packages/imap/src/capabilities.ts').matchAll(rows)) take((match[1] ?? match[2]) as string)
+  }
   if (protocol === 'pop3') {
     const text = read('packages/pop3/src/commands/capa.ts')
     for (const literal of literalsOf(text.slice(text.indexOf('run(')))) if (/^[A-Z]/.test(literal)) take(literal)

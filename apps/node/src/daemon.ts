@@ -37,7 +37,7 @@ import { type FrontDoors, openFrontDoors, portChosen } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
 import { announceSelf, announceServices, meshListeners, meshSettings } from './mesh-presence.ts'
-import { hostNameOf } from './node-names.ts'
+import { settledHostName } from './node-names.ts'
 import { Opened } from './opened.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
@@ -77,7 +77,16 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   const { directory } = ledger
   const name = directory.node(ledger.self)?.name ?? ledger.self
   const domains = directory.domains().map((domain) => domain.name)
-  const hostName = config['host-name'] || hostNameOf(name, domains)
+  const others = directory.nodes().filter((node) => node.id !== ledger.self)
+  const said = directory.node(ledger.self)?.hostName ?? ''
+  const hostName =
+    config['host-name'] ||
+    settledHostName(
+      name,
+      domains,
+      said,
+      others.map((node) => node.hostName),
+    )
 
   const textIndex = createTextIndex(
     { log, clock, logger: logger.child({ part: 'search' }) },

@@ -1,5 +1,6 @@
 // The `skein` program: the daemon and the operator's commands. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 import { Command, CommanderError } from 'commander'
+import { addDnsCommand } from './cli/dns-commands.ts'
 import { addDirectoryCommands } from './cli/directory-commands.ts'
 import { addMailCommands } from './cli/mail-commands.ts'
 import { addMeshCommands } from './cli/mesh-commands.ts'
@@ -19,6 +20,7 @@ function createProgram(): Command {
   addNodeCommands(program)
   addDirectoryCommands(program)
   addMailCommands(program)
+  addDnsCommand(program)
   inherit(program)
   return program
 }

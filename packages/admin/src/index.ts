@@ -6,3 +6,6 @@ export { type HealthParts, type Metric, formatMetrics, healthRoutes } from './he
 export { discoveryRoutes } from './discovery/discovery-routes.ts'
 export type { DiscoveryFacts } from './discovery/mail-service.ts'
 export { homeRoutes } from './home/home-page.ts'
+export { type DnsRecord, type DnsType, type DnsZone, planDns } from './dns/records.ts'
+export { type DnsFinding, type DnsLookup, type DnsState, compareDns } from './dns/comparison.ts'
+export { formatZones } from './dns/zone-file.ts'
