@@ -68,7 +68,7 @@ async function compareSetUpName(name: string, lookup: DnsLookup, all: readonly D
   const answers = await Promise.all([found(lookup, name, 'A'), found(lookup, name, 'AAAA')])
   const failed = answers.find((answer) => typeof answer === 'string')
   const common = { name, type: alias === undefined ? ('A' as const) : ('CNAME' as const), wanted }
-  if (failed !== undefined) return { ...common, state: 'unknown', found: [], text: failed as string }
+  if (failed !== undefined) return { ...common, state: 'unknown', found: [], text: failed }
   const said = answers.flat()
   const stray = said.filter((address) => !wanted.includes(address))
   const judged: Judgement =
