@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { silentLogger, systemClock } from '@skein/runtime'
 import type { PeerStream, SkeinError } from '@skein/runtime'
 import { peerStreamsCompliance } from '@skein/runtime/compliance'
-import { connectAll, startNode, until } from '../test/mesh-node.ts'
+import { generateNodeKey } from '@skein/mesh'
+import { connectAll, fastClock, startNode, until } from '../test/mesh-node.ts'
 import type { TestNode } from '../test/mesh-node.ts'
+import { createStranger, greet } from '../test/stranger.ts'
+import { Channel } from './channel.ts'
 import { wireLimits } from './settings.ts'
 
 peerStreamsCompliance('libp2p', async () => {
@@ -116,5 +120,36 @@ describe('streams of bytes over libp2p', () => {
     await assert.rejects(a.mesh.openStream(b.id, 'proxy', Buffer.from('x')), { code: 'too-many-streams' })
     streams[0]!.destroy()
     await a.mesh.openStream(b.id, 'proxy', Buffer.from('x'))
+  })
+
+  test('those on a connection that a newer one replaces go on until they end, or the newer one is lost', async () => {
+    // Longer than a retired connection waits for requests, by the node's clock.
+    const clock = fastClock(20)
+    for (const ending of ['end', 'loss'] as const) {
+      const [lower, higher] = [generateNodeKey(), generateNodeKey()].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1))
+      // The lower PeerId decides.
+      await using node = await startNode({
+        clock,
+        privateKey: lower!.privateKey,
+        settings: { suspectAfterMs: 600_000 },
+      })
+      await using peer = await createStranger(higher!.privateKey)
+      echoStreams(node)
+      const { connection: older } = await greet(peer, node)
+      const channel = new Channel(
+        { clock: systemClock, logger: silentLogger },
+        await older.newStream('/skein/1/proxy'),
+        { handler: async () => new Uint8Array(0), onViolation: () => {} },
+      )
+      const stream = await channel.openStream(Buffer.from('x'), 5_000)
+      const { connection: newer } = await greet(peer, node)
+      await new Promise((resolve) => setTimeout(resolve, 2_500))
+      assert.equal(await roundTrip(stream, 'still here'), 'still here')
+      assert.equal(node.mesh.status().inboundConnections, 2)
+      if (ending === 'end') stream.end()
+      else await newer.close()
+      await until('the older one is closed', () => older.status !== 'open')
+      assert.equal(node.mesh.status().inboundConnections, ending === 'end' ? 1 : 0)
+    }
   })
 })

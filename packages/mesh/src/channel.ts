@@ -70,10 +70,10 @@ export class Channel {
     return this.#closed
   }
 
-  /** Nothing is being asked or answered, and no stream of bytes stands. */
+  /** Nothing is being asked or answered. Streams of bytes are no request. */
   get idle(): boolean {
-    const { size } = this.#streams
-    return size === 0 && this.#outgoing.pending === 0 && this.#incoming.open === 0 && this.#writer.queuedBytes === 0
+    const isQuiet = this.#writer.queuedBytes === 0 || this.#streams.size > 0
+    return isQuiet && this.#outgoing.pending === 0 && this.#incoming.open === 0
   }
 
   /** Of bytes, opened by either side. */

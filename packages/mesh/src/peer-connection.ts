@@ -209,13 +209,14 @@ export class PeerConnection {
     })
   }
 
-  /** Both sides stop asking here, let what runs end, then the connection goes. */
+  /** Both sides stop asking here, let what runs end, then the connection goes; streams of bytes are given longer. */
   async retire(): Promise<void> {
     if (this.#state !== 'greeted') return
     this.#becomeRetired()
     try {
       await this.#control?.request(encodeSignal('retire'), meshLimits.retireTimeoutMs)
       await this.#becomeIdle()
+      await this.#outliveStreams()
     } catch (error) {
       this.abort(unreachable('the connection was replaced', error))
       return
@@ -345,17 +346,27 @@ export class PeerConnection {
     this.#host.onRetired(this)
   }
 
-  /** Polled: a connection retires about once in its life. The control stream's own request does not count. */
-  async #becomeIdle(): Promise<void> {
-    const { clock } = this.#host
-    const untilMs = clock.monotonicMs() + meshLimits.retireTimeoutMs
-    while (this.#state === 'retired' && clock.monotonicMs() < untilMs) {
+  /** A connection retires about once in its life. The control stream's own request does not count. */
+  #becomeIdle(): Promise<void> {
+    return this.#poll(meshLimits.retireTimeoutMs, idlePollMs, () => {
       const idle = [...this.#open].every((channel) => channel === this.#control || channel.idle)
-      if (idle && this.#asking === 0) return
+      return idle && this.#asking === 0
+    })
+  }
+
+  async #poll(atMostMs: number, everyMs: number, isOver: () => boolean): Promise<void> {
+    const { clock } = this.#host
+    const untilMs = clock.monotonicMs() + atMostMs
+    while (this.#state === 'retired' && clock.monotonicMs() < untilMs && !isOver()) {
       await new Promise<void>((resolve) => {
-        clock.setTimer(idlePollMs, resolve)
+        clock.setTimer(everyMs, resolve)
       })
     }
+  }
+
+  /** Neither side opens any here now, so there are only fewer. */
+  #outliveStreams(): Promise<void> {
+    return this.#poll(meshLimits.retiredStreamsTimeoutMs, streamsPollMs, () => this.byteStreams === 0)
   }
 
   #scheduleTick(): void {
@@ -406,3 +417,4 @@ const noRequests: RequestHandler = () =>
 
 const refusalLingersMs = 1_000
 const idlePollMs = 20
+const streamsPollMs = 500

@@ -63,8 +63,11 @@ export class PeerTable {
     const connections = this.#standing.get(peer)
     if (connections === undefined || !connections.includes(connection)) return
     const left = connections.filter((other) => other !== connection)
-    if (left.length > 0) this.#standing.set(peer, left)
-    else {
+    if (left.length > 0) {
+      this.#standing.set(peer, left)
+      // Nobody asks on retired ones, so nobody would notice that the peer is lost.
+      if (!left.some((other) => other.usable)) for (const other of left) other.abort(unreachable('the peer was lost'))
+    } else {
       this.#standing.delete(peer)
       this.#tell(peer, 'down')
     }

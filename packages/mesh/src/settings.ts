@@ -73,6 +73,8 @@ export const meshLimits = {
   /** Two connections to one peer: the older one must answer a ping within this time to be kept. */
   duplicateCheckMs: 1_000,
   retireTimeoutMs: 30_000,
+  /** A retired connection stays this long for the streams of bytes that stand on it; then they are cut. */
+  retiredStreamsTimeoutMs: 3_600_000,
   /** From a greeting to the time when a second connection has been told from the first. */
   settledAfterMs: 1_500,
   /** Connected peers that a failed look-up makes known to the DHT anew. */

@@ -39,7 +39,8 @@ export async function createStranger(
   return {
     id: node.peerId.toString(),
     privateKey,
-    dial: (to) => node.dial(multiaddr(to.mesh.listenAddresses()[0])),
+    // A second connection where one stands.
+    dial: (to) => node.dial(multiaddr(to.mesh.listenAddresses()[0]), { force: true }),
     handle: (protocol, handler) => node.handle(protocol, (stream) => handler(stream)),
     stop,
     [Symbol.asyncDispose]: stop,
