@@ -7,6 +7,9 @@ export interface CapabilityFacts {
   readonly secure: boolean
   readonly loginAllowed: boolean
   readonly limits: ImapLimits
+  /** Everything is deflated already. */
+  readonly compressed: boolean
+  readonly mayUnauthenticate: boolean
   /** SASL mechanisms that can be had on this connection. */
   mechanisms(): readonly string[]
 }
@@ -45,6 +48,8 @@ const capabilities: readonly Capability[] = [
   { name: 'AUTH=XOAUTH2', to: 'strangers', when: offers('XOAUTH2') },
   { name: 'AUTH=PLAIN', to: 'strangers', when: offers('PLAIN') },
   { name: 'AUTH=LOGIN', to: 'strangers', when: offers('LOGIN') },
+  { name: 'COMPRESS=DEFLATE', to: 'known', when: ({ compressed }) => !compressed },
+  { name: 'UNAUTHENTICATE', to: 'known', when: ({ mayUnauthenticate }) => mayUnauthenticate },
   { name: 'IDLE', to: 'known' },
   { name: 'NAMESPACE', to: 'known' },
   { name: 'UNSELECT', to: 'known' },

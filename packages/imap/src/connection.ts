@@ -19,7 +19,7 @@ import { ConnectionGone, Output } from './output.ts'
 import { bad, formatReply, ok, replyToError } from './replies.ts'
 import type { Reply } from './replies.ts'
 import { BYE_GRACE_MS, SessionTimer } from './session-timer.ts'
-import { nextState } from './session.ts'
+import { nextState, nothingEnabled } from './session.ts'
 import type { WordCache } from './sort/message-words.ts'
 import type { Enabled, OpenAccount, SessionEvent, SessionState } from './session.ts'
 import { Transport } from './transport.ts'
@@ -37,6 +37,8 @@ export interface ConnectionParts {
   wordCache: WordCache
   product: { name: string; version: string }
   secureStream: SecureStream
+  /** Whether UNAUTHENTICATE is to be had (RFC 8437 §8: it can be switched off). */
+  unauthenticate: boolean
   clientAuthorities(): readonly X509Certificate[]
 }
 
@@ -53,7 +55,7 @@ export class Connection implements Context {
   readonly wordCache: WordCache
   readonly product: { name: string; version: string }
   readonly out: Output
-  readonly enabled: Enabled = { condstore: false, qresync: false, utf8: false, rev2: false, uidOnly: false }
+  enabled: Enabled = nothingEnabled()
   /** In IDLE, with nothing to do. */
   watching = false
   readonly news: News
@@ -65,7 +67,9 @@ export class Connection implements Context {
   readonly #input: Input
   readonly #literals: LiteralHandler
   readonly #timer: SessionTimer
-  #tlsWanted = false
+  /** What the connection changes over to, once the running command is answered. */
+  #changeTo: 'tls' | 'deflate' | 'stranger' | undefined
+  #mayUnauthenticate: boolean
   /** Why the connection ends: said as BYE as soon as nothing is being answered. */
   #leaving: string | undefined
   #badCommands = 0
@@ -87,6 +91,7 @@ export class Connection implements Context {
     this.#input = new Input(this.#decoder, clock, parts.limits.readAheadBytesMax)
     this.#literals = new LiteralHandler(this, this.#decoder)
     this.news = new News(this)
+    this.#mayUnauthenticate = parts.unauthenticate
     this.#timer = new SessionTimer(this, clock, parts.limits)
   }
 
@@ -106,6 +111,14 @@ export class Connection implements Context {
 
   get secure(): boolean {
     return this.#transport.secure
+  }
+
+  get compressed(): boolean {
+    return this.#transport.compressed
+  }
+
+  get mayUnauthenticate(): boolean {
+    return this.#mayUnauthenticate
   }
 
   get loginAllowed(): boolean {
@@ -159,6 +172,7 @@ export class Connection implements Context {
     if (opening.kind === 'implicit') await this.#startTls()
     else this.#listen()
     if (opening.kind === 'authenticated') {
+      this.#mayUnauthenticate = false
       this.advance({ kind: 'logged-in', account: opening.account })
       this.out.text(formatReply(opening.tag, ok('Logged in', `CAPABILITY ${this.capabilities()}`)))
     } else {
@@ -243,6 +257,13 @@ export class Connection implements Context {
     return ok('Said by the home')
   }
 
+  changeLayer(to: 'deflate' | 'stranger'): boolean {
+    // RFC 4978 §3: the client waits for the answer; RFC 8437 §3: here it need not.
+    if (to === 'deflate' && this.#decoder.bufferedBytes > 0) return false
+    this.#changeTo = to
+    return true
+  }
+
   tlsObstacle(): string | undefined {
     if (this.secure) return 'TLS is active already'
     // What was pipelined after STARTTLS came in clear and may be someone else's (RFC 9051 §6.2.1, §11.1).
@@ -254,7 +275,7 @@ export class Connection implements Context {
   }
 
   startTlsAfterReply(): void {
-    this.#tlsWanted = true
+    this.#changeTo = 'tls'
   }
 
   /* ---------------------------------------------------------------- commands */
@@ -291,11 +312,30 @@ export class Connection implements Context {
     if (this.#home !== undefined) return
     await this.announce(command?.keepsNumbers !== true)
     this.#answer(this.tag, reply)
-    if (this.#tlsWanted) {
-      this.#tlsWanted = false
-      this.out.flush()
-      await this.#startTls()
-    }
+    if (this.#changeTo !== undefined) await this.#changeOver(this.#changeTo)
+  }
+
+  async #changeOver(to: 'tls' | 'deflate' | 'stranger'): Promise<void> {
+    this.#changeTo = undefined
+    this.out.flush()
+    if (to === 'stranger') await this.#becomeStranger()
+    else if (to === 'tls') return this.#startTls()
+    this.#input.deafen()
+    if (to === 'deflate') this.#transport.compress(this.services.clock)
+    else await this.#transport.decompress()
+    this.out.useSocket(this.#transport.stream)
+    this.#listen()
+  }
+
+  /** RFC 8437 §3: nothing of the one who was here stays. */
+  async #becomeStranger(): Promise<void> {
+    this.news.stop()
+    this.state = nextState(this.state, { kind: 'unauthenticated' })
+    this.enabled = nothingEnabled()
+    const account = this.#account
+    this.#account = undefined
+    await account?.mailboxes[Symbol.asyncDispose]()
+    this.#timer.restart()
   }
 
   #find(cursor: Cursor): Command {

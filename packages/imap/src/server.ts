@@ -37,6 +37,8 @@ export interface ImapSettings {
   /** What ID answers (RFC 2971). */
   version?: string
   limits?: Partial<ImapLimits>
+  /** Whether a connection may go over to another account (RFC 8437). Default: it may. */
+  unauthenticate?: boolean
 }
 
 export interface ListenOptions {
@@ -81,6 +83,7 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
     answerCache: new AnswerCache(limits.answerCacheBytesMax),
     wordCache: new WordCache(limits.wordCacheBytesMax),
     product: { name: 'Skein', version: settings.version ?? '0' },
+    unauthenticate: settings.unauthenticate ?? true,
     secureStream: (stream) => secureStream(stream, security),
     clientAuthorities: () => security.clientAuthorities,
   }

@@ -22,6 +22,8 @@ export type SessionEvent =
   | { kind: 'logged-in'; account: OpenAccount }
   | { kind: 'selected'; mailboxes: AccountMailboxes; view: MailboxView }
   | { kind: 'deselected' }
+  /** UNAUTHENTICATE (RFC 8437). */
+  | { kind: 'unauthenticated' }
   | { kind: 'logged-out' }
 
 export function nextState(state: SessionState, event: SessionEvent): SessionState {
@@ -31,13 +33,19 @@ export function nextState(state: SessionState, event: SessionEvent): SessionStat
     return { kind: 'authenticated', account: event.account }
   }
   assert(state.kind === 'authenticated' || state.kind === 'selected', 'a mailbox belongs to an account')
+  if (event.kind === 'unauthenticated') return { kind: 'not-authenticated' }
   if (event.kind === 'selected') {
     return { kind: 'selected', account: state.account, mailboxes: event.mailboxes, view: event.view }
   }
   return { kind: 'authenticated', account: state.account }
 }
 
-/** What ENABLE has switched on (RFC 5161): never switched off again. */
+/** Nothing switched on yet. */
+export function nothingEnabled(): Enabled {
+  return { condstore: false, qresync: false, utf8: false, rev2: false, uidOnly: false }
+}
+
+/** What ENABLE has switched on (RFC 5161): switched off again by UNAUTHENTICATE only. */
 export interface Enabled {
   condstore: boolean
   qresync: boolean

@@ -1,6 +1,8 @@
 // The byte stream of one session, whatever carries it: a socket, TLS over it, a stream from another node.
 // Promises: knows nothing of sockets; one layer is put over another only while nothing is being read.
 import type { Duplex } from 'node:stream'
+import type { Clock } from '@skein/runtime'
+import { DeflateStream } from './deflate-stream.ts'
 
 /** What is known of a byte stream beside its bytes. */
 export interface StreamFacts {
@@ -38,6 +40,19 @@ export class Transport {
   async startTls(): Promise<void> {
     this.#stream = await this.#secureStream(this.#stream)
     this.#secure = true
+  }
+
+  get compressed(): boolean {
+    return this.#stream instanceof DeflateStream
+  }
+
+  compress(clock: Clock): void {
+    this.#stream = new DeflateStream(this.#stream, clock)
+  }
+
+  /** Takes compression off again, where there is any. */
+  async decompress(): Promise<void> {
+    if (this.#stream instanceof DeflateStream) this.#stream = await this.#stream.detach()
   }
 
   destroy(): void {

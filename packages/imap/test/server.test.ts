@@ -27,7 +27,8 @@ function recordingLogger(): { logger: Logger; errors: LogFields[] } {
 }
 
 test('passwords are told only under TLS or from this machine', () => {
-  const facts = { state: { kind: 'not-authenticated' }, limits: imapLimits } as const
+  const shared = { limits: imapLimits, compressed: false, mayUnauthenticate: true }
+  const facts = { state: { kind: 'not-authenticated' }, ...shared } as const
   const clear = capabilityList({
     ...facts,
     secure: false,

@@ -61,6 +61,15 @@ export interface Context {
   goElsewhere(outcome: Elsewhere): Promise<Reply>
   /** Ends the connection with BYE after the running command. */
   leave(text: string): void
+  /** Everything is deflated already (RFC 4978). */
+  readonly compressed: boolean
+  /** UNAUTHENTICATE is to be had on this connection (RFC 8437). */
+  readonly mayUnauthenticate: boolean
+  /**
+   * After the command's tagged answer the connection is deflated, or that of a stranger who deflates nothing.
+   * @returns false where deflating is impossible, as the client did not wait
+   */
+  changeLayer(to: 'deflate' | 'stranger'): boolean
   /** Why TLS cannot start now, if it cannot. */
   tlsObstacle(): string | undefined
   /** After the command's tagged answer the connection goes over to TLS. */

@@ -5,6 +5,7 @@ import { authenticate } from './authenticate.ts'
 import { capability } from './capability.ts'
 import { close, unselect } from './close.ts'
 import type { Command } from './command.ts'
+import { compress } from './compress.ts'
 import { copy, move, uidCopy, uidMove } from './copy.ts'
 import { create } from './create.ts'
 import { deleteMailbox } from './delete.ts'
@@ -25,6 +26,7 @@ import { examine, select } from './select.ts'
 import { starttls } from './starttls.ts'
 import { status } from './status.ts'
 import { store, uidStore } from './store.ts'
+import { unauthenticate } from './unauthenticate.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
 import { thread, uidThread } from './thread.ts'
 
@@ -37,6 +39,8 @@ const commands: readonly Command[] = [
   login,
   authenticate,
   enable,
+  compress,
+  unauthenticate,
   select,
   examine,
   create,
