@@ -318,11 +318,14 @@ export class Connection implements Context {
   async #changeOver(to: 'tls' | 'deflate' | 'stranger'): Promise<void> {
     this.#changeTo = undefined
     this.out.flush()
-    if (to === 'stranger') await this.#becomeStranger()
-    else if (to === 'tls') return this.#startTls()
+    if (to === 'tls') return this.#startTls()
     this.#input.deafen()
-    if (to === 'deflate') this.#transport.compress(this.services.clock)
-    else await this.#transport.decompress()
+    if (to === 'deflate') {
+      this.#transport.compress(this.services.clock)
+    } else {
+      await this.#transport.decompress()
+      await this.#becomeStranger()
+    }
     this.out.useSocket(this.#transport.stream)
     this.#listen()
   }

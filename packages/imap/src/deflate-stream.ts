@@ -34,13 +34,13 @@ export class DeflateStream extends Duplex {
 
   /** Lets go of the stream below, which goes on without compression (RFC 8437 §4.1). Everything written is flushed first. */
   async detach(): Promise<Duplex> {
+    // What the client sends once it has the answer is plain.
+    const inner = this.#inner
+    inner.off('data', this.#onInner).off('end', this.#onInnerEnd).pause()
     // Written in turn: when it is through, all before it is.
     if (this.writableLength > 0) await new Promise((resolve) => this.write(Buffer.alloc(0), resolve))
     await this.#flush()
-    const inner = this.#inner
-    inner.off('data', this.#onInner).off('end', this.#onInnerEnd).off('close', this.#onInnerGone)
-    inner.off('error', this.#onInnerGone)
-    inner.pause()
+    inner.off('close', this.#onInnerGone).off('error', this.#onInnerGone)
     this.#close()
     return inner
   }

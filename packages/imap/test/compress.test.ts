@@ -68,6 +68,7 @@ test('UNAUTHENTICATE takes the compression off', async () => {
   assert.match((await client.run('UNAUTHENTICATE')).status, /^OK/)
   raw.socket.unpipe()
   const plain = new TestClient(raw.socket)
+  raw.socket.resume()
   assert.match((await plain.run('LOGIN aaa secret')).status, /^OK \[CAPABILITY .*COMPRESS=DEFLATE/)
   raw.socket.destroy()
 })
