@@ -76,7 +76,7 @@ async function popMail(ground: StressGround, random: SeededRandom): Promise<void
       ground.password,
     )
     const count = await client.count()
-    for (let tries = 0; tries < 5 && count > 0; tries++) {
+    for (let left = count > 0 ? 5 : 0; left > 0; left--) {
       const number = random.between(1, count)
       const reply = await client.command(`LIST ${number}`)
       if (!reply.startsWith('+OK')) continue
