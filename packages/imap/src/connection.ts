@@ -281,7 +281,11 @@ export class Connection implements Context {
   /* ---------------------------------------------------------------- commands */
 
   async #handle(event: DecoderEvent): Promise<void> {
-    if (event.kind === 'command') return this.#command(event.parts)
+    if (event.kind === 'command') {
+      // Some clients end a command, or what follows DONE, with one line end too many; nothing was asked.
+      if (event.parts.every((part) => part === '')) return
+      return this.#command(event.parts)
+    }
     if (event.kind === 'literal') return this.#literals.announced(event.parts, event.announcement)
     if (event.kind === 'data') return this.#literals.data(event.chunk, event.last)
     if (event.kind === 'discarded') return this.#literals.discarded()
