@@ -216,6 +216,23 @@ test('any-node login', { timeout: 300_000 }, async (t) => {
     assert.equal(await client.select('INBOX'), 2)
   })
 
+  await stage.step('a home that falls silent: told within seconds, refused within seconds', async () => {
+    const client = await imapOf(edge, user, password)
+    await client.select('INBOX')
+    const idle = await client.idle()
+    home.process?.kill('SIGSTOP')
+    const startMs = performance.now()
+    await using other = await ImapClient.connect({ host: edge.address, port: ports.imap })
+    const refused = other.command(`LOGIN ${user} "${password}"`)
+    assert.match((await idle.next(15_000)).text, /^\* BYE \[UNAVAILABLE\] /)
+    assert.match((await refused).text, /^NO \[UNAVAILABLE\]/)
+    t.diagnostic(`home silent: told and refused after ${((performance.now() - startMs) / 1000).toFixed(1)} s`)
+    home.process?.kill('SIGCONT')
+    await connected()
+    await using again = await eventually(() => imapOf(edge, user, password), { what: 'a login at the edge' })
+    assert.equal(await again.select('INBOX'), 2)
+  })
+
   await stage.step('the edge is killed in the middle of an APPEND: the home keeps nothing half-done', async () => {
     const client = await imapOf(edge, user, password)
     client.link.write('a9 APPEND INBOX {1000}\r\n')

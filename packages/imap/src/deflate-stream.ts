@@ -113,8 +113,12 @@ export class DeflateStream extends Duplex {
     const deflater = this.#deflater
     if (deflater === undefined || this.destroyed) return
     await new Promise<void>((resolve) => {
-      deflater.flush(constants.Z_SYNC_FLUSH, resolve)
-      this.once('close', resolve)
+      const settle = () => {
+        this.off('close', settle)
+        resolve()
+      }
+      this.once('close', settle)
+      deflater.flush(constants.Z_SYNC_FLUSH, settle)
     })
     this.#drop?.cancel()
     this.#drop = this.#clock.setTimer(KEPT_MS, () => this.#dropCompressor())

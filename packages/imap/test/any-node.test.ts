@@ -1,7 +1,9 @@
 // Two IMAP servers joined by a simulated network: whoever logs in at the edge is served by the home.
 import assert from 'node:assert/strict'
+import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { constants, createDeflateRaw, createInflateRaw } from 'node:zlib'
 import { createSessionCarrier, serveCarriedSessions } from '@skein/accounts'
 import type { Account, Authenticator } from '@skein/accounts'
 import { SkeinError, silentLogger, systemClock } from '@skein/runtime'
@@ -218,6 +220,30 @@ test('a slow reader at the edge holds the home back', async () => {
   await delay(100)
   client.socket.resume()
   assert.match((await client.answer(tag)).status, /^OK/)
+})
+
+test('COMPRESS goes from end to end; the edge can say nothing then, and UNAUTHENTICATE is not to be had', async () => {
+  await using pair = await startPair()
+  await using raw = await TestClient.loggedIn(pair.edge.port)
+  assert.doesNotMatch((await raw.run('CAPABILITY')).untagged[0] ?? '', /UNAUTHENTICATE/)
+  assert.match((await raw.run('UNAUTHENTICATE')).status, /^BAD/)
+  assert.match((await raw.run('COMPRESS DEFLATE')).status, /^OK/)
+  const deflate = createDeflateRaw({ flush: constants.Z_SYNC_FLUSH })
+  const inflate = createInflateRaw({ flush: constants.Z_SYNC_FLUSH })
+  raw.socket.removeAllListeners('data')
+  const bytes: Buffer[] = []
+  raw.socket.on('data', (chunk: Buffer) => bytes.push(chunk))
+  deflate.pipe(raw.socket)
+  raw.socket.pipe(inflate)
+  const client = new TestClient(Duplex.from({ writable: deflate, readable: inflate }))
+  assert.match((await client.run('SELECT INBOX')).status, /^OK/)
+  client.send('IDLE')
+  assert.equal(await client.response(), '+ idling')
+  await pair.home.deliver('INBOX', letterNamed('plain'))
+  assert.equal(await client.response(), '* 1 EXISTS')
+  pair.network.partition([['home'], ['edge']])
+  await until('the connection is closed', () => raw.ended)
+  assert.ok(!Buffer.concat(bytes).includes('BYE'))
 })
 
 test('an edge may not inject lines by a tag', async () => {

@@ -58,8 +58,7 @@ export function splice(client: Duplex, remote: Duplex, settings: SpliceSettings)
     if (isRemoteOver) return
     isRemoteOver = true
     closeSoon()
-    if (text !== undefined && !watch.betweenLines) client.destroy()
-    else if (client.writable) client.end(text ?? '')
+    if (client.writable) client.end(watch.betweenLines ? (text ?? '') : '')
     // What the client still sends is for nobody.
     client.resume()
   }

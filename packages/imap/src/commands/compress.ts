@@ -1,5 +1,6 @@
 // COMPRESS (RFC 4978): everything after the tagged answer goes in raw deflate, both ways.
 import { bad, no, ok } from '../replies.ts'
+import { compressionStartedText } from '../wire/compression-started.ts'
 import { fault } from '../wire/syntax-error.ts'
 import { command, loggedIn } from './command.ts'
 
@@ -13,6 +14,6 @@ export const compress = command({
   async run(context) {
     if (context.compressed) return no('The connection is compressed already', 'COMPRESSIONACTIVE')
     if (!context.changeLayer('deflate')) return bad('Nothing may follow COMPRESS before its answer')
-    return ok('Deflate from here on')
+    return ok(compressionStartedText)
   },
 })
