@@ -404,6 +404,7 @@ export class Connection implements Context {
     for (;;) {
       const event = this.#decoder.next()
       if (event !== undefined) return event
+      await this.news.push()
       this.out.flush()
       await this.#moreInput()
     }

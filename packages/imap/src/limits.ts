@@ -36,6 +36,8 @@ export interface ImapLimits {
   answerCacheBytesMax: number
   /** What SORT and THREAD look at of messages, kept at hand for all accounts together. */
   wordCacheBytesMax: number
+  /** Results of one session that are kept up to date (RFC 5267); one more is refused with NOUPDATE. */
+  searchContextsMax: number
   /** Bytes of pipelined commands held while one is running; then the socket is not read. */
   readAheadBytesMax: number
 }
@@ -60,5 +62,6 @@ export const imapLimits: Readonly<ImapLimits> = {
   writeBufferBytesMax: 256 * 1024,
   answerCacheBytesMax: 96 * 1024 * 1024,
   wordCacheBytesMax: 64 * 1024 * 1024,
+  searchContextsMax: 32,
   readAheadBytesMax: 128 * 1024,
 }

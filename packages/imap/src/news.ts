@@ -15,6 +15,8 @@ export interface AnnounceMoment {
 export interface NewsSource {
   /** Something waits to be told, and may be told now. */
   readonly hasNews: boolean
+  /** Told also when no command is in progress; `all`: EXPUNGE too. */
+  readonly pushes: 'all' | 'no-expunges' | undefined
   note(change: AccountChange, mailboxes: AccountMailboxes): void
   /** Answers to be sent, each ending in CRLF. */
   announce(moment: AnnounceMoment): AsyncIterable<string> | Iterable<string>
@@ -114,6 +116,13 @@ export class News {
     for (const text of view.announce(live, { expunges: true, enabled })) out.text(text)
     out.flush()
     return true
+  }
+
+  /** Says what is not to wait for a command or IDLE, where anybody asked for that. @throws ConnectionGone */
+  async push(): Promise<void> {
+    if (this.#sources === undefined || !this.waiting) return
+    const pushes = this.#sources.map((source) => source.pushes)
+    if (pushes.some((push) => push !== undefined)) await this.announce(pushes.includes('all'))
   }
 
   /** Says all news that may be said now. @throws ConnectionGone */

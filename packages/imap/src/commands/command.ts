@@ -6,6 +6,7 @@ import { assert } from '@skein/runtime'
 import type { Elsewhere } from '../carried-away.ts'
 import type { AnswerCache } from '../fetch/answer-cache.ts'
 import type { ImapLimits } from '../limits.ts'
+import type { News } from '../news.ts'
 import type { Output } from '../output.ts'
 import type { Reply } from '../replies.ts'
 import type { Enabled, OpenAccount, SessionEvent, SessionState, StateName } from '../session.ts'
@@ -36,6 +37,7 @@ export interface Context {
   readonly wordCache: WordCache
   readonly product: { name: string; version: string }
   readonly out: Output
+  readonly news: News
   readonly remoteAddress: string
   /** Under TLS. */
   readonly secure: boolean

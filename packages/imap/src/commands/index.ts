@@ -3,6 +3,7 @@ import type { Cursor } from '../wire/cursor.ts'
 import { append } from './append.ts'
 import { authenticate } from './authenticate.ts'
 import { capability } from './capability.ts'
+import { cancelupdate } from './cancelupdate.ts'
 import { close, unselect } from './close.ts'
 import type { Command } from './command.ts'
 import { compress } from './compress.ts'
@@ -22,6 +23,7 @@ import { check, noop } from './noop.ts'
 import { getquota, getquotaroot, setquota } from './quota.ts'
 import { rename } from './rename.ts'
 import { search, sort, uidSearch, uidSort } from './search.ts'
+import { esearch } from './esearch.ts'
 import { examine, select } from './select.ts'
 import { starttls } from './starttls.ts'
 import { status } from './status.ts'
@@ -68,6 +70,8 @@ const commands: readonly Command[] = [
   uidSort,
   thread,
   uidThread,
+  esearch,
+  cancelupdate,
   fetch,
   uidFetch,
   store,

@@ -2,6 +2,7 @@
 import type { MessageRecord } from '@skein/mailboxes'
 import { no, ok } from '../replies.ts'
 import type { Cursor } from '../wire/cursor.ts'
+import { searchGround } from '../search/find-messages.ts'
 import { runSearch } from '../search/run-search.ts'
 import { keyHas } from '../search/search-key.ts'
 import type { SearchKey } from '../search/search-key.ts'
@@ -16,7 +17,7 @@ import { threadReferences } from '../thread/thread-references.ts'
 import { threadSubjects } from '../thread/thread-subjects.ts'
 import { command, selected, selectedOf } from './command.ts'
 import type { Command, Context, Numbering } from './command.ts'
-import { searchGround, unknownCharset } from './search.ts'
+import { unknownCharset } from './search.ts'
 
 type Algorithm = (messages: readonly Threadable[]) => Paced<Thread[]>
 
@@ -62,7 +63,7 @@ function threadCommand(name: string, numbering: Numbering): Command {
       const { mailboxes, view } = selectedOf(context)
       if (keyHas(key, ({ kind }) => kind === 'modseq')) context.enabled.condstore = true
       const { out } = context
-      const hits = await runSearch(searchGround(context, mailboxes, view), key)
+      const hits = await runSearch(searchGround(context, { mailboxes, view }), key)
       const records = sortable(hits, await mailboxes.messages(view.mailbox)).map(({ record }) => record)
       const threads = await inTurns(out, algorithm(await threadables(context, records)))
       out.text('* THREAD')

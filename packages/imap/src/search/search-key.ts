@@ -5,6 +5,7 @@ import { parseDay } from '../wire/date-time.ts'
 import type { DayNumber } from '../wire/date-time.ts'
 import type { SequenceSet } from '../wire/sequence-set.ts'
 import { fault } from '../wire/syntax-error.ts'
+import { fuzzyKey } from './fuzzy.ts'
 
 export type AddressField = 'from' | 'to' | 'cc' | 'bcc'
 export type DateField = 'internal' | 'sent' | 'saved'
@@ -27,7 +28,8 @@ export type SearchKey =
   | { kind: 'text'; text: string }
   | { kind: 'not'; key: SearchKey }
   | { kind: 'or'; keys: readonly SearchKey[] }
-  | { kind: 'and'; keys: readonly SearchKey[] }
+  /** `fuzzy`: what stood after FUZZY; `keys` then are its loosest reading. */
+  | { kind: 'and'; keys: readonly SearchKey[]; fuzzy?: SearchKey }
 
 /** Reads what follows the key's name. */
 type Reader = (cursor: Cursor) => SearchKey
@@ -149,6 +151,8 @@ const readers: Readonly<Record<string, Reader>> = {
     cursor.space()
     return { kind: 'messages', set: cursor.sequenceSet(), by: 'uid' }
   },
+  // RFC 6203 §3.
+  FUZZY: (cursor) => fuzzyKey(operand(cursor)),
   NOT: (cursor) => ({ kind: 'not', key: operand(cursor) }),
   OR: (cursor) => ({ kind: 'or', keys: [operand(cursor), operand(cursor)] }),
 }

@@ -17,11 +17,15 @@ export interface Sortable {
 }
 
 /** The hits with their records; what has gone meanwhile stays, with nothing to sort it by. */
-export function sortable(hits: readonly Hit[], live: readonly MessageRecord[]): Sortable[] {
+export function sortable(
+  hits: readonly Hit[],
+  live: readonly MessageRecord[],
+  relevancy?: ReadonlyMap<number, number>,
+): Sortable[] {
   return hits.map(({ place, uid }) => ({
     place,
     record: findRecord(live, uid, place) ?? { ...gone, uid },
-    relevancy: 100,
+    relevancy: relevancy?.get(uid) ?? 100,
   }))
 }
 

@@ -1,0 +1,83 @@
+// A search from beginning to end: what fits, how well, and in which order.
+import type { Context } from '../commands/command.ts'
+import type { SortCriterion } from '../sort/sort-criteria.ts'
+import { sortable, sortHits } from '../sort/sort-hits.ts'
+import type { AccountMailboxes } from '@skein/mailboxes'
+import type { MailboxView } from '../view.ts'
+import { fault } from '../wire/syntax-error.ts'
+import { readFuzzy, relevancyOf } from './fuzzy.ts'
+import type { Looseness } from './fuzzy.ts'
+import { runSearch } from './run-search.ts'
+import type { Hit, SearchGround } from './run-search.ts'
+import { keyHas } from './search-key.ts'
+import type { SearchKey } from './search-key.ts'
+
+/** What is searched: the selected mailbox, or another one through a view of its own. */
+export interface Searched {
+  mailboxes: AccountMailboxes
+  view: MailboxView
+}
+
+export interface Found {
+  /** In the order asked for. */
+  hits: readonly Hit[]
+  /** By UID, where it was asked for. */
+  relevancy: ReadonlyMap<number, number> | undefined
+}
+
+/** What a search of that mailbox goes by. */
+export function searchGround(context: Context, { mailboxes, view }: Searched): SearchGround {
+  const { clock, textIndex } = context.services
+  return { mailboxes, view, out: context.out, nowMs: clock.nowMs(), textIndex }
+}
+
+/** @throws SyntaxFault where relevancy is asked for and nothing is fuzzy (RFC 6203 §4, §6). */
+export function wantsRelevancy(key: SearchKey, returned: boolean, criteria: readonly SortCriterion[]): boolean {
+  const wanted = returned || criteria.some((criterion) => criterion.key === 'RELEVANCY')
+  if (wanted && !keyHas(key, (inner) => inner.kind === 'and' && inner.fuzzy !== undefined)) {
+    fault('RELEVANCY needs a FUZZY key')
+  }
+  return wanted
+}
+
+export async function findMessages(
+  context: Context,
+  searched: Searched,
+  key: SearchKey,
+  criteria: readonly SortCriterion[] | undefined,
+  withRelevancy: boolean,
+): Promise<Found> {
+  const hits = await runSearch(searchGround(context, searched), key)
+  const relevancy = withRelevancy ? await relevancyOfHits(context, searched, key, hits) : undefined
+  if (criteria === undefined) return { hits, relevancy }
+  return { hits: await inOrder(context, searched, hits, criteria, relevancy), relevancy }
+}
+
+export async function inOrder(
+  context: Context,
+  { mailboxes, view }: Searched,
+  hits: readonly Hit[],
+  criteria: readonly SortCriterion[],
+  relevancy: ReadonlyMap<number, number> | undefined,
+): Promise<Hit[]> {
+  const sortables = sortable(hits, await mailboxes.messages(view.mailbox), relevancy)
+  const order = await sortHits({ mailboxes, words: context.wordCache, out: context.out }, sortables, criteria)
+  return Array.from(order, (at) => hits[at] as Hit)
+}
+
+/** The stricter the reading that a message still fits, the more relevant it is. */
+async function relevancyOfHits(
+  context: Context,
+  searched: Searched,
+  key: SearchKey,
+  hits: readonly Hit[],
+): Promise<Map<number, number>> {
+  const relevancy = new Map(hits.map(({ uid }) => [uid, relevancyOf.stems]))
+  const readings: Looseness[] = ['words', 'exact']
+  for (const looseness of readings) {
+    for (const { uid } of await runSearch(searchGround(context, searched), readFuzzy(key, looseness))) {
+      if (relevancy.has(uid)) relevancy.set(uid, relevancyOf[looseness])
+    }
+  }
+  return relevancy
+}
