@@ -35,9 +35,6 @@ export type Filtered = Pick<MailboxAccess, 'record' | 'ownerName'>
 export function matchesFilter(filter: MailboxFilter, access: Filtered): boolean {
   const name = shownName(access)
   switch (filter.kind) {
-    case 'SELECTED':
-    case 'SELECTED-DELAYED':
-      return false
     case 'INBOXES':
       return access.ownerName === undefined && access.record.name === 'INBOX'
     case 'PERSONAL':
@@ -52,5 +49,8 @@ export function matchesFilter(filter: MailboxFilter, access: Filtered): boolean 
       return filter.names.some(
         (above) => name === above || (name.startsWith(`${above}/`) && !name.includes('/', above.length + 1)),
       )
+    default:
+      // Which mailbox is selected is not for this to know.
+      return false
   }
 }

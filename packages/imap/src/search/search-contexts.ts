@@ -92,7 +92,10 @@ export class SearchContexts implements NewsSource {
   }
 
   async *announce({ expunges, when }: AnnounceMoment): AsyncGenerator<string> {
-    if (!this.#current) return this.#stop()
+    if (!this.#current) {
+      this.#stop()
+      return
+    }
     if (when === 'before') {
       // RFC 5267 §4.3.4: before the EXPUNGE, while the sequence numbers still hold.
       if (expunges && this.#expunged.size > 0) yield* this.#leave()
