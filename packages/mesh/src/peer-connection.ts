@@ -11,6 +11,7 @@ import type { ControlMessage, Greeting } from './control-message.ts'
 import { unreachable } from './failure.ts'
 import type { RequestHandler } from './incoming-requests.ts'
 import { factorProven, proveFactor } from './second-factor.ts'
+import { ServiceChannels } from './service-channels.ts'
 import { helloProtocol, meshLimits, protocolPrefix } from './settings.ts'
 import type { RequestService, SecondFactor } from './settings.ts'
 
@@ -29,8 +30,6 @@ export interface ConnectionHost {
   onClosed(connection: PeerConnection): void
 }
 
-type ChannelService = RequestService | PeerStreamService
-
 type State = 'new' | 'greeted' | 'retired' | 'closed'
 
 const nothing = new Uint8Array(0)
@@ -44,12 +43,10 @@ export class PeerConnection {
   readonly #greeting = Promise.withResolvers<void>()
   readonly #connection: Connection
   readonly #host: ConnectionHost
-  readonly #channels = new Map<ChannelService, Promise<Channel>>()
+  readonly #services: ServiceChannels
   /** All that live, those the peer opened included. */
   readonly #open = new Set<Channel>()
   #control: Channel | undefined
-  /** Requests of this side, those that wait for their stream to open included. */
-  #asking = 0
   #state: State = 'new'
   #remoteSession: string | undefined
   #helloAccepted = false
@@ -67,6 +64,14 @@ export class PeerConnection {
     this.openedMs = host.clock.nowMs()
     this.#lastSeenMs = host.clock.monotonicMs()
     this.#lastSeenWallMs = this.openedMs
+    this.#services = new ServiceChannels({
+      newStream: (service) =>
+        connection.newStream(protocolPrefix + service, {
+          signal: AbortSignal.timeout(meshLimits.greetTimeoutMs),
+          maxOutboundStreams: meshLimits.serviceStreamsMax,
+        }),
+      addChannel: (stream) => this.#addChannel(stream, noRequests),
+    })
     this.greeted = this.#greeting.promise
     // Nobody may be waiting for it.
     this.greeted.catch(() => {})
@@ -160,33 +165,12 @@ export class PeerConnection {
     })
   }
 
-  async openStream(service: PeerStreamService, header: Uint8Array, timeoutMs: number): Promise<PeerStream> {
-    this.#asking += 1
-    try {
-      return await (await this.#channelFor(service)).openStream(header, timeoutMs)
-    } finally {
-      this.#asking -= 1
-    }
+  request(service: RequestService, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    return this.#services.request(service, payload, timeoutMs)
   }
 
-  async request(service: RequestService, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    this.#asking += 1
-    try {
-      return await (await this.#channelFor(service)).request(payload, timeoutMs)
-    } finally {
-      this.#asking -= 1
-    }
-  }
-
-  async #channelFor(service: ChannelService): Promise<Channel> {
-    let opening = this.#channels.get(service)
-    if (opening === undefined || (await opening).closed) {
-      // Another request may have opened a fresh one while this one waited.
-      const latest = this.#channels.get(service)
-      opening = latest === undefined || latest === opening ? this.#openService(service) : latest
-      this.#channels.set(service, opening)
-    }
-    return opening
+  openStream(service: PeerStreamService, header: Uint8Array, timeoutMs: number): Promise<PeerStream> {
+    return this.#services.openStream(service, header, timeoutMs)
   }
 
   /** Runs libp2p's identify once, on the side that dialled and on the other alike. */
@@ -258,22 +242,6 @@ export class PeerConnection {
     })
     this.#open.add(channel)
     return channel
-  }
-
-  async #openService(service: ChannelService): Promise<Channel> {
-    try {
-      const signal = AbortSignal.timeout(meshLimits.greetTimeoutMs)
-      const stream = await this.#connection.newStream(protocolPrefix + service, {
-        signal,
-        maxOutboundStreams: meshLimits.serviceStreamsMax,
-      })
-      const channel = this.#addChannel(stream, noRequests)
-      if (this.#state === 'closed') channel.abort(unreachable('the connection to the peer was lost'))
-      return channel
-    } catch (error) {
-      this.#channels.delete(service)
-      throw unreachable('the peer takes no requests of this kind now', error)
-    }
   }
 
   readonly #onControl: RequestHandler = async (payload) => {
@@ -350,7 +318,7 @@ export class PeerConnection {
   #becomeIdle(): Promise<void> {
     return this.#poll(meshLimits.retireTimeoutMs, idlePollMs, () => {
       const idle = [...this.#open].every((channel) => channel === this.#control || channel.idle)
-      return idle && this.#asking === 0
+      return idle && this.#services.asking === 0
     })
   }
 
@@ -402,7 +370,7 @@ export class PeerConnection {
     this.#timer.cancel()
     for (const channel of this.#open) channel.abort(because)
     this.#open.clear()
-    this.#channels.clear()
+    this.#services.close()
     this.#greeting.reject(because)
     this.#host.onClosed(this)
   }
