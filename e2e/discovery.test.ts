@@ -1,6 +1,7 @@
 // How a mail program finds its settings: real nodes asked over HTTP and HTTPS, the answers read by other people's parsers.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { copyFileSync, readFileSync } from 'node:fs'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { request as requestTls } from 'node:https'
@@ -289,6 +290,9 @@ test('mail programs find their settings at any node, the nearest first', { timeo
       await client.command('SELECT INBOX')
       const healthy = await ask(north, '/healthz', { ca })
       assert.equal(healthy.body, 'ok\n')
+      // One that joined learnt its host name and domains only then.
+      const joined = new X509Certificate(readFileSync(join(south.data, 'tls/cert.pem')))
+      for (const name of ['south.test.com', 'test.com', 'xn--fsqu00a.com']) assert.equal(joined.checkHost(name), name)
     },
   )
 

@@ -39,6 +39,7 @@ import { openHttpDoor } from './http-door.ts'
 import { announceSelf, announceServices, meshListeners, meshSettings } from './mesh-presence.ts'
 import { settledHostName } from './node-names.ts'
 import { Opened } from './opened.ts'
+import { certificateNames, renameOwnCertificate } from './own-certificate.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
 import { portOf } from './profile.ts'
@@ -87,6 +88,12 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       said,
       others.map((node) => node.hostName),
     )
+
+  const names = certificateNames(config.bind, hostName, domains)
+  if (config.tls.cert === '' && (await renameOwnCertificate(paths, hostName, names))) {
+    tls.reload()
+    logger.info({ names }, 'the self-made certificate was made again for the names that this node has now')
+  }
 
   const textIndex = createTextIndex(
     { log, clock, logger: logger.child({ part: 'search' }) },

@@ -19,6 +19,8 @@ export interface DataDirectory {
   nodeKey: string
   tlsCert: string
   tlsKey: string
+  /** Fingerprint of the certificate that the node made itself. */
+  tlsSelfMade: string
   database: string
   messages: string
   /** May be removed at any time: it is made again. */
@@ -35,6 +37,7 @@ export function dataDirectory(directory: string): DataDirectory {
     nodeKey: join(root, 'node.key'),
     tlsCert: join(root, 'tls', 'cert.pem'),
     tlsKey: join(root, 'tls', 'key.pem'),
+    tlsSelfMade: join(root, 'tls', 'self-made'),
     database: join(root, 'db'),
     messages: join(root, 'messages'),
     search: join(root, 'search'),

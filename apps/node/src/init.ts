@@ -1,7 +1,6 @@
 // `skein init` and `skein join`: what a node needs before it first runs. Either all of it is there afterwards, or nothing.
 import { rmSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { hostname } from 'node:os'
 import { checkPasswordRules } from '@skein/accounts'
 import { canonicalAddress, canonicalDomain } from '@skein/mail'
 import { createSigner, generateNodeKey, knock } from '@skein/mesh'
@@ -10,7 +9,7 @@ import { SkeinError, isErrorCode, silentLogger, systemClock, systemRandom } from
 import { Database, createAccountStore, createLedgerStore } from '@skein/storage'
 import { type DataDirectory, createDataDirectory, writeFileDurably } from './data-directory.ts'
 import { type ProfileName, portOf } from './profile.ts'
-import { makeSelfSignedCertificate } from './self-signed-certificate.ts'
+import { certificateNames, makeOwnCertificate } from './own-certificate.ts'
 import { hostNameOf, meshAddress } from './node-names.ts'
 import { newAccount } from './users.ts'
 import { skeinVersion } from './version.ts'
@@ -145,10 +144,7 @@ async function makeNode<More>(
   try {
     const { privateKey } = generateNodeKey()
     writeFileDurably(paths.nodeKey, privateKey)
-    const names = ['localhost', choices.bind || '127.0.0.1', hostNameOf(choices.name, domains), hostname(), ...domains]
-    const { cert, key } = await makeSelfSignedCertificate([...new Set(names)], systemClock.nowMs())
-    writeFileDurably(paths.tlsCert, cert, 0o644)
-    writeFileDurably(paths.tlsKey, key)
+    await makeOwnCertificate(paths, certificateNames(choices.bind, hostNameOf(choices.name, domains), domains))
     const database = await Database.open(paths.database)
     try {
       const ledger = await createLedger({
@@ -168,7 +164,15 @@ async function makeNode<More>(
       await database.close()
     }
   } catch (error) {
-    for (const made of [paths.config, paths.nodeKey, paths.tlsCert, paths.tlsKey, paths.database, paths.messages]) {
+    for (const made of [
+      paths.config,
+      paths.nodeKey,
+      paths.tlsCert,
+      paths.tlsKey,
+      paths.tlsSelfMade,
+      paths.database,
+      paths.messages,
+    ]) {
       rmSync(made, { recursive: true, force: true })
     }
     throw error

@@ -5,13 +5,30 @@ import * as x509 from '@peculiar/x509'
 
 const validityDays = 3650
 
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+
 /** PEM texts of a fresh ECDSA P-256 key and a certificate for `names` (host names and IP addresses). */
 export async function makeSelfSignedCertificate(
   names: string[],
   nowMs: number,
 ): Promise<{ cert: string; key: string }> {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
+  const key = `-----BEGIN PRIVATE KEY-----\n${pkcs8.match(/.{1,64}/g)?.join('\n')}\n-----END PRIVATE KEY-----\n`
+  return { cert: await certify(keys, names, nowMs), key }
+}
+
+/** The PEM text of a certificate for other names, with the key of before. @param key as `makeSelfSignedCertificate` gave it */
+export async function makeCertificateAgain(key: string, names: string[], nowMs: number): Promise<string> {
+  const der = Buffer.from(key.replace(/-----[^-]+-----|\s/g, ''), 'base64')
+  const privateKey = await crypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign'])
+  const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', privateKey)
+  const open = { kty, crv, x, y } as JsonWebKey
+  const publicKey = await crypto.subtle.importKey('jwk', open, algorithm, true, ['verify'])
+  return certify({ privateKey, publicKey }, names, nowMs)
+}
+
+async function certify(keys: CryptoKeyPair, names: string[], nowMs: number): Promise<string> {
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
       name: `CN=${names[0] ?? 'localhost'}`,
@@ -29,7 +46,5 @@ export async function makeSelfSignedCertificate(
     },
     crypto,
   )
-  const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
-  const key = `-----BEGIN PRIVATE KEY-----\n${pkcs8.match(/.{1,64}/g)?.join('\n')}\n-----END PRIVATE KEY-----\n`
-  return { cert: `${certificate.toString('pem')}\n`, key }
+  return `${certificate.toString('pem')}\n`
 }

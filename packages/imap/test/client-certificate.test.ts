@@ -1,3 +1,4 @@
+// capability: imap AUTH=EXTERNAL
 // AUTH=EXTERNAL with a real client certificate, over implicit TLS and STARTTLS.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'

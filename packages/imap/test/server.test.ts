@@ -26,6 +26,7 @@ function recordingLogger(): { logger: Logger; errors: LogFields[] } {
   return { logger, errors }
 }
 
+// capability: imap LOGINDISABLED
 test('passwords are told only under TLS or from this machine', () => {
   const shared = { limits: imapLimits, compressed: false, mayUnauthenticate: true }
   const facts = { state: { kind: 'not-authenticated' }, ...shared } as const
