@@ -30,7 +30,7 @@ export class ByteStream extends Duplex {
   #windowBytes: number = wireLimits.streamWindowBytes
   /** From the start: what came, and what the other end was allowed to send. */
   #receivedBytes = 0
-  #grantedBytes: number = wireLimits.streamWindowBytes
+  #grantedBytes = 0
   #windowStartMs: number
   #remoteEnded = false
   #localEnded = false
@@ -51,7 +51,13 @@ export class ByteStream extends Duplex {
     return this.#windowBytes - wireLimits.streamWindowBytes
   }
 
-  /** The other end accepted, or has read: so much more may be sent. @throws SkeinError `bad-frame` */
+  /** It was accepted: either side may send a window. */
+  begin(): void {
+    this.#grantedBytes = wireLimits.streamWindowBytes
+    this.addCredit(wireLimits.streamWindowBytes)
+  }
+
+  /** The other end has read: so much more may be sent. @throws SkeinError `bad-frame` */
   addCredit(bytes: number): void {
     this.#credit += bytes
     if (this.#credit > wireLimits.streamWindowBytesMax) {
@@ -148,7 +154,7 @@ export class ByteStream extends Duplex {
   }
 
   #giveCredit(): void {
-    if (this.#remoteEnded || this.destroyed) return
+    if (this.#grantedBytes === 0 || this.#remoteEnded || this.destroyed) return
     const takenBytes = this.#receivedBytes - this.readableLength
     const freeBytes = takenBytes + this.#windowBytes - this.#grantedBytes
     if (freeBytes < this.#windowBytes / 2) return

@@ -155,7 +155,7 @@ export class StreamTable implements ByteStreamHost {
         (taker) => {
           if (!stream.destroyed) {
             this.#settings.send(encodeFrame(frameType.opened, id))
-            stream.addCredit(wireLimits.streamWindowBytes)
+            stream.begin()
           }
           taker(stream)
         },
@@ -177,7 +177,7 @@ export class StreamTable implements ByteStreamHost {
     if (opening === undefined) throw new SkeinError('bad-frame', 'refused', 'a stream was accepted twice')
     this.#opening.delete(stream.id)
     opening.timer.cancel()
-    stream.addCredit(wireLimits.streamWindowBytes)
+    stream.begin()
     opening.resolve(stream)
   }
 
