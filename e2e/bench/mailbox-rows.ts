@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { generate } from './generator.ts'
 import type { MailboxJob } from './job.ts'
 import { idleSessions } from './mailbox-load.ts'
-import type { Goal, MailboxRow, Measure, OwnRow } from './rows.ts'
+import type { Goal, MailboxRow, Measure, OwnRow } from './row.ts'
 import { type MailboxTarget, startSkein } from './targets.ts'
 
 const largeMessages = 100_000

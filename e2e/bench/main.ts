@@ -8,7 +8,8 @@ import { installPackages, missingPeerPackages } from '../system-packages.ts'
 import { median } from './job.ts'
 import { startDovecot } from './peer-dovecot.ts'
 import { startPostfixDovecot } from './peer-postfix-dovecot.ts'
-import { type MailboxRow, type Measure, type Row, type TargetRow, rows } from './rows.ts'
+import type { MailboxRow, Measure, Row, TargetRow } from './row.ts'
+import { rows } from './rows.ts'
 import { type MailboxTarget, type Target, startSkein } from './targets.ts'
 
 /** Mailboxes for the deliver rows, and one more that only the fetch row uses. */

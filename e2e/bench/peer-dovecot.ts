@@ -1,11 +1,12 @@
 // The peer for mailbox work: Debian's Dovecot, in a folder and on a loopback address of its own, with its usual syncing on.
-import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loopbackAddress } from '../harness/addresses.ts'
 import { LineSocket } from '../harness/line-socket.ts'
 import { eventually } from '../harness/poll.ts'
 import { TrackedProcess, mustRun, runCommand, temporaryDirectory } from '../harness/processes.ts'
 import type { Endpoint } from './job.ts'
+import { treeMemoryKiB } from './process-memory.ts'
 import type { MailboxTarget } from './targets.ts'
 
 export type MailboxFormat = 'maildir' | 'mdbox'
@@ -39,31 +40,6 @@ export async function startDovecot(format: MailboxFormat, userCount: number): Pr
     },
     stop,
   }
-}
-
-/** Proportional memory of a process and all below it: what several share counts once. */
-export function treeMemoryKiB(root: number): number {
-  const children = new Map<number, number[]>()
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue
-    try {
-      const parent = Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${name}/status`, 'utf8'))?.[1])
-      children.set(parent, [...(children.get(parent) ?? []), Number(name)])
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  let total = 0
-  const waiting = [root]
-  for (let pid = waiting.pop(); pid !== undefined; pid = waiting.pop()) {
-    waiting.push(...(children.get(pid) ?? []))
-    try {
-      total += Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0)
-    } catch {
-      // The same.
-    }
-  }
-  return total
 }
 
 export function idOf(user: string): { uid: number; gid: number } {

@@ -5,10 +5,11 @@ import { eventually } from '../harness/poll.ts'
 import { mustRun } from '../harness/processes.ts'
 import { initNode, inviteFrom, joinNode, stopNodes } from '../harness/skein.ts'
 import { generate } from './generator.ts'
+import type { Goal, Measure, OwnRow, Row, TargetRow } from './row.ts'
 import type { DeliverJob } from './job.ts'
+import { residentMiB } from './process-memory.ts'
 import { announceRow, mailboxRows } from './mailbox-rows.ts'
 import {
-  type MailboxTarget,
   type Target,
   addUser,
   benchPassword,
@@ -16,47 +17,7 @@ import {
   endpoint,
   importUsers,
   numberedAddress,
-  residentMiB,
 } from './targets.ts'
-
-export interface Measure {
-  name: string
-  unit: string
-  value: number
-  /** Whether more is better; ratios are always "how many times better than the peer". */
-  better: 'more' | 'less'
-  goal?: Goal
-}
-
-/** A multiple of the peer's value, or a value of its own. */
-export type Goal = { timesPeer: number } | { value: number }
-
-export interface RowContext {
-  seconds: number
-}
-
-/** Run against any target: these are the rows that a peer can be asked too. */
-export interface TargetRow {
-  kind: 'target'
-  name: string
-  run(target: Target, context: RowContext): Promise<Measure[]>
-}
-
-/** Starts nodes of its own. */
-export interface OwnRow {
-  kind: 'own'
-  name: string
-  run(context: RowContext): Promise<Measure[]>
-}
-
-/** Mailbox work: Dovecot alone can be asked it too. */
-export interface MailboxRow {
-  kind: 'mailbox'
-  name: string
-  run(target: MailboxTarget, context: RowContext): Promise<Measure[]>
-}
-
-export type Row = TargetRow | OwnRow | MailboxRow
 
 const sizes = [
   { label: '2k', bytes: 2_000 },

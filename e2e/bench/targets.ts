@@ -1,10 +1,10 @@
 // What the bench measures: a Skein node, or a peer, as endpoints with users. Both run their own processes; neither knows the other.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryDirectory } from '../harness/processes.ts'
 import { type Settings, type SkeinNode, initNode, ports, stopNodes } from '../harness/skein.ts'
 import type { Endpoint } from './job.ts'
-import { treeMemoryKiB } from './peer-dovecot.ts'
+import { treeMemoryKiB } from './process-memory.ts'
 
 export interface Target {
   name: string
@@ -84,10 +84,4 @@ export async function importUsers(node: SkeinNode, count: number): Promise<void>
 
 export function numberedAddress(index: number): string {
   return `user${index}@bench.test`
-}
-
-/** Resident memory of a process in MiB. */
-export function residentMiB(pid: number): number {
-  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(line?.[1]) / 1024
 }
