@@ -1,5 +1,6 @@
 // What this server can do, as CAPABILITY says it (RFC 9051 §7.2.2): one line a capability, with what it needs.
 import type { ImapLimits } from './limits.ts'
+import { saveLimit } from './message-limit.ts'
 import type { StateName } from './session.ts'
 
 export interface CapabilityFacts {
@@ -31,10 +32,14 @@ const offers =
   (facts: CapabilityFacts): boolean =>
     facts.loginAllowed && facts.mechanisms().includes(mechanism)
 
+const limitsAll = ({ limits }: CapabilityFacts): boolean => limits.messagesPerCommandMax > 0
+const limitsSavesOnly = (facts: CapabilityFacts): boolean => !limitsAll(facts) && saveLimit(facts.limits) > 0
+
 const capabilities: readonly Capability[] = [
   { name: 'IMAP4rev2', to: 'all' },
   { name: 'IMAP4rev1', to: 'all' },
   { name: 'LITERAL+', to: 'all' },
+  { name: 'LOGIN-REFERRALS', to: 'all' },
   { name: 'ID', to: 'all' },
   { name: 'SASL-IR', to: 'all' },
   { name: 'ENABLE', to: 'all' },
@@ -87,6 +92,11 @@ const capabilities: readonly Capability[] = [
   { name: 'QUOTA=RES-STORAGE', to: 'known' },
   { name: 'UTF8=ACCEPT', to: 'known' },
   { name: 'UIDONLY', to: 'known' },
+  { name: 'UIDBATCHES', to: 'known' },
+  { name: 'INPROGRESS', to: 'known' },
+  { name: ({ limits }) => `MESSAGELIMIT=${limits.messagesPerCommandMax}`, to: 'known', when: limitsAll },
+  // RFC 9738 §3.5: one or the other.
+  { name: ({ limits }) => `SAVELIMIT=${saveLimit(limits)}`, to: 'known', when: limitsSavesOnly },
   { name: ({ limits }) => `APPENDLIMIT=${limits.literalBytesMax}`, to: 'known' },
 ]
 

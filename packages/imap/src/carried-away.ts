@@ -23,7 +23,8 @@ export interface CarriedClient {
 export async function wayHome(client: CarriedClient, outcome: Elsewhere, stream: Duplex): Promise<PeerStream | Reply> {
   const { carrier, logger } = client.services
   const { remoteAddress, secure, tag } = client
-  if (carrier === undefined) return no(`This mailbox lives on ${outcome.homeName}; log in there`, 'UNAVAILABLE')
+  const code = referral(outcome)
+  if (carrier === undefined) return no(`This mailbox lives on ${outcome.homeName}; log in there`, code)
   try {
     const session = { protocol: 'imap', remoteAddress, secure, tls: tlsOf(stream), opening: tag } as const
     return await carrier.carry(outcome, session)
@@ -34,8 +35,13 @@ export async function wayHome(client: CarriedClient, outcome: Elsewhere, stream:
       'a session could not be carried home',
     )
     if (known && error.code === 'too-many-connections') return no(error.message, 'LIMIT')
-    return no(`This mailbox lives on ${outcome.homeName}, which cannot be reached from here now`, 'UNAVAILABLE')
+    return no(`This mailbox lives on ${outcome.homeName}, which cannot be reached from here now`, code)
   }
+}
+
+/** Where the client may go itself (RFC 2221 §4.1); any mechanism will do there. */
+export function referral({ account, homeName }: Pick<Elsewhere, 'account' | 'homeName'>): string {
+  return `REFERRAL imap://${encodeURIComponent(account.address)};AUTH=*@${encodeURIComponent(homeName)}/`
 }
 
 /** @param first what the client has sent after its login already */

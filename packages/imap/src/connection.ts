@@ -16,6 +16,7 @@ import { LiteralHandler } from './literal-handler.ts'
 import type { LiteralDecision } from './literal-handler.ts'
 import { News } from './news.ts'
 import { ConnectionGone, Output } from './output.ts'
+import { Progress } from './progress.ts'
 import { bad, formatReply, ok, replyToError } from './replies.ts'
 import type { Reply } from './replies.ts'
 import { BYE_GRACE_MS, SessionTimer } from './session-timer.ts'
@@ -55,6 +56,7 @@ export class Connection implements Context {
   readonly wordCache: WordCache
   readonly product: { name: string; version: string }
   readonly out: Output
+  readonly progress: Progress
   enabled: Enabled = nothingEnabled()
   /** In IDLE, with nothing to do. */
   watching = false
@@ -88,6 +90,7 @@ export class Connection implements Context {
     this.#clientAuthorities = parts.clientAuthorities
     this.#decoder = new CommandDecoder(this)
     this.out = new Output(stream, clock, parts.limits)
+    this.progress = new Progress(this.out, clock, parts.limits.progressIntervalMs)
     this.#input = new Input(this.#decoder, clock, parts.limits.readAheadBytesMax)
     this.#literals = new LiteralHandler(this, this.#decoder)
     this.news = new News(this)
@@ -302,6 +305,7 @@ export class Connection implements Context {
     try {
       const cursor = this.#cursor(parts)
       this.tag = cursor.tag()
+      this.progress.start(this.tag)
       cursor.space()
       command = this.#find(cursor)
       const args = command.parse(cursor)

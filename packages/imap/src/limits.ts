@@ -19,6 +19,16 @@ export interface ImapLimits {
   /** A refused non-synchronising literal up to this size is read and thrown away; a larger one ends the connection. */
   literalDiscardBytesMax: number
   literalsPerCommandMax: number
+  /** Messages that one FETCH, STORE, SEARCH, MOVE, COPY, UID EXPUNGE works on (RFC 9738 MESSAGELIMIT); 0: any number. */
+  messagesPerCommandMax: number
+  /** Messages of one COPY where there is no limit for all commands (RFC 9738 SAVELIMIT); 0: any number. */
+  savedMessagesMax: number
+  /** A smaller batch is refused by UIDBATCHES. */
+  uidBatchMessagesMin: number
+  /** Ranges in one answer of UIDBATCHES. */
+  uidBatchesMax: number
+  /** A command that takes longer says how far it is, and again after as long (RFC 9585). */
+  progressIntervalMs: number
   /** Messages of one MULTIAPPEND. */
   appendMessagesMax: number
   /** Parentheses within parentheses, in SEARCH and elsewhere. */
@@ -52,7 +62,12 @@ export const imapLimits: Readonly<ImapLimits> = {
   preAuthLineBytesMax: 16 * 1024,
   literalBytesMax: 64 * 1024 * 1024,
   literalDiscardBytesMax: 256 * 1024 * 1024,
-  literalsPerCommandMax: 1_000,
+  literalsPerCommandMax: 10_000,
+  messagesPerCommandMax: 1_000_000,
+  savedMessagesMax: 1_000_000,
+  uidBatchMessagesMin: 500,
+  uidBatchesMax: 10_000,
+  progressIntervalMs: 10_000,
   appendMessagesMax: 10_000,
   nestingDepthMax: 50,
   badCommandsMax: 20,

@@ -142,7 +142,10 @@ test('a home that is lost is told as BYE between lines; until it is back the log
   await until('the home has let go', () => pair.home.server.connections() === 0)
 
   await using again = await TestClient.open(pair.edge.port)
-  assert.match((await again.run(`LOGIN aaa ${PASSWORD}`)).status, /^NO \[UNAVAILABLE\]/)
+  assert.match(
+    (await again.run(`LOGIN aaa ${PASSWORD}`)).status,
+    /^NO \[REFERRAL imap:\/\/aaa%40test\.com;AUTH=\*@home\.test\.com\/\]/,
+  )
   pair.network.heal()
   await until('the line is whole', () => pair.network.isConnected('edge', 'home'))
   assert.match((await again.run(`LOGIN aaa ${PASSWORD}`)).status, /^OK/)

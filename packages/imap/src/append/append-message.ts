@@ -3,6 +3,7 @@
 import type { BlobWriter } from '@skein/mailboxes'
 import { parseFlagList } from '../commands/flags.ts'
 import type { Context } from '../commands/command.ts'
+import { tooManyToSave } from '../message-limit.ts'
 import { peekMailbox } from '../mailbox-access.ts'
 import { no } from '../replies.ts'
 import type { Reply } from '../replies.ts'
@@ -92,7 +93,8 @@ export function decideOnLiteral(
   for (let count = 1; ; count++) {
     soFar.space()
     const { form } = parseBefore(soFar)
-    if (count > target.messagesMax) return no('That is too many messages at once', 'LIMIT')
+    if (count > target.messagesMax)
+      return no('That is too many messages at once', tooManyToSave(count, context.limits) ?? 'LIMIT')
     let awaited: Awaited | undefined = 'message'
     if (form === 'CATENATE') {
       awaited = passParts(soFar, (part) => {

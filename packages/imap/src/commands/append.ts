@@ -3,6 +3,7 @@
 import { decideOnLiteral, parseAppendMessage } from '../append/append-message.ts'
 import type { AppendMessage } from '../append/append-message.ts'
 import { composeMessages, releaseIfRefused } from '../append/compose.ts'
+import { saveLimit } from '../message-limit.ts'
 import { resolveMailbox } from '../mailbox-access.ts'
 import { no, ok } from '../replies.ts'
 import type { Cursor } from '../wire/cursor.ts'
@@ -26,7 +27,9 @@ function intake(context: Context): LiteralIntake {
       soFar.space()
       if (soFar.awaitsLiteral) return 'hold'
       const mailbox = soFar.mailbox()
-      const messagesMax = context.limits.appendMessagesMax
+      const { limits } = context
+      const most = saveLimit(limits)
+      const messagesMax = Math.min(limits.appendMessagesMax, most > 0 ? most : limits.appendMessagesMax)
       return decideOnLiteral(context, soFar, announcement, { mailbox, messagesMax, freedBytes: 0 })
     },
   }

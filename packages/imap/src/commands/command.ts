@@ -8,6 +8,7 @@ import type { AnswerCache } from '../fetch/answer-cache.ts'
 import type { ImapLimits } from '../limits.ts'
 import type { News } from '../news.ts'
 import type { Output } from '../output.ts'
+import type { Progress } from '../progress.ts'
 import type { Reply } from '../replies.ts'
 import type { Enabled, OpenAccount, SessionEvent, SessionState, StateName } from '../session.ts'
 import type { WordCache } from '../sort/message-words.ts'
@@ -38,6 +39,8 @@ export interface Context {
   readonly product: { name: string; version: string }
   readonly out: Output
   readonly news: News
+  /** Tells how far a long command is. */
+  readonly progress: Progress
   readonly remoteAddress: string
   /** Under TLS. */
   readonly secure: boolean

@@ -1,5 +1,6 @@
 // EXPUNGE (RFC 9051 §6.4.3) and UID EXPUNGE (RFC 4315 §2.1). The answers come with the announcement after it.
 import type { MessageRecord } from '@skein/mailboxes'
+import { newestOf } from '../message-limit.ts'
 import { no, ok } from '../replies.ts'
 import type { Reply } from '../replies.ts'
 import type { MailboxView, Span } from '../view.ts'
@@ -19,16 +20,21 @@ export function deletedUids(live: readonly MessageRecord[], view: MailboxView, s
   return uids
 }
 
-async function expungeOf(context: Context, spans?: readonly Span[]): Promise<Reply> {
+async function expungeOf(context: Context, spans?: readonly Span[], cut?: string): Promise<Reply> {
   const { mailboxes, view } = selectedOf(context)
   if (view.readOnly) return no('The mailbox is open for reading only', 'READ-ONLY')
   const uids = deletedUids(await mailboxes.messages(view.mailbox), view, spans)
   if (uids.length > 0) {
-    view.noteExpunged(await mailboxes.expunge(view.mailbox, uids, { origin: context.origin }))
+    const expunging = mailboxes.expunge(view.mailbox, uids, { origin: context.origin })
+    view.noteExpunged(await context.progress.during(expunging))
   }
   const modseq = mailboxes.byId(view.mailbox)?.highestModseq
   // RFC 7162 §3.2.7: so that the client's cache is valid up to here.
-  return ok('Expunged', context.enabled.qresync && modseq !== undefined ? `HIGHESTMODSEQ ${modseq}` : undefined)
+  const code = context.enabled.qresync && modseq !== undefined ? `HIGHESTMODSEQ ${modseq}` : undefined
+  if (cut === undefined) return ok('Expunged', code)
+  // Only one code fits into an answer: what is left undone is the more important one.
+  if (code !== undefined) context.out.text(`* OK [${code}] The newest change\r\n`)
+  return ok('The newest of them expunged', cut)
 }
 
 export const expunge = command({
@@ -42,5 +48,9 @@ export const uidExpunge = command({
   name: 'UID EXPUNGE',
   states: selected,
   parse: parseSet,
-  run: (context, set) => expungeOf(context, selectedOf(context).view.spans(set, 'uid')),
+  run(context, set) {
+    const { view } = selectedOf(context)
+    const { spans, code } = newestOf(view, view.spans(set, 'uid'), context.limits)
+    return expungeOf(context, spans, code)
+  },
 })

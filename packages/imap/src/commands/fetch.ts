@@ -12,6 +12,7 @@ import type { PartialRange } from '../wire/partial-range.ts'
 import { absentNumbers, formatRanges, rangesBelow } from '../wire/sequence-set.ts'
 import type { SequenceSet } from '../wire/sequence-set.ts'
 import { fault } from '../wire/syntax-error.ts'
+import { newestOf } from '../message-limit.ts'
 import { findRecord } from '../view.ts'
 import type { Span } from '../view.ts'
 import { command, parseSet, selected, selectedOf } from './command.ts'
@@ -116,6 +117,8 @@ async function fetchSpans(
   const writer = new AnswerWriter(selectedOf(context).mailboxes, context.out, plan)
   const step = plan.items.every((item) => item.kind === 'record') ? RECORD_BLOCK : BODY_BLOCK
   let gone = 0
+  let done = 0
+  const goal = spans.reduce((sum, { first, last }) => sum + last - first + 1, 0)
   for (const span of spans) {
     for (let first = span.first; first <= span.last; first += step) {
       const block = await readBlock(context, plan, { first, last: Math.min(span.last, first + step - 1) })
@@ -123,6 +126,8 @@ async function fetchSpans(
       const wanted =
         changedSince === undefined ? block.fetched : block.fetched.filter(({ record }) => record.modseq > changedSince)
       await writer.write(wanted)
+      done += block.fetched.length + block.gone
+      context.progress.tick(done, goal)
       const pause = context.out.breathe()
       if (pause) await pause
     }
@@ -136,13 +141,13 @@ interface FetchResult {
   undecodable: number
 }
 
-function outcome(numbering: Numbering, { gone, damaged, undecodable }: FetchResult): Reply {
+function outcome(numbering: Numbering, code: string | undefined, { gone, damaged, undecodable }: FetchResult): Reply {
   // RFC 3516 §4.3.
   if (undecodable > 0) return no('A part is encoded in a way that is not known', 'UNKNOWN-CTE')
   if (damaged > 0) return no('Some of the messages are damaged; the log says which', 'CORRUPTION')
   // RFC 2180 §4.1.2; a UID that is not there is no error (RFC 9051 §6.4.9).
   if (gone > 0 && numbering === 'sequence') return no('Some of the messages are gone', 'EXPUNGEISSUED')
-  return ok('Fetched')
+  return ok('Fetched', code)
 }
 
 /** Of the messages named, those that the range means. */
@@ -176,9 +181,10 @@ function fetchCommand(name: string, numbering: Numbering): Command {
       // RFC 9394 §3.3.
       if (args.partial !== undefined && numbering !== 'uid') fault('PARTIAL needs UID FETCH')
       const named = view.spans(args.set, numbering)
-      const spans = args.partial === undefined ? named : partOf(named, args.partial)
+      const part = args.partial === undefined ? named : partOf(named, args.partial)
+      const { spans, code } = newestOf(view, part, context.limits)
       if (args.vanished) answerVanished(context, args.set)
-      return outcome(numbering, await fetchSpans(context, plan, spans, args.changedSince))
+      return outcome(numbering, code, await fetchSpans(context, plan, spans, args.changedSince))
     },
   })
 }

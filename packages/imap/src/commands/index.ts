@@ -28,6 +28,7 @@ import { examine, select } from './select.ts'
 import { starttls } from './starttls.ts'
 import { status } from './status.ts'
 import { store, uidStore } from './store.ts'
+import { uidbatches } from './uidbatches.ts'
 import { unauthenticate } from './unauthenticate.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
 import { thread, uidThread } from './thread.ts'
@@ -80,6 +81,7 @@ const commands: readonly Command[] = [
   uidCopy,
   move,
   uidMove,
+  uidbatches,
 ]
 
 const byName = new Map(commands.map((command) => [command.name, command]))

@@ -1,6 +1,7 @@
 // SEARCH and UID SEARCH (RFC 9051 §6.4.4), SORT and UID SORT (RFC 5256 §3, RFC 5957), with the return options of
 // ESEARCH (RFC 4731), SEARCHRES (RFC 5182), ESORT and contexts (RFC 5267), PARTIAL (RFC 9394), FUZZY (RFC 6203), and
 // MODSEQ (RFC 7162 §3.1.5).
+import { searchStart } from '../message-limit.ts'
 import { no, ok } from '../replies.ts'
 import type { Reply } from '../replies.ts'
 import type { Cursor } from '../wire/cursor.ts'
@@ -45,6 +46,10 @@ function parseSort(cursor: Cursor): SearchArguments {
   return { returned, criteria, key: parseKeys(cursor, parseCharset(cursor)) }
 }
 
+export function tooManyToSort(context: Context): Reply {
+  return no('The mailbox is too large for that', `MESSAGELIMIT ${context.limits.messagesPerCommandMax}`)
+}
+
 export function unknownCharset(): Reply {
   return no('That charset is not known', `BADCHARSET (${CHARSETS.join(' ')})`)
 }
@@ -87,6 +92,9 @@ function searchCommand(name: string, numbering: Numbering, parse: (cursor: Curso
       }
       const modseq = keyHas(key, ({ kind }) => kind === 'modseq')
       if (modseq) context.enabled.condstore = true
+      const { code: cut } = searchStart(view, key, context.limits)
+      // RFC 9738 §3.3: what is sorted is sorted whole.
+      if (cut !== undefined && criteria !== undefined) return tooManyToSort(context)
       const withRelevancy = wantsRelevancy(key, returned?.names.has('RELEVANCY') === true, criteria ?? [])
       const opened = followed(context, key, args, numbering)
       const { hits, relevancy } = await findMessages(context, searched, key, criteria, withRelevancy).catch(
@@ -99,7 +107,7 @@ function searchCommand(name: string, numbering: Numbering, parse: (cursor: Curso
       const result: Result = { hits, numbering, modseq, relevancy: hits.map(({ uid }) => relevancy?.get(uid) ?? 100) }
       if (returned === undefined) {
         await tell(context, oldAnswer(criteria === undefined ? 'SEARCH' : 'SORT', result))
-        return ok('Searched')
+        return ok('Searched', cut)
       }
       if (saves) {
         const uids = savedHits(hits, returned).map((hit) => hit.uid)
@@ -109,7 +117,7 @@ function searchCommand(name: string, numbering: Numbering, parse: (cursor: Curso
       if (!saves || returned.names.size > 1) {
         await tell(context, [extendedAnswer(`TAG ${formatString(context.tag)}`, result, returned)])
       }
-      return ok('Searched')
+      return ok('Searched', cut)
     },
   })
 }

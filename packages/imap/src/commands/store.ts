@@ -1,5 +1,6 @@
 // STORE and UID STORE (RFC 9051 §6.4.6) with UNCHANGEDSINCE (RFC 7162 §3.1.3).
 import type { FlagChange, MessageRecord, StoreResult } from '@skein/mailboxes'
+import { newestOf } from '../message-limit.ts'
 import { no, ok } from '../replies.ts'
 import type { Reply } from '../replies.ts'
 import type { Cursor } from '../wire/cursor.ts'
@@ -97,19 +98,23 @@ function storeCommand(name: string, numbering: Numbering): Command {
     parse: parseStore,
     async run(context, { set, unchangedSince, change, silent }) {
       const { mailboxes, view } = selectedOf(context)
-      const uids = view.uidsOf(view.spans(set, numbering))
+      const { spans, code: cut } = newestOf(view, view.spans(set, numbering), context.limits)
+      const uids = view.uidsOf(spans)
       if (view.readOnly) return no('The mailbox is open for reading only', 'READ-ONLY')
       if (unchangedSince !== undefined) context.enabled.condstore = true
-      const result = await mailboxes.store(view.mailbox, uids, change, {
-        ...(unchangedSince === undefined ? {} : { unchangedSince }),
-        origin: context.origin,
-      })
+      const since = unchangedSince === undefined ? {} : { unchangedSince }
+      const options = { ...since, origin: context.origin }
+      const result = await context.progress.during(mailboxes.store(view.mailbox, uids, change, options))
       if (change.mode !== 'remove' && change.flags.some((flag) => !flag.startsWith('\\'))) {
         for (const record of result.changed) context.out.text(view.learnKeywords(record.flags))
       }
       if (!silent) await answer(context, uids, numbering, result)
       else if (context.enabled.condstore) await answerModseq(context, result.changed, numbering)
-      return outcome(view, uids, numbering, result)
+      const reply = outcome(view, uids, numbering, result)
+      if (cut === undefined) return reply
+      if (reply.code === undefined) return { ...reply, code: cut }
+      context.out.text(`* OK [${cut}] The newest were worked on\r\n`)
+      return reply
     },
   }
   return command(definition)

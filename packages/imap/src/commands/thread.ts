@@ -1,5 +1,6 @@
 // THREAD and UID THREAD (RFC 5256 §3) by ORDEREDSUBJECT and REFERENCES.
 import type { MessageRecord } from '@skein/mailboxes'
+import { searchStart } from '../message-limit.ts'
 import { no, ok } from '../replies.ts'
 import type { Cursor } from '../wire/cursor.ts'
 import { searchGround } from '../search/find-messages.ts'
@@ -17,7 +18,7 @@ import { threadReferences } from '../thread/thread-references.ts'
 import { threadSubjects } from '../thread/thread-subjects.ts'
 import { command, selected, selectedOf } from './command.ts'
 import type { Command, Context, Numbering } from './command.ts'
-import { unknownCharset } from './search.ts'
+import { tooManyToSort, unknownCharset } from './search.ts'
 
 type Algorithm = (messages: readonly Threadable[]) => Paced<Thread[]>
 
@@ -61,9 +62,10 @@ function threadCommand(name: string, numbering: Numbering): Command {
       if (algorithm === undefined) return no('That way of threading is not known', 'CANNOT')
       if (key === undefined) return unknownCharset()
       const { mailboxes, view } = selectedOf(context)
+      if (searchStart(view, key, context.limits).code !== undefined) return tooManyToSort(context)
       if (keyHas(key, ({ kind }) => kind === 'modseq')) context.enabled.condstore = true
       const { out } = context
-      const hits = await runSearch(searchGround(context, { mailboxes, view }), key)
+      const hits = await runSearch(searchGround(context, { mailboxes, view }, key), key)
       const records = sortable(hits, await mailboxes.messages(view.mailbox)).map(({ record }) => record)
       const threads = await inTurns(out, algorithm(await threadables(context, records)))
       out.text('* THREAD')

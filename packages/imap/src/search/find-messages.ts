@@ -4,6 +4,7 @@ import type { SortCriterion } from '../sort/sort-criteria.ts'
 import { sortable, sortHits } from '../sort/sort-hits.ts'
 import type { AccountMailboxes } from '@skein/mailboxes'
 import type { MailboxView } from '../view.ts'
+import { searchStart } from '../message-limit.ts'
 import { fault } from '../wire/syntax-error.ts'
 import { readFuzzy, relevancyOf } from './fuzzy.ts'
 import type { Looseness } from './fuzzy.ts'
@@ -26,9 +27,11 @@ export interface Found {
 }
 
 /** What a search of that mailbox goes by. */
-export function searchGround(context: Context, { mailboxes, view }: Searched): SearchGround {
+export function searchGround(context: Context, { mailboxes, view }: Searched, key: SearchKey): SearchGround {
   const { clock, textIndex } = context.services
-  return { mailboxes, view, out: context.out, nowMs: clock.nowMs(), textIndex }
+  const { out, progress, limits } = context
+  const { firstPlace } = searchStart(view, key, limits)
+  return { mailboxes, view, out, nowMs: clock.nowMs(), textIndex, progress, firstPlace }
 }
 
 /** @throws SyntaxFault where relevancy is asked for and nothing is fuzzy (RFC 6203 §4, §6). */
@@ -47,7 +50,7 @@ export async function findMessages(
   criteria: readonly SortCriterion[] | undefined,
   withRelevancy: boolean,
 ): Promise<Found> {
-  const hits = await runSearch(searchGround(context, searched), key)
+  const hits = await runSearch(searchGround(context, searched, key), key)
   const relevancy = withRelevancy ? await relevancyOfHits(context, searched, key, hits) : undefined
   if (criteria === undefined) return { hits, relevancy }
   return { hits: await inOrder(context, searched, hits, criteria, relevancy), relevancy }
@@ -75,7 +78,7 @@ async function relevancyOfHits(
   const relevancy = new Map(hits.map(({ uid }) => [uid, relevancyOf.stems]))
   const readings: Looseness[] = ['words', 'exact']
   for (const looseness of readings) {
-    for (const { uid } of await runSearch(searchGround(context, searched), readFuzzy(key, looseness))) {
+    for (const { uid } of await runSearch(searchGround(context, searched, key), readFuzzy(key, looseness))) {
       if (relevancy.has(uid)) relevancy.set(uid, relevancyOf[looseness])
     }
   }

@@ -3,6 +3,7 @@
 import type { MessageIndex } from '@skein/mail'
 import type { AccountMailboxes, MessageRecord, TextIndex } from '@skein/mailboxes'
 import type { Output } from '../output.ts'
+import type { Progress } from '../progress.ts'
 import type { MailboxView } from '../view.ts'
 import { findRecord } from '../view.ts'
 import { matcherOf, needOf } from './matcher.ts'
@@ -23,6 +24,9 @@ export interface SearchGround {
   out: Output
   nowMs: number
   textIndex?: TextIndex | undefined
+  /** The first place to be looked at (RFC 9738). */
+  firstPlace?: number
+  progress?: Progress
 }
 
 const BLOCK_MESSAGES = 1024
@@ -33,16 +37,16 @@ const OWN_BYTES_MAX = 1024 * 1024
 
 /** Ascending. Messages that are gone for others match nothing. */
 export async function runSearch(ground: SearchGround, key: SearchKey): Promise<Hit[]> {
-  const { view, nowMs, out, mailboxes, textIndex } = ground
+  const { view, nowMs, out, mailboxes, textIndex, firstPlace = 0 } = ground
   const texts = await TextAnswers.gather(textIndex, mailboxes, view, key)
   const matcher = matcherOf(key, { nowMs, texts, spans: (messages) => view.spans(messages.set, messages.by) })
   const need = needOf(key)
   const step = need === 'record' ? BLOCK_MESSAGES : INDEX_BLOCK_MESSAGES
   // Where the index leaves few, only those are looked at.
-  const places = texts?.places(key, view)
+  const places = texts?.places(key, view)?.filter((place) => place >= firstPlace)
   const hits: Hit[] = []
   const count = places?.length ?? view.count
-  for (let start = 0; start < count;) {
+  for (let start = places === undefined ? firstPlace : 0; start < count;) {
     const live = await mailboxes.messages(view.mailbox)
     const doubtful: Candidate[] = []
     const found: Candidate[] = []
@@ -59,6 +63,7 @@ export async function runSearch(ground: SearchGround, key: SearchKey): Promise<H
     if (doubtful.length > 0) found.push(...(await lookCloser(ground, matcher, need, doubtful, texts)))
     found.sort((a, b) => a.place - b.place)
     for (const { place, record } of found) hits.push({ place, uid: record.uid, modseq: record.modseq })
+    ground.progress?.tick(start, count)
     const pause = out.breathe()
     if (pause) await pause
   }

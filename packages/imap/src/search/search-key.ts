@@ -84,6 +84,18 @@ const object =
     return { kind: 'object', field, id: cursor.astring() }
   }
 
+const UID_MAX = 0xffff_ffff
+
+/** Above or below a UID: no `*`, which would always be one of them. */
+const uidsBeside =
+  (range: (uid: number) => { from: number; to: number }): Reader =>
+  (cursor) => {
+    cursor.space()
+    const found = range(cursor.nonZeroNumber())
+    if (found.from > found.to || found.from > UID_MAX) return { kind: 'none' }
+    return { kind: 'messages', set: { kind: 'numbers', ranges: [found] }, by: 'uid' }
+  }
+
 function operand(cursor: Cursor): SearchKey {
   cursor.space()
   return cursor.nested(() => parseKey(cursor))
@@ -153,6 +165,9 @@ const readers: Readonly<Record<string, Reader>> = {
   },
   // RFC 6203 §3.
   FUZZY: (cursor) => fuzzyKey(operand(cursor)),
+  // RFC 9738 §3.4: a page after MESSAGELIMIT.
+  UIDAFTER: uidsBeside((uid) => ({ from: uid + 1, to: UID_MAX })),
+  UIDBEFORE: uidsBeside((uid) => ({ from: 1, to: uid - 1 })),
   NOT: (cursor) => ({ kind: 'not', key: operand(cursor) }),
   OR: (cursor) => ({ kind: 'or', keys: [operand(cursor), operand(cursor)] }),
 }
