@@ -94,30 +94,46 @@ ${serversSection(words, servers)}
 `
 }
 
-/** TLS from the first byte where it is offered: one line for each purpose and node is enough to read. */
+/** TLS from the first byte where it is offered: one line for each purpose is enough to read; other nodes are folded away. */
 function serversSection(words: HomeWords, servers: readonly MailServer[]): string {
   const seen = new Set<string>()
   const shown = servers.filter(({ protocol, host }) => {
     const key = `${protocol} ${host}`
     return seen.has(key) ? false : seen.add(key)
   })
-  const order = ['imap', 'smtp', 'pop3'] as const
-  const rows = order.flatMap((protocol) =>
-    shown
-      .filter((server) => server.protocol === protocol)
-      .map(
-        ({ host, port, security }) =>
-          `<tr><th scope="row">${words.purposes[protocol]}</th><td class="host">${escapeXml(host)}</td><td>${port}</td><td>${words.securities[security]}</td></tr>`,
-      ),
-  )
-  if (rows.length === 0) return ''
-  const { purpose, server, port, security } = words.columns
-  const head = [purpose, server, port, security].map((text) => `<th scope="col">${text}</th>`).join('')
+  const nearest = shown[0]?.host
+  if (nearest === undefined) return ''
+  const others = shown.filter(({ host }) => host !== nearest)
+  const folded =
+    others.length === 0
+      ? ''
+      : `<details><summary>${words.othersTitle}</summary>${serversTable(words, others)}</details>`
   return `<section>
 <h2>${words.serversTitle}</h2>
 <p>${words.serversNote}</p>
-<table><thead><tr>${head}</tr></thead><tbody>
-${rows.join('\n')}
-</tbody></table>
+${serversTable(
+  words,
+  shown.filter(({ host }) => host === nearest),
+)}
+${folded}
 </section>`
+}
+
+function serversTable(words: HomeWords, servers: readonly MailServer[]): string {
+  const hosts = [...new Set(servers.map(({ host }) => host))]
+  const order = ['imap', 'smtp', 'pop3']
+  const rows = hosts.flatMap((host) =>
+    servers
+      .filter((server) => server.host === host)
+      .sort((a, b) => order.indexOf(a.protocol) - order.indexOf(b.protocol))
+      .map(
+        ({ protocol, port, security }) =>
+          `<tr><th scope="row">${words.purposes[protocol]}</th><td class="host">${escapeXml(host)}</td><td>${port}</td><td>${words.securities[security]}</td></tr>`,
+      ),
+  )
+  const { purpose, server, port, security } = words.columns
+  const head = [purpose, server, port, security].map((text) => `<th scope="col">${text}</th>`).join('')
+  return `<table><thead><tr>${head}</tr></thead><tbody>
+${rows.join('\n')}
+</tbody></table>`
 }

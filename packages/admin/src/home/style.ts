@@ -13,7 +13,7 @@ main{max-width:46rem;margin:0 auto}
 .bar svg{width:4rem;height:auto;color:var(--accent);flex:none}
 h1{font-size:1.75rem;line-height:1.2;margin:0;letter-spacing:-.01em;overflow-wrap:anywhere}
 .bar a{margin-left:auto;color:var(--accent);text-decoration:none;padding:.35rem .7rem;border-radius:.5rem;white-space:nowrap}
-a:hover{text-decoration:underline}
+a:hover,summary:hover{text-decoration:underline}
 .lead{margin:.9rem 0 0;max-width:38rem;text-wrap:pretty}
 main{padding:0 1.25rem 1.2rem;margin-top:-2rem}
 section{background:var(--card);border:1px solid var(--line);border-radius:.9rem;padding:1.35rem 1.4rem;margin:0 0 1.1rem}
@@ -33,6 +33,8 @@ th,td{text-align:left;padding:.5rem .6rem .5rem 0;border-top:1px solid var(--lin
 thead th{border-top:0;font-size:.85rem;color:var(--soft);font-weight:500;padding-bottom:.2rem}
 tbody th{font-weight:500}
 td.host{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.92em;overflow-wrap:anywhere}
+details{margin-top:1rem}
+summary{cursor:pointer;color:var(--accent)}
 footer{text-align:center;color:var(--soft);font-size:.88rem;padding:0 1rem 2.5rem}
 @media (max-width:36rem){
 header{padding:1.5rem 1.1rem 3.2rem}

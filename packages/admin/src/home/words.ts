@@ -13,6 +13,7 @@ export interface HomeWords {
   clients: { name: string; text: string }[]
   serversTitle: string
   serversNote: string
+  othersTitle: string
   columns: { purpose: string; server: string; port: string; security: string }
   purposes: { imap: string; pop3: string; smtp: string }
   securities: { tls: string; starttls: string }
@@ -37,7 +38,8 @@ const english: HomeWords = {
     { name: 'iPhone, Mac', text: 'Use the profile above, or “Other account” with the table below.' },
   ],
   serversTitle: 'By hand',
-  serversNote: 'The nearest server first. The user name is your whole mail address.',
+  serversNote: 'The user name is your whole mail address.',
+  othersTitle: 'Other nodes, should this one be away',
   columns: { purpose: 'For', server: 'Server', port: 'Port', security: 'Security' },
   purposes: { imap: 'Reading (IMAP)', pop3: 'Fetching (POP3)', smtp: 'Sending (SMTP)' },
   securities: { tls: 'SSL/TLS', starttls: 'STARTTLS' },
@@ -62,7 +64,8 @@ const chinese: HomeWords = {
     { name: 'iPhone、Mac', text: '使用上面的描述文件，或选择“其他账户”按下表填写。' },
   ],
   serversTitle: '手动设置',
-  serversNote: '最近的服务器排在最前。用户名是完整的邮箱地址。',
+  serversNote: '用户名是完整的邮箱地址。',
+  othersTitle: '本节点不可用时，可用其他节点',
   columns: { purpose: '用途', server: '服务器', port: '端口', security: '安全' },
   purposes: { imap: '收信 (IMAP)', pop3: '收信 (POP3)', smtp: '发信 (SMTP)' },
   securities: { tls: 'SSL/TLS', starttls: 'STARTTLS' },
