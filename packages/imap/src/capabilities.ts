@@ -82,6 +82,7 @@ const capabilities: readonly Capability[] = [
   { name: 'CONTEXT=SORT', to: 'known' },
   { name: 'MULTISEARCH', to: 'known' },
   { name: 'SEARCH=FUZZY', to: 'known' },
+  { name: 'NOTIFY', to: 'known' },
   { name: 'CONDSTORE', to: 'known' },
   { name: 'QRESYNC', to: 'known' },
   { name: 'OBJECTID', to: 'known' },

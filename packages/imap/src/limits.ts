@@ -48,6 +48,10 @@ export interface ImapLimits {
   wordCacheBytesMax: number
   /** Results of one session that are kept up to date (RFC 5267); one more is refused with NOUPDATE. */
   searchContextsMax: number
+  /** Mailboxes that one NOTIFY names; more are refused with NOTIFICATIONOVERFLOW. */
+  notifyNamesMax: number
+  /** Events of other mailboxes that wait to be told; then OK [NOTIFICATIONOVERFLOW], and nothing more is told. */
+  notifyWaitingMax: number
   /** Bytes of pipelined commands held while one is running; then the socket is not read. */
   readAheadBytesMax: number
 }
@@ -78,5 +82,7 @@ export const imapLimits: Readonly<ImapLimits> = {
   answerCacheBytesMax: 96 * 1024 * 1024,
   wordCacheBytesMax: 64 * 1024 * 1024,
   searchContextsMax: 32,
+  notifyNamesMax: 1_000,
+  notifyWaitingMax: 2_000,
   readAheadBytesMax: 128 * 1024,
 }

@@ -3,6 +3,7 @@
 import type { AccountChange, AccountMailboxes } from '@skein/mailboxes'
 import type { Output } from './output.ts'
 import type { Enabled, SessionState } from './session.ts'
+import type { MailboxView } from './view.ts'
 
 export interface AnnounceMoment {
   /** Whether EXPUNGE may be said now (RFC 9051 §7.5.1). */
@@ -36,7 +37,19 @@ export interface NewsSession {
 /** Changes of messages that one session is told in one go, before others have their turn. */
 const TOLD_AT_ONCE = 100
 
+/** What of the selected mailbox is told (RFC 5465 §6.1). */
+export interface SelectedNews {
+  /** New and expunged messages. */
+  messages: boolean
+  flags: boolean
+  /** FETCH answers name their UID, whatever else is enabled. */
+  uid: boolean
+}
+
+const EVERYTHING: SelectedNews = { messages: true, flags: true, uid: false }
+
 export class News {
+  selected = EVERYTHING
   readonly #session: NewsSession
   /** Few sessions have any. */
   #sources: NewsSource[] | undefined
@@ -68,6 +81,7 @@ export class News {
     for (const stop of this.#followed?.values() ?? []) stop()
     this.#followed = undefined
     this.#sources = undefined
+    this.selected = EVERYTHING
   }
 
   add(source: NewsSource): void {
@@ -80,8 +94,12 @@ export class News {
 
   get waiting(): boolean {
     const { state } = this.#session
-    if (state.kind === 'selected' && state.view.hasNews) return true
+    if (state.kind === 'selected' && this.#toldOf(state.view)) return true
     return this.#sources?.some((source) => source.hasNews) === true
+  }
+
+  #toldOf(view: MailboxView): boolean {
+    return view.gone || (this.selected.messages && view.hasNews)
   }
 
   #note(change: AccountChange, mailboxes: AccountMailboxes): void {
@@ -129,11 +147,12 @@ export class News {
   async announce(expunges: boolean): Promise<void> {
     if (this.#sources !== undefined) await this.#tell({ expunges, when: 'before' })
     const { state, enabled, out } = this.#session
-    if (state.kind === 'selected' && state.view.hasNews) {
+    if (state.kind === 'selected' && this.#toldOf(state.view)) {
       const { view } = state
       if (view.gone) return this.#session.leave('The selected mailbox was deleted')
       const live = await state.mailboxes.messages(view.mailbox)
-      const options = { expunges, enabled }
+      const { flags, uid } = this.selected
+      const options = { expunges, enabled, flags, uid: uid || undefined }
       for (const text of view.announce(live, options)) {
         out.text(text)
         const pause = out.breathe()

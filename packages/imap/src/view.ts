@@ -13,6 +13,10 @@ export interface AnnounceOptions {
   /** Whether EXPUNGE may be said now (RFC 9051 §7.5.1). */
   expunges: boolean
   enabled: Enabled
+  /** False: changed flags are not told, and not told later. Default true. */
+  flags?: boolean
+  /** Whether they are told with the UID. Default: as enabled. */
+  uid?: boolean | undefined
 }
 
 export const SYSTEM_FLAGS = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft'] as const
@@ -239,11 +243,12 @@ export class MailboxView {
   *#announceChanged(live: readonly MessageRecord[], options: AnnounceOptions): Generator<string, void> {
     const changed = [...this.#changed].sort((a, b) => a - b)
     this.#changed.clear()
+    if (options.flags === false) return
     for (const uid of changed) {
       const index = this.indexOf(uid)
       const record = findRecord(live, uid, index)
       if (index === -1 || record === undefined) continue
-      yield this.learnKeywords(record.flags) + flagsFetch(index + 1, record, options.enabled)
+      yield this.learnKeywords(record.flags) + flagsFetch(index + 1, record, options.enabled, options.uid)
     }
   }
 }

@@ -20,6 +20,7 @@ import { login } from './login.ts'
 import { logout } from './logout.ts'
 import { namespace } from './namespace.ts'
 import { check, noop } from './noop.ts'
+import { notify } from './notify.ts'
 import { getquota, getquotaroot, setquota } from './quota.ts'
 import { rename } from './rename.ts'
 import { search, sort, uidSearch, uidSort } from './search.ts'
@@ -72,6 +73,7 @@ const commands: readonly Command[] = [
   thread,
   uidThread,
   esearch,
+  notify,
   cancelupdate,
   fetch,
   uidFetch,

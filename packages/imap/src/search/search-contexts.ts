@@ -86,7 +86,7 @@ export class SearchContexts implements NewsSource {
       if (op.op === 'mailbox' || op.op === 'mailbox-delete' || op.mailbox !== this.#view.mailbox) continue
       if (op.op === 'add') this.#unseen.add(op.message.uid)
       else if (op.op === 'expunge') this.#expunged.add(op.uid)
-      else this.#changed.add(op.uid)
+      else if (op.op === 'flags') this.#changed.add(op.uid)
     }
     if (this.#unseen.size > 0) this.#changed.add(this.#unseen.values().next().value as number)
   }
