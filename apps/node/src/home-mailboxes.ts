@@ -9,6 +9,14 @@ export function createHomeMailboxes(mailboxes: Mailboxes, accounts: AccountStore
     createAccount: (accountId, options) => mailboxes.createAccount(accountId, options),
     deleteAccount: (accountId) => mailboxes.deleteAccount(accountId),
     close: () => mailboxes.close(),
+    serverAnnotations: () => mailboxes.serverAnnotations(),
+    setServerAnnotations: (changes) => mailboxes.setServerAnnotations(changes),
+    // What is shared can be used where its owner is at home.
+    async sharersWith(accountId) {
+      const owners = await mailboxes.sharersWith(accountId)
+      return owners.filter((owner) => directory.byAccountId(owner)?.home === directory.self)
+    },
+    openShared: (owner, user) => mailboxes.openShared(owner, user),
     async open(accountId) {
       try {
         return await mailboxes.open(accountId)

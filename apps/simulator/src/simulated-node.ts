@@ -173,6 +173,10 @@ export class SimulatedNode {
       createAccount: (id, options) => mailboxes.createAccount(id, options),
       deleteAccount: (id) => mailboxes.deleteAccount(id),
       close: () => mailboxes.close(),
+      openShared: (owner, user) => mailboxes.openShared(owner, user),
+      sharersWith: (id) => mailboxes.sharersWith(id),
+      serverAnnotations: () => mailboxes.serverAnnotations(),
+      setServerAnnotations: (changes) => mailboxes.setServerAnnotations(changes),
       async open(id) {
         try {
           return await mailboxes.open(id)

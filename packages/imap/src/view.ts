@@ -152,12 +152,12 @@ export class MailboxView {
   /** Takes in one committed change of the account. */
   note(change: AccountChange): void {
     for (const op of change.entry.ops) {
-      if (op.op === 'mailbox') continue
-      if (op.mailbox !== this.mailbox) continue
+      if (!('mailbox' in op) || op.op === 'mailbox' || op.mailbox !== this.mailbox) continue
       if (op.op === 'add') this.#grown = true
       else if (op.op === 'expunge') this.noteExpunged([op.uid])
       else if (op.op === 'mailbox-delete') this.gone = true
       // A session's own flag changes are answered by the command that made them.
+      else if (op.op !== 'flags') continue
       else if (change.origin !== this.#origin && op.uid <= this.largestUid) this.#changed.add(op.uid)
     }
   }

@@ -1,12 +1,16 @@
 // What one session or delivery holds of an account: the face to the front doors. All handles of an account share it.
 import type { Account } from './account.ts'
-import { append, indexOf } from './append.ts'
+import { append, indexOf, replace } from './append.ts'
 import * as mailboxes from './change-mailboxes.ts'
 import * as messages from './change-messages.ts'
+import * as sharing from './change-sharing.ts'
+import { failures } from './failures.ts'
 import { canonicalName } from './mailbox-name.ts'
-import { allRights, type Rights } from './rights.ts'
-import type { AccountChange, AccountMailboxState, AccountMailboxes, Appended } from './ports.ts'
-import type { CopyResult, FlagChange, MailboxId, MailboxRecord } from './ports.ts'
+import { allRights, type AclChange, type AclEntry, type Rights } from './rights.ts'
+import { vanishedSince } from './vanished.ts'
+import type { Visitor } from './visitor.ts'
+import type { AccountChange, AccountMailboxState, AccountMailboxes, Appended, Annotation } from './ports.ts'
+import type { AnnotationChange, CopyResult, QuotaLimits, FlagChange, MailboxId, MailboxRecord } from './ports.ts'
 import type { MessageInfo, MessageRecord, NewMessage, SpecialUse, StoreResult } from './ports.ts'
 
 type Origin = { origin?: unknown }
@@ -16,12 +20,15 @@ export class AccountHandle implements AccountMailboxes {
   readonly #account: Account
   readonly #onClose: () => void
   readonly #stops = new Set<() => void>()
+  /** Somebody else than the owner. */
+  readonly #visitor: Visitor | undefined
   #closed = false
 
-  constructor(account: Account, onClose: () => void) {
+  constructor(account: Account, onClose: () => void, visitor?: Visitor) {
     this.accountId = account.state.accountId
     this.#account = account
     this.#onClose = onClose
+    this.#visitor = visitor
   }
 
   state(): Readonly<AccountMailboxState> {
@@ -45,19 +52,19 @@ export class AccountHandle implements AccountMailboxes {
   }
 
   create(name: string, options: Origin & { specialUse?: SpecialUse } = {}): Promise<MailboxRecord> {
-    return mailboxes.create(this.#account, name, options)
+    return mailboxes.create(this.#account, name, { ...options, visitor: this.#visitor })
   }
 
   rename(from: string, to: string, options: Origin = {}): Promise<void> {
-    return mailboxes.rename(this.#account, from, to, options.origin)
+    return mailboxes.rename(this.#account, from, to, options.origin, this.#visitor)
   }
 
   delete(name: string, options: Origin = {}): Promise<void> {
-    return mailboxes.remove(this.#account, name, options.origin)
+    return mailboxes.remove(this.#account, name, options.origin, this.#visitor)
   }
 
   subscribe(name: string, subscribed: boolean): Promise<void> {
-    return mailboxes.subscribe(this.#account, name, subscribed)
+    return mailboxes.subscribe(this.#account, name, subscribed, this.#visitor)
   }
 
   messages(mailbox: MailboxId): Promise<readonly MessageRecord[]> {
@@ -107,7 +114,7 @@ export class AccountHandle implements AccountMailboxes {
   }
 
   append(mailbox: MailboxId, added: readonly NewMessage[], options: Origin = {}): Promise<(Appended | 'duplicate')[]> {
-    return append(this.#account, mailbox, added, options.origin)
+    return append(this.#account, mailbox, added, options.origin, this.#visitor)
   }
 
   store(
@@ -116,23 +123,53 @@ export class AccountHandle implements AccountMailboxes {
     change: FlagChange,
     options: Origin & { unchangedSince?: number } = {},
   ): Promise<StoreResult> {
-    return messages.store(this.#account, mailbox, uids, change, options)
+    return messages.store(this.#account, mailbox, uids, change, { ...options, visitor: this.#visitor })
   }
 
   copy(from: MailboxId, uids: readonly number[], to: MailboxId, options: Origin = {}): Promise<CopyResult> {
-    return messages.copy(this.#account, from, uids, to, options.origin)
+    return messages.copy(this.#account, from, uids, to, options.origin, this.#visitor)
   }
 
   move(from: MailboxId, uids: readonly number[], to: MailboxId, options: Origin = {}): Promise<CopyResult> {
-    return messages.move(this.#account, from, uids, to, options.origin)
+    return messages.move(this.#account, from, uids, to, options.origin, this.#visitor)
   }
 
   expunge(mailbox: MailboxId, uids: readonly number[], options: Origin = {}): Promise<number[]> {
-    return messages.expunge(this.#account, mailbox, uids, options.origin)
+    return messages.expunge(this.#account, mailbox, uids, options.origin, this.#visitor)
   }
 
-  setQuota(quotaBytes: number): Promise<void> {
-    return mailboxes.setQuota(this.#account, quotaBytes)
+  replace(
+    mailbox: MailboxId,
+    uid: number,
+    message: NewMessage,
+    options: Origin & { to?: MailboxId } = {},
+  ): Promise<Appended> {
+    return replace(this.#account, mailbox, uid, message, { ...options, visitor: this.#visitor })
+  }
+
+  vanished(mailbox: MailboxId, sinceModseq: number): Promise<readonly number[] | undefined> {
+    return vanishedSince(this.#account, mailbox, sinceModseq)
+  }
+
+  setAcl(mailbox: MailboxId, entry: AclEntry, change: AclChange, options: Origin = {}): Promise<void> {
+    return sharing.setAcl(this.#account, mailbox, entry, change, { ...options, visitor: this.#visitor })
+  }
+
+  annotations(mailbox: MailboxId | null): Promise<Annotation[]> {
+    return sharing.annotations(this.#account, mailbox, this.#visitor)
+  }
+
+  setAnnotations(
+    mailbox: MailboxId | null,
+    changes: readonly AnnotationChange[],
+    options: Origin = {},
+  ): Promise<void> {
+    return sharing.setAnnotations(this.#account, mailbox, changes, { ...options, visitor: this.#visitor })
+  }
+
+  async setQuota(limits: number | Partial<QuotaLimits>): Promise<void> {
+    if (this.#visitor) throw failures.notPermitted()
+    return mailboxes.setQuota(this.#account, typeof limits === 'number' ? { bytes: limits } : limits)
   }
 
   onChange(listener: (change: AccountChange) => void): () => void {

@@ -6,9 +6,12 @@ import { CommitDraft } from './commit-draft.ts'
 import { failures } from './failures.ts'
 import { mailboxMemoryLimits } from './limits.ts'
 import { MailboxTable } from './mailbox-table.ts'
-import { applyEntry } from './message-list.ts'
-import type { AccountChange, AccountFollower, AccountMailboxState, JournalEntry, MailboxCommit } from './ports.ts'
-import type { MailboxId, MailboxRecord, MailboxStore, MessageLog, MessageRecord } from './ports.ts'
+import { applyEntry, findByUid } from './message-list.ts'
+import type { AccountChange, AccountFollower, AccountMailboxState, JournalEntry, LoadedState } from './ports.ts'
+import type { MailboxCommit, MailboxId, MailboxStore, MessageLog, MessageRecord } from './ports.ts'
+import { ReaderTable, SeenMarks, asRead } from './readers.ts'
+import { rightsOf } from './rights.ts'
+import { translatedEntry } from './shared-change.ts'
 import { RecentThreads } from './threads.ts'
 
 export interface AccountParts {
@@ -54,6 +57,14 @@ interface PlannedRecord {
 interface View {
   state: AccountMailboxState
   table: MailboxTable
+  readers: ReaderTable
+}
+
+/** A mailbox as a reader sees it. */
+interface ReadList {
+  mailbox: MailboxId
+  user: string
+  records: MessageRecord[]
 }
 
 export class Account {
@@ -66,6 +77,9 @@ export class Account {
   #visible: View
   #planned: View
   readonly #lists = new Map<MailboxId, LoadedList>()
+  /** Of those who look at mailboxes that are shared with them. */
+  readonly #readLists = new Map<string, ReadList>()
+  readonly marks: SeenMarks
   readonly #plannedRecords = new Map<MailboxId, Map<number, PlannedRecord>>()
   #underWay: UnderWay[] = []
   readonly #listeners = new Set<(change: AccountChange) => void>()
@@ -75,11 +89,15 @@ export class Account {
   #allOver: (() => void) | null = null
   #gone = false
 
-  constructor(parts: AccountParts, state: AccountMailboxState, mailboxes: Iterable<MailboxRecord>) {
-    const records = [...mailboxes]
+  constructor(parts: AccountParts, loaded: LoadedState) {
     this.parts = parts
-    this.#visible = { state, table: new MailboxTable(records) }
-    this.#planned = { state, table: new MailboxTable(records) }
+    this.#visible = viewOf(loaded)
+    this.#planned = viewOf(loaded)
+    this.marks = new SeenMarks(async (mailbox, user) => {
+      const marks = await parts.store.loadSeen(this.state.accountId, mailbox, user)
+      await this.#allVisible()
+      return marks
+    })
   }
 
   get state(): AccountMailboxState {
@@ -89,6 +107,14 @@ export class Account {
   /** Committed mailboxes. */
   get table(): MailboxTable {
     return this.#visible.table
+  }
+
+  get readers(): ReaderTable {
+    return this.#visible.readers
+  }
+
+  get plannedReaders(): ReaderTable {
+    return this.#planned.readers
   }
 
   /** As they will be when all commits under way are durable: for what a new one builds on. */
@@ -104,6 +130,8 @@ export class Account {
   get recordBytes(): number {
     let records = 0
     for (const list of this.#lists.values()) records += list.records.length
+    for (const list of this.#readLists.values()) records += list.records.length
+    records += this.marks.marksLoaded
     return records * mailboxMemoryLimits.recordBytesEstimate
   }
 
@@ -139,7 +167,7 @@ export class Account {
    */
   async change<Result>(origin: unknown, plan: (draft: CommitDraft) => Result): Promise<Result> {
     while (this.#failed || this.#gone) await this.ready()
-    const draft = new CommitDraft(this.#planned.state, this.#planned.table, this.parts.clock.nowMs())
+    const draft = this.#draft()
     const result = plan(draft)
     if (!draft.isEmpty) await this.#submit(draft, origin)
     return result
@@ -152,14 +180,27 @@ export class Account {
     plan: (draft: CommitDraft, list: readonly MessageRecord[]) => Result,
   ): Promise<Result> {
     let list = await this.messages(mailbox)
-    while (this.#failed || this.#gone) {
+    while (this.#failed || this.#gone || !this.#marksReady(mailbox)) {
       await this.ready()
       list = await this.messages(mailbox)
+      for (const { user } of [...this.plannedReaders.of(mailbox)]) await this.marks.load(mailbox, user)
     }
-    const draft = new CommitDraft(this.#planned.state, this.#planned.table, this.parts.clock.nowMs())
+    const draft = this.#draft()
     const result = plan(draft, list)
     if (!draft.isEmpty) await this.#submit(draft, origin)
     return result
+  }
+
+  #draft(): CommitDraft {
+    const { state, table, readers } = this.#planned
+    const markOf = (mailbox: MailboxId, user: string, uid: number) => this.marks.planned(mailbox, user, uid)
+    return new CommitDraft({ state, table, readers, markOf }, this.parts.clock.nowMs())
+  }
+
+  /** What every reader has seen of the mailbox is at hand. */
+  #marksReady(mailbox: MailboxId): boolean {
+    for (const { user } of this.plannedReaders.of(mailbox)) if (!this.marks.isLoaded(mailbox, user)) return false
+    return true
   }
 
   /** The message as the next commit finds it; undefined: a commit under way removes it. */
@@ -174,7 +215,9 @@ export class Account {
     this.#planned.state = commit.state
     for (const record of commit.putMailboxes) this.#planned.table.set(record)
     for (const id of commit.deleteMailboxes) this.#planned.table.delete(id)
+    this.#planned.readers.apply(commit)
     this.#notePlanned(commit)
+    this.marks.plan(commit)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const item: UnderWay = { commit, origin, outcome: 'waiting', error: null, settled: promise, resolve, reject }
     this.#underWay.push(item)
@@ -237,7 +280,10 @@ export class Account {
       this.#visible.table.delete(id)
       this.#lists.delete(id)
       this.#plannedRecords.delete(id)
+      this.marks.forget(id)
     }
+    this.#visible.readers.apply(commit)
+    this.marks.show(commit)
     this.#applyToLists(entry)
     for (const op of entry.ops) {
       if (op.op !== 'flags' && op.op !== 'expunge') continue
@@ -251,6 +297,11 @@ export class Account {
     for (const [mailbox, list] of this.#lists) {
       if (list.loading) list.missed.push(entry)
       else applyEntry(list.records, mailbox, entry)
+    }
+    for (const [key, { mailbox, user, records }] of this.#readLists) {
+      const readable = rightsOf(this.table.get(mailbox)?.acl, user).includes('r')
+      if (!readable || !this.#lists.has(mailbox)) this.#readLists.delete(key)
+      else applyEntry(records, mailbox, translatedEntry(this, entry, user))
     }
   }
 
@@ -320,12 +371,18 @@ export class Account {
     for await (const entry of store.journal(accountId, seq)) entries.push(entry)
     this.recentThreads.clear()
     this.#plannedRecords.clear()
+    this.marks.forgetPlanned()
     if (!loaded) return this.markGone()
-    this.#visible = { state: loaded.state, table: new MailboxTable(loaded.mailboxes) }
-    this.#planned = { state: loaded.state, table: new MailboxTable(loaded.mailboxes) }
-    for (const id of this.#lists.keys()) if (!this.#visible.table.get(id)) this.#lists.delete(id)
+    this.#visible = viewOf(loaded)
+    this.#planned = viewOf(loaded)
+    for (const id of this.#lists.keys()) {
+      if (this.#visible.table.get(id)) continue
+      this.#lists.delete(id)
+      this.marks.forget(id)
+    }
     // A commit may have reached the disk although the store said that it failed.
     for (const entry of entries) {
+      this.marks.apply(entry)
       this.#applyToLists(entry)
       this.#tell({ entry, origin: undefined })
     }
@@ -353,11 +410,40 @@ export class Account {
     return this.#gone || list?.loading !== null ? undefined : list.records
   }
 
+  /** What was read may hold what is durable but not visible yet: waits until it is. */
+  async #allVisible(): Promise<void> {
+    await this.#underWay.at(-1)?.settled.catch(() => {})
+  }
+
+  flagsOf(mailbox: MailboxId, uid: number): readonly string[] | undefined {
+    const list = this.#lists.get(mailbox)
+    return list && findByUid(list.records, uid)?.flags
+  }
+
+  /** The live list as a reader sees it. @throws SkeinError `no-such-mailbox` */
+  async messagesReadBy(mailbox: MailboxId, user: string): Promise<MessageRecord[]> {
+    const key = `${mailbox} ${user}`
+    let base = await this.messages(mailbox)
+    while (!this.marks.isLoaded(mailbox, user)) {
+      await this.marks.load(mailbox, user)
+      base = await this.messages(mailbox)
+    }
+    let list = this.#readLists.get(key)
+    if (!list) {
+      const records = base.map((record) => asRead(record, this.marks.visible(mailbox, user, record.uid)))
+      this.#readLists.set(key, (list = { mailbox, user, records }))
+    }
+    return list.records
+  }
+
+  messagesReadNow(mailbox: MailboxId, user: string): MessageRecord[] | undefined {
+    return this.messagesNow(mailbox) && this.#readLists.get(`${mailbox} ${user}`)?.records
+  }
+
   async #load(mailbox: MailboxId, list: LoadedList): Promise<void> {
     try {
       const records = await this.parts.store.loadMessages(this.state.accountId, mailbox)
-      // What was read may hold what is durable but not visible yet: wait until it is.
-      await this.#underWay.at(-1)?.settled.catch(() => {})
+      await this.#allVisible()
       for (const entry of list.missed) applyEntry(records, mailbox, entry)
       list.records = records
       list.missed = []
@@ -367,4 +453,8 @@ export class Account {
       throw error
     }
   }
+}
+
+function viewOf({ state, mailboxes, readers }: LoadedState): View {
+  return { state, table: new MailboxTable(mailboxes), readers: new ReaderTable(readers) }
 }

@@ -5,9 +5,14 @@ import { SerialByKey, assert } from '@skein/runtime'
 import type { Account, AccountParts } from './account.ts'
 import type { CommitDraft } from './commit-draft.ts'
 import { Keywords, canonicalFlags } from './flags.ts'
+import { forgettable, letGo } from './change-messages.ts'
+import { failures } from './failures.ts'
 import { mailboxMemoryLimits } from './limits.ts'
+import { findByUid } from './message-list.ts'
 import type { Appended, MailboxId, MailboxRecord, NewMessage } from './ports.ts'
+import { permittedFlags } from './rights.ts'
 import { threadKeys } from './threads.ts'
+import { demand, type Visitor } from './visitor.ts'
 
 interface Prepared {
   message: NewMessage
@@ -23,6 +28,7 @@ export async function append(
   mailboxId: MailboxId,
   messages: readonly NewMessage[],
   origin: unknown,
+  visitor?: Visitor,
 ): Promise<(Appended | 'duplicate')[]> {
   const reservation = new Reservation(account)
   try {
@@ -34,10 +40,35 @@ export async function append(
       const wanted = deliveryId === undefined || fresh.delete(deliveryId)
       prepared.push(wanted ? await prepare(account, message) : 'duplicate')
     }
-    return await account.change(origin, (draft) => addMessages(draft, account, mailboxId, prepared))
+    return await account.change(origin, (draft) => addMessages(draft, account, mailboxId, prepared, visitor))
   } finally {
     reservation.end()
   }
+}
+
+/** RFC 8508: the new message in and the old one gone, in one commit. */
+export async function replace(
+  account: Account,
+  from: MailboxId,
+  uid: number,
+  message: NewMessage,
+  options: { to?: MailboxId; origin?: unknown; visitor?: Visitor | undefined },
+): Promise<Appended> {
+  const { to = from, origin, visitor } = options
+  const prepared = await prepare(account, message)
+  const { appended, gone } = await account.changeMessages(from, origin, (draft, list) => {
+    const source = draft.mailbox(from)
+    if (visitor) demand(source, visitor, 'te')
+    const visible = findByUid(list, uid)
+    const old = visible && account.planned(from, visible)
+    if (!old) throw failures.noSuchMessage()
+    draft.expunge(source, old)
+    draft.deleteInfos.push(...forgettable(account, [old]))
+    const [added] = addMessages(draft, account, to, [prepared], visitor)
+    return { appended: added as Appended, gone: old }
+  })
+  letGo(account, [gone])
+  return appended
 }
 
 function addMessages(
@@ -45,11 +76,17 @@ function addMessages(
   account: Account,
   mailboxId: MailboxId,
   prepared: readonly (Prepared | 'duplicate')[],
+  visitor: Visitor | undefined,
 ): (Appended | 'duplicate')[] {
   const mailbox = draft.mailbox(mailboxId)
-  draft.checkQuota(prepared.reduce((sum, it) => sum + (it === 'duplicate' ? 0 : it.message.blob.length), 0))
+  if (visitor) demand(mailbox, visitor, 'i')
+  const wanted = prepared.filter((it) => it !== 'duplicate')
+  draft.checkQuota(
+    wanted.reduce((sum, { message }) => sum + message.blob.length, 0),
+    wanted.length,
+  )
   const keywords = new Keywords(mailbox.keywords)
-  const results = prepared.map((it) => (it === 'duplicate' ? it : addMessage(draft, account, mailbox, keywords, it)))
+  const results = prepared.map((it) => (it === 'duplicate' ? it : addMessage(draft, account, mailbox, keywords, it, visitor)))
   if (keywords.grown) mailbox.keywords = keywords.names
   for (const { key, threadId } of draft.putThreads) account.recentThreads.set(key, threadId)
   return results
@@ -61,6 +98,7 @@ function addMessage(
   mailbox: MailboxRecord,
   keywords: Keywords,
   { message, emailId, index, keys, threads }: Prepared,
+  visitor: Visitor | undefined,
 ): Appended {
   const threadId = chooseThread(draft, account, keys, threads) ?? emailId
   keys.forEach((key, at) => {
@@ -68,12 +106,17 @@ function addMessage(
       draft.putThreads.push({ key, threadId })
   })
   const { blob, internalDateMs, deliveryId } = message
-  const flags = canonicalFlags(message.flags, keywords)
+  // RFC 4314 §4: flags that the rights don't allow are left out. A visitor's \Seen is the visitor's own.
+  const allowed = visitor ? permittedFlags(message.flags, visitor.rights(mailbox)) : message.flags
+  const isSeen = visitor !== undefined && allowed.some((flag) => flag.toLowerCase() === '\\seen')
+  const kept = isSeen ? allowed.filter((flag) => flag.toLowerCase() !== '\\seen') : allowed
+  const flags = canonicalFlags(kept, keywords)
   const record = draft.add(
     mailbox,
     { flags, internalDateMs, size: blob.length, blob, emailId, threadId, savedDateMs: draft.atMs },
     deliveryId,
   )
+  if (isSeen) draft.setSeen(mailbox.id, visitor.user, [record.uid], true)
   if (index) draft.putInfos.push({ emailId, index })
   return { uid: record.uid, emailId, uidValidity: mailbox.uidValidity }
 }

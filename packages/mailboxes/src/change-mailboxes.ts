@@ -4,7 +4,9 @@ import { forgettable, letGo, moveRecords } from './change-messages.ts'
 import type { CommitDraft } from './commit-draft.ts'
 import { failures } from './failures.ts'
 import { canonicalName, checkedName, inboxName, isBelow, parentNames } from './mailbox-name.ts'
-import { mailboxLimits, type MailboxRecord, type SpecialUse } from './ports.ts'
+import { mailboxLimits, type MailboxRecord, type QuotaLimits, type SpecialUse } from './ports.ts'
+import type { AclEntry } from './rights.ts'
+import { demand, type Visitor } from './visitor.ts'
 
 const defaultMailboxes: readonly (readonly [string, SpecialUse | null])[] = [
   [inboxName, null],
@@ -18,7 +20,7 @@ const defaultMailboxes: readonly (readonly [string, SpecialUse | null])[] = [
 export function createDefaults(account: Account): Promise<void> {
   return account.change(undefined, (draft) => {
     for (const [name, specialUse] of defaultMailboxes) {
-      draft.createMailbox(account.parts.newMailboxId(), name, specialUse, true)
+      draft.createMailbox(account.parts.newMailboxId(), name, { specialUse, subscribed: true })
     }
   })
 }
@@ -33,41 +35,80 @@ function createParents(
   let made = 0
   for (const parent of parentNames(name)) {
     if (taken.has(parent) || account.plannedTable.byName(parent)) continue
-    draft.createMailbox(account.parts.newMailboxId(), parent, null)
+    draft.createMailbox(account.parts.newMailboxId(), parent, { acl: aclAbove(account, parent) })
     made += 1
   }
   return made
 }
 
-function checkCount(account: Account, more: number): void {
+/** The nearest mailbox above a name, as the next commit finds it. */
+function nearestAbove(account: Account, name: string): MailboxRecord | undefined {
+  return parentNames(name)
+    .map((parent) => account.plannedTable.byName(parent))
+    .findLast((record) => record !== undefined)
+}
+
+/** A new mailbox is shared as the one above it (RFC 4314 §3 leaves that to the server). */
+function aclAbove(account: Account, name: string): readonly AclEntry[] | undefined {
+  return nearestAbove(account, name)?.acl
+}
+
+/** RFC 4314 §4: making a mailbox, or moving one there, needs `k` on the one above it. */
+function demandRoomBelow(account: Account, name: string, visitor: Visitor): void {
+  const above = nearestAbove(account, name)
+  if (!visitor.sees(above)) throw failures.notPermitted()
+  demand(above, visitor, 'k')
+}
+
+function checkCount(account: Account, draft: CommitDraft, more: number): void {
+  const { quotaMailboxes = 0 } = draft.state
+  if (more > 0 && quotaMailboxes > 0 && account.plannedTable.size + more > quotaMailboxes) {
+    throw failures.overQuota('mailboxes')
+  }
   if (account.plannedTable.size + more > mailboxLimits.mailboxesPerAccountMax) throw failures.tooManyMailboxes()
 }
 
 export async function create(
   account: Account,
   wanted: string,
-  options: { specialUse?: SpecialUse; origin?: unknown },
+  options: { specialUse?: SpecialUse; origin?: unknown; visitor?: Visitor | undefined },
 ): Promise<MailboxRecord> {
   const name = checkedName(wanted)
   return account.change(options.origin, (draft) => {
-    if (account.plannedTable.byName(name)) throw failures.mailboxExists()
+    const { visitor, specialUse } = options
+    const known = account.plannedTable.byName(name)
+    if (visitor && !visitor.sees(known)) demandRoomBelow(account, name, visitor)
+    if (known) throw failures.mailboxExists()
     const made = createParents(account, draft, name)
-    checkCount(account, made + 1)
-    return draft.createMailbox(account.parts.newMailboxId(), name, options.specialUse ?? null)
+    checkCount(account, draft, made + 1)
+    const acl = aclAbove(account, name)
+    return draft.createMailbox(account.parts.newMailboxId(), name, { specialUse: specialUse ?? null, acl })
   })
 }
 
-export async function rename(account: Account, from: string, to: string, origin: unknown): Promise<void> {
+export async function rename(
+  account: Account,
+  from: string,
+  to: string,
+  origin: unknown,
+  visitor?: Visitor,
+): Promise<void> {
   const source = canonicalName(from)
   const target = checkedName(to)
+  if (source === inboxName && visitor) throw failures.notPermitted()
   if (source === inboxName) return renameInbox(account, target, origin)
   await account.change(origin, (draft) => {
     const { plannedTable } = account
-    if (!plannedTable.byName(source)) throw failures.noSuchMailbox()
+    const known = plannedTable.byName(source)
+    if (!known) throw failures.noSuchMailbox()
+    if (visitor) {
+      demand(known, visitor, 'x')
+      demandRoomBelow(account, target, visitor)
+    }
     if (plannedTable.byName(target)) throw failures.mailboxExists()
     if (isBelow(target, source)) throw failures.nameInvalid('would put the mailbox below itself')
     const moving = plannedTable.sorted().filter((it) => it.name === source || isBelow(it.name, source))
-    checkCount(account, createParents(account, draft, target))
+    checkCount(account, draft, createParents(account, draft, target))
     for (const { id, name } of moving) {
       const fresh = checkedName(target + name.slice(source.length))
       if (plannedTable.byName(fresh)) throw failures.mailboxExists()
@@ -84,21 +125,23 @@ async function renameInbox(account: Account, target: string, origin: unknown): P
   if (!inbox) throw failures.noSuchMailbox()
   await account.changeMessages(inbox.id, origin, (draft, list) => {
     if (account.plannedTable.byName(target)) throw failures.mailboxExists()
-    checkCount(account, createParents(account, draft, target) + 1)
-    const fresh = draft.createMailbox(account.parts.newMailboxId(), target, null)
+    checkCount(account, draft, createParents(account, draft, target) + 1)
+    const fresh = draft.createMailbox(account.parts.newMailboxId(), target, { acl: aclAbove(account, target) })
     const records = list.map((it) => account.planned(inbox.id, it)).filter((it) => it !== undefined)
     moveRecords(draft, account, records, draft.mailbox(inbox.id), fresh)
   })
 }
 
-export async function remove(account: Account, wanted: string, origin: unknown): Promise<void> {
+export async function remove(account: Account, wanted: string, origin: unknown, visitor?: Visitor): Promise<void> {
   const name = canonicalName(wanted)
+  if (visitor) demand(account.table.byName(name), visitor, 'x')
   if (name === inboxName) throw failures.undeletable()
   const known = account.table.byName(name)
   if (!known) throw failures.noSuchMailbox()
   const gone = await account.changeMessages(known.id, origin, (draft, list) => {
     const record = account.plannedTable.get(known.id)
     if (record?.name !== name) throw failures.noSuchMailbox()
+    if (visitor) demand(record, visitor, 'x')
     if (account.plannedTable.sorted().some((it) => isBelow(it.name, name))) throw failures.hasChildren()
     draft.deleteMailbox(record)
     draft.deleteInfos.push(...forgettable(account, list))
@@ -107,10 +150,14 @@ export async function remove(account: Account, wanted: string, origin: unknown):
   letGo(account, gone)
 }
 
-export function subscribe(account: Account, wanted: string, subscribed: boolean): Promise<void> {
+export function subscribe(account: Account, wanted: string, subscribed: boolean, visitor?: Visitor): Promise<void> {
   return account.change(undefined, (draft) => {
     const known = account.plannedTable.byName(canonicalName(wanted))
     if (!known) throw failures.noSuchMailbox()
+    if (visitor) {
+      demand(known, visitor, '')
+      return draft.subscribeReader(known.id, visitor.user, subscribed)
+    }
     if (known.subscribed === subscribed) return
     const record = draft.mailbox(known.id)
     record.subscribed = subscribed
@@ -118,7 +165,7 @@ export function subscribe(account: Account, wanted: string, subscribed: boolean)
   })
 }
 
-/** @param quotaBytes 0 means no limit */
-export function setQuota(account: Account, quotaBytes: number): Promise<void> {
-  return account.change(undefined, (draft) => draft.setQuota(quotaBytes))
+export function setQuota(account: Account, limits: Partial<QuotaLimits>): Promise<void> {
+  return account.change(undefined, (draft) => draft.setQuota(limits))
 }
+

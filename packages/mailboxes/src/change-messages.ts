@@ -1,10 +1,14 @@
 // What is done to messages that are there: flags, copies, moves, expunges. Each is one atomic commit.
 import type { Account } from './account.ts'
-import { canonicalFlags, changedFlags, Keywords } from './flags.ts'
+import { failures } from './failures.ts'
+import { canonicalFlags, changedFlags, Keywords, orderedFlags, seen } from './flags.ts'
 import { mailboxMemoryLimits } from './limits.ts'
 import { findByUid } from './message-list.ts'
 import type { CommitDraft } from './commit-draft.ts'
 import type { CopyResult, FlagChange, MailboxId, MailboxRecord, MessageRecord, StoreResult } from './ports.ts'
+import { asRead, flagsRead } from './readers.ts'
+import { rightForFlag, rightsOf, type Rights } from './rights.ts'
+import { demand, type Visitor } from './visitor.ts'
 
 /** Those of `uids` that are there and stay there, ascending, as the next commit finds them. */
 function present(
@@ -37,8 +41,10 @@ export function store(
   mailboxId: MailboxId,
   uids: readonly number[],
   change: FlagChange,
-  options: { unchangedSince?: number; origin?: unknown },
+  options: { unchangedSince?: number; origin?: unknown; visitor?: Visitor | undefined },
 ): Promise<StoreResult> {
+  const { visitor } = options
+  if (visitor) return storeAs(account, visitor, mailboxId, uids, change, options)
   return account.changeMessages(mailboxId, options.origin, (draft, list) => {
     const mailbox = draft.mailbox(mailboxId)
     const keywords = keywordsOf(mailbox, list)
@@ -61,6 +67,61 @@ export function store(
   })
 }
 
+/** By somebody else than the owner: that one's own \Seen, and of the other flags those that the rights allow. */
+function storeAs(
+  account: Account,
+  visitor: Visitor,
+  mailboxId: MailboxId,
+  uids: readonly number[],
+  change: FlagChange,
+  options: { unchangedSince?: number; origin?: unknown },
+): Promise<StoreResult> {
+  const { user } = visitor
+  return account.changeMessages(mailboxId, options.origin, (draft, list) => {
+    const mailbox = draft.mailbox(mailboxId)
+    demand(mailbox, visitor, 'r')
+    const rights = visitor.rights(mailbox)
+    const may = (flag: string) => rights.includes(rightForFlag(flag))
+    // RFC 4314 §4: what is not allowed is left out, unless nothing would be left.
+    const some = change.mode === 'replace' ? /[swt]/.test(rights) : change.flags.some(may)
+    if (!some && (change.mode === 'replace' || change.flags.length > 0)) throw failures.notPermitted()
+    const keywords = keywordsOf(mailbox, list)
+    const flags = canonicalFlags(change.flags.filter(may), keywords, change.mode !== 'remove')
+    const result: StoreResult = { changed: [], modified: [] }
+    const newlySeen: Record<'true' | 'false', number[]> = { true: [], false: [] }
+    for (const record of present(account, mailboxId, list, uids)) {
+      const read = asRead(record, account.marks.planned(mailboxId, user, record.uid))
+      if (options.unchangedSince !== undefined && read.modseq > options.unchangedSince) {
+        result.modified.push(record.uid)
+        continue
+      }
+      const wanted = changedFlags(read.flags, change.mode, flags)
+      const kept = wanted === read.flags ? wanted : mixedFlags(read.flags, wanted, may)
+      if (kept === read.flags) continue
+      const isSeen = kept.includes(seen)
+      if (isSeen !== read.flags.includes(seen)) newlySeen[`${isSeen}`].push(record.uid)
+      const own = flagsRead(kept, record.flags.includes(seen))
+      const after = changedFlags(record.flags, 'replace', own)
+      const base = after === record.flags ? record : draft.setFlags(mailbox, record, after)
+      result.changed.push(asRead(base, { uid: record.uid, seen: isSeen, modseq: draft.modseq }))
+    }
+    draft.setSeen(mailboxId, user, newlySeen.true, true)
+    draft.setSeen(mailboxId, user, newlySeen.false, false)
+    if (keywords.grown) mailbox.keywords = keywords.names
+    return result
+  })
+}
+
+/** Of what may be changed as wanted, of the rest as before. */
+function mixedFlags(
+  before: readonly string[],
+  wanted: readonly string[],
+  may: (flag: string) => boolean,
+): readonly string[] {
+  const kept = [...before.filter((flag) => !may(flag)), ...wanted.filter(may)]
+  return changedFlags(before, 'replace', orderedFlags(kept))
+}
+
 /** Where the limit is near, keywords that no message has any more make room. */
 function keywordsOf(mailbox: MailboxRecord, list: readonly MessageRecord[]): Keywords {
   const known = mailbox.keywords ?? []
@@ -79,16 +140,32 @@ function addCopies(
   account: Account,
   records: readonly MessageRecord[],
   to: MailboxRecord,
+  from: MailboxId,
+  visitor?: Visitor,
 ): CopyResult {
   const keywords = new Keywords(to.keywords)
   const pairs = records.map((record) => {
-    const flags = canonicalFlags(record.flags, keywords)
-    const copy = draft.add(to, { ...record, flags, savedDateMs: draft.atMs })
+    const kept = visitor ? keptByVisitor(record.flags, visitor.rights(to)) : record.flags
+    const copy = draft.add(to, { ...record, flags: canonicalFlags(kept, keywords), savedDateMs: draft.atMs })
+    carrySeen(draft, from, record.uid, to, copy.uid)
     noteCopy(account, record.emailId)
     return { from: record.uid, to: copy.uid }
   })
   if (keywords.grown) to.keywords = keywords.names
   return { uidValidity: to.uidValidity, pairs }
+}
+
+/** The owner's \Seen goes along with the message, whoever copies it. */
+function keptByVisitor(flags: readonly string[], rights: Rights): readonly string[] {
+  return flags.filter((flag) => flag === seen || rights.includes(rightForFlag(flag)))
+}
+
+/** Whoever has seen the message has seen its copy, where they may keep that. */
+function carrySeen(draft: CommitDraft, from: MailboxId, uid: number, to: MailboxRecord, copyUid: number): void {
+  for (const user of draft.seenBy(from, uid)) {
+    const rights = rightsOf(to.acl, user)
+    if (rights.includes('l') && rights.includes('s')) draft.setSeen(to.id, user, [copyUid], true)
+  }
 }
 
 function noteCopy(account: Account, emailId: string): void {
@@ -104,13 +181,21 @@ export function copy(
   uids: readonly number[],
   to: MailboxId,
   origin: unknown,
+  visitor?: Visitor,
 ): Promise<CopyResult> {
   return account.changeMessages(from, origin, (draft, list) => {
-    draft.mailbox(from)
+    const source = draft.mailbox(from)
     const target = draft.mailbox(to)
+    if (visitor) {
+      demand(source, visitor, 'r')
+      demand(target, visitor, 'i')
+    }
     const records = present(account, from, list, uids)
-    draft.checkQuota(records.reduce((sum, record) => sum + record.size, 0))
-    return addCopies(draft, account, records, target)
+    draft.checkQuota(
+      records.reduce((sum, record) => sum + record.size, 0),
+      records.length,
+    )
+    return addCopies(draft, account, records, target, from, visitor)
   })
 }
 
@@ -120,11 +205,17 @@ export function move(
   uids: readonly number[],
   to: MailboxId,
   origin: unknown,
+  visitor?: Visitor,
 ): Promise<CopyResult> {
   return account.changeMessages(from, origin, (draft, list) => {
     const source = draft.mailbox(from)
     const target = draft.mailbox(to)
-    return moveRecords(draft, account, present(account, from, list, uids), source, target)
+    if (visitor) {
+      // RFC 6851 §4.3, RFC 4314 §4: a copy, \Deleted and an expunge.
+      demand(source, visitor, 'rte')
+      demand(target, visitor, 'i')
+    }
+    return moveRecords(draft, account, present(account, from, list, uids), source, target, visitor)
   })
 }
 
@@ -134,8 +225,9 @@ export function moveRecords(
   records: readonly MessageRecord[],
   source: MailboxRecord,
   target: MailboxRecord,
+  visitor?: Visitor,
 ): CopyResult {
-  const result = addCopies(draft, account, records, target)
+  const result = addCopies(draft, account, records, target, source.id, visitor)
   for (const record of records) draft.expunge(source, record)
   return result
 }
@@ -145,9 +237,11 @@ export async function expunge(
   mailboxId: MailboxId,
   uids: readonly number[],
   origin: unknown,
+  visitor?: Visitor,
 ): Promise<number[]> {
   const records = await account.changeMessages(mailboxId, origin, (draft, list) => {
     const mailbox = draft.mailbox(mailboxId)
+    if (visitor) demand(mailbox, visitor, 'e')
     const gone = present(account, mailboxId, list, uids)
     for (const record of gone) draft.expunge(mailbox, record)
     draft.deleteInfos.push(...forgettable(account, gone))

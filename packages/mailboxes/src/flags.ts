@@ -14,6 +14,11 @@ const noFlags: readonly string[] = Object.freeze([])
 
 export const seen = '\\Seen'
 
+/** The one frozen array of these flags, which are canonical and in order. */
+export function sharedFlags(flags: string[]): readonly string[] {
+  return share(flags)
+}
+
 function share(flags: string[]): readonly string[] {
   if (flags.length === 0) return noFlags
   const key = flags.join(' ')
@@ -84,6 +89,11 @@ function ordered(flags: ReadonlySet<string>): readonly string[] {
   const system = systemFlags.filter((flag) => flags.has(flag))
   const keywords = [...flags].filter((flag) => !flag.startsWith('\\'))
   return share([...system, ...keywords.sort()])
+}
+
+/** Canonical flags put in order, each once. */
+export function orderedFlags(flags: Iterable<string>): readonly string[] {
+  return ordered(new Set(flags))
 }
 
 /** Both arguments canonical. @returns `before` itself where nothing changes. */

@@ -4,8 +4,12 @@ import { AccountHandle } from './account-handle.ts'
 import { Account, type AccountParts } from './account.ts'
 import { createDefaults } from './change-mailboxes.ts'
 import { failures } from './failures.ts'
+import { checkAnnotation } from './change-sharing.ts'
 import { mailboxMemoryLimits, type MailboxesSettings } from './limits.ts'
+import { mailboxLimits } from './ports.ts'
 import type { AccountFollower, AccountMailboxes, BlobRef, MailboxStore, Mailboxes, MessageLog } from './ports.ts'
+import { anyone } from './rights.ts'
+import { SharedHandle } from './shared-handle.ts'
 
 export interface MailboxesComponents {
   store: MailboxStore
@@ -74,7 +78,7 @@ class OpenAccounts implements RepairableMailboxes {
         quotaBytes: options.quotaBytes,
         usedBytes: 0,
       }
-      await createDefaults(new Account(this.#parts, state, []))
+      await createDefaults(new Account(this.#parts, { state, mailboxes: [], readers: [] }))
     })
   }
 
@@ -105,6 +109,43 @@ class OpenAccounts implements RepairableMailboxes {
   }
 
   async open(accountId: string): Promise<AccountMailboxes> {
+    const used = await this.#use(accountId)
+    return new AccountHandle(used.account, () => this.#letGo(used))
+  }
+
+  async openShared(owner: string, user: string): Promise<AccountMailboxes> {
+    if (owner === user) return this.open(owner)
+    const used = await this.#use(owner)
+    return new SharedHandle(used.account, user, () => this.#letGo(used))
+  }
+
+  async sharersWith(accountId: string): Promise<readonly string[]> {
+    const { store } = this.#parts
+    const shares = await Promise.all([store.sharedWith(accountId), store.sharedWith(anyone)])
+    const owners = new Set(shares.flat().map((share) => share.owner))
+    owners.delete(accountId)
+    return [...owners].sort()
+  }
+
+  async serverAnnotations(): Promise<ReadonlyMap<string, string>> {
+    const records = await this.#parts.store.loadServerAnnotations()
+    return new Map(records.map(({ name, value }) => [name, value]))
+  }
+
+  setServerAnnotations(changes: readonly { name: string; value: string | null }[]): Promise<void> {
+    for (const change of changes) checkAnnotation(change)
+    return this.#serial.run('server annotations', async () => {
+      const names = new Set((await this.serverAnnotations()).keys())
+      for (const { name, value } of changes) {
+        if (value === null) names.delete(name.toLowerCase())
+        else names.add(name.toLowerCase())
+      }
+      if (names.size > mailboxLimits.annotationsMax) throw failures.tooManyAnnotations()
+      for (const { name, value } of changes) await this.#parts.store.putServerAnnotation(name.toLowerCase(), value)
+    })
+  }
+
+  async #use(accountId: string): Promise<OpenAccount> {
     if (this.#closed) throw failures.closed()
     let open = this.#accounts.get(accountId)
     while (!open) {
@@ -114,8 +155,7 @@ class OpenAccounts implements RepairableMailboxes {
     this.#accounts.delete(accountId)
     this.#accounts.set(accountId, open)
     open.handles += 1
-    const used = open
-    return new AccountHandle(open.account, () => this.#letGo(used))
+    return open
   }
 
   async #load(accountId: string): Promise<void> {
@@ -123,7 +163,7 @@ class OpenAccounts implements RepairableMailboxes {
     if (this.#accounts.has(accountId)) return
     const loaded = await this.#parts.store.loadState(accountId)
     if (!loaded) throw failures.noSuchAccount()
-    const account = new Account(this.#parts, loaded.state, loaded.mailboxes)
+    const account = new Account(this.#parts, loaded)
     this.#accounts.set(accountId, { account, handles: 0, idleSinceMs: this.#parts.clock.monotonicMs() })
     if (this.#accounts.size > this.#settings.accountsInMemoryMax) this.#forget(0)
     this.#planSweep()

@@ -41,9 +41,9 @@ export function withFlags(record: MessageRecord, flags: readonly string[], modse
 export function applyEntry(list: MessageRecord[], mailbox: MailboxId, entry: JournalEntry): void {
   let gone: Set<number> | undefined
   for (const op of entry.ops) {
-    if (op.op === 'mailbox' || op.op === 'mailbox-delete' || op.mailbox !== mailbox) continue
-    if (op.op === 'expunge') (gone ??= new Set()).add(op.uid)
-    else applyOp(list, op, entry.modseq)
+    if (op.op === 'expunge') {
+      if (op.mailbox === mailbox) (gone ??= new Set()).add(op.uid)
+    } else if ((op.op === 'add' || op.op === 'flags') && op.mailbox === mailbox) applyOp(list, op, entry.modseq)
   }
   if (gone) removeAll(list, gone)
 }

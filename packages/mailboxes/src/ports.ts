@@ -1,7 +1,7 @@
 // The mailbox model (design.md §6), the stores behind it, and the face that the front doors use.
 import type { AccountId } from '@skein/accounts'
 import type { MessageIndex } from '@skein/mail'
-import type { Rights } from './rights.ts'
+import type { AclChange, AclEntry, Rights } from './rights.ts'
 
 /* ------------------------------------------------------------------ message log */
 
@@ -75,6 +75,44 @@ export interface MailboxRecord {
   bytes: number
   /** Keywords seen here, in the case first used; may hold some that no message has any more. Default: none. */
   keywords?: readonly string[]
+  /** Whom the owner lets in (RFC 4314). The owner may always do everything and never stands in it. Default: nobody. */
+  acl?: readonly AclEntry[]
+  /** Every expunge above this MODSEQ is remembered. Missing: of old expunges nothing is known. */
+  historyFrom?: number
+}
+
+/** Somebody other than the owner, as a reader of one mailbox: kept so that STATUS touches no message record. */
+export interface ReaderRecord {
+  user: AccountId
+  /** Messages that this reader has seen. */
+  seen: number
+  /** Of the newest change of this reader's own \Seen. */
+  highestModseq: number
+  subscribed: boolean
+}
+
+/** One reader's own \Seen of one message; none: not seen, and never was. */
+export interface SeenMark {
+  uid: number
+  seen: boolean
+  modseq: number
+}
+
+/** RFC 5464. `user` null: a shared one. `mailbox` null: of the account itself. */
+export interface AnnotationRecord {
+  mailbox: MailboxId | null
+  user: AccountId | null
+  /** What follows `/private` or `/shared`, in lower case: `/comment`. */
+  name: string
+  /** A character for each byte. */
+  value: string
+}
+
+/** What an account may hold; 0 means no limit. */
+export interface QuotaLimits {
+  bytes: number
+  messages: number
+  mailboxes: number
 }
 
 /** What changes of a message. `flags` are system flags (`\Seen` …) and keywords, each once; `\Recent` never. */
@@ -111,6 +149,11 @@ export interface AccountMailboxState {
   nextUidValidity: number
   quotaBytes: number
   usedBytes: number
+  /** 0 or missing: no limit. */
+  quotaMessages?: number
+  quotaMailboxes?: number
+  /** Messages of all mailboxes; missing until the first change. */
+  usedMessages?: number
 }
 
 /** One entry of the account's single change feed and journal: what replication ships, what IDLE, CONDSTORE and JMAP read. */
@@ -128,6 +171,12 @@ export type JournalOp =
   | { op: 'expunge'; mailbox: MailboxId; uid: number; emailId: string }
   | { op: 'mailbox'; mailbox: MailboxRecord }
   | { op: 'mailbox-delete'; mailbox: MailboxId; name: string }
+  /** A reader's own \Seen. */
+  | { op: 'seen'; mailbox: MailboxId; user: AccountId; uids: readonly number[]; seen: boolean }
+  | { op: 'reader'; mailbox: MailboxId; user: AccountId; subscribed: boolean }
+  /** `value` null: removed. */
+  | { op: 'annotation'; mailbox: MailboxId | null; user: AccountId | null; name: string; value: string | null }
+  | { op: 'quota'; limits: QuotaLimits }
 
 /** One atomic, durable step of an account. Everything in it becomes true together, or nothing does. */
 export interface MailboxCommit {
@@ -144,11 +193,31 @@ export interface MailboxCommit {
   deliveryIds: { id: string; atMs: number }[]
   /** Which thread a Message-ID belongs to; `key` is a hash of it. */
   putThreads?: { key: string; threadId: string }[]
+  putReaders?: { mailbox: MailboxId; reader: ReaderRecord }[]
+  putSeen?: { mailbox: MailboxId; user: AccountId; mark: SeenMark }[]
+  deleteSeen?: { mailbox: MailboxId; user: AccountId; uid: number }[]
+  putAnnotations?: AnnotationRecord[]
+  deleteAnnotations?: Omit<AnnotationRecord, 'value'>[]
+  /** The index of shares: whom a mailbox is shared with. */
+  putShares?: Share[]
+  deleteShares?: Share[]
+}
+
+export interface Share {
+  /** An account or `anyone`. */
+  grantee: string
+  mailbox: MailboxId
+}
+
+export interface LoadedState {
+  state: AccountMailboxState
+  mailboxes: MailboxRecord[]
+  readers: { mailbox: MailboxId; reader: ReaderRecord }[]
 }
 
 export interface MailboxStore {
   /** After a failed commit of the account it may throw that commit's error, until the store can be written again. */
-  loadState(accountId: AccountId): Promise<{ state: AccountMailboxState; mailboxes: MailboxRecord[] } | undefined>
+  loadState(accountId: AccountId): Promise<LoadedState | undefined>
   /** Ascending UIDs. */
   loadMessages(accountId: AccountId, mailbox: MailboxId): Promise<MessageRecord[]>
   loadInfos(accountId: AccountId, emailIds: readonly string[]): Promise<(MessageInfo | undefined)[]>
@@ -164,6 +233,18 @@ export interface MailboxStore {
   saveInfos(accountId: AccountId, infos: readonly MessageInfo[]): void
   /** Entries with seq > `afterSeq`, ascending. */
   journal(accountId: AccountId, afterSeq: number): AsyncIterable<JournalEntry>
+  /** UIDs expunged from the mailbox by entries with seq > `afterSeq`, ascending, each once. */
+  expunged(accountId: AccountId, mailbox: MailboxId, afterSeq: number): Promise<number[]>
+  /** Ascending UIDs. */
+  loadSeen(accountId: AccountId, mailbox: MailboxId, user: AccountId): Promise<SeenMark[]>
+  /** Of a mailbox, or of the account itself (null); everybody's, in order of user and name. */
+  loadAnnotations(accountId: AccountId, mailbox: MailboxId | null): Promise<AnnotationRecord[]>
+  /** What is shared with somebody, by owner: an index of all accounts' ACLs. In order. */
+  sharedWith(grantee: string): Promise<{ owner: AccountId; mailbox: MailboxId }[]>
+  /** Annotations of the server that everybody sees; `mailbox` and `user` are null. */
+  loadServerAnnotations(): Promise<AnnotationRecord[]>
+  /** Durable when it resolves. @param value null: removed */
+  putServerAnnotation(name: string, value: string | null): Promise<void>
   deleteAccount(accountId: AccountId): Promise<void>
 }
 
@@ -176,6 +257,17 @@ export interface Mailboxes {
   deleteAccount(accountId: AccountId): Promise<void>
   /** @throws SkeinError `no-such-account`. Dispose (or `close()`) when done: the last one lets go of the memory after a while. */
   open(accountId: AccountId): Promise<AccountMailboxes>
+  /**
+   * Somebody's mailboxes as another user sees them: only those with the `l` right, with that user's own \Seen and
+   * subscriptions; everything is held to that user's rights. For the owner the same as `open`. @throws `no-such-account`
+   */
+  openShared(owner: AccountId, user: AccountId): Promise<AccountMailboxes>
+  /** Owners with a mailbox that is shared with the account, or with anyone. In order. */
+  sharersWith(accountId: AccountId): Promise<readonly AccountId[]>
+  /** Annotations of the server that everybody sees (RFC 5464), by name. */
+  serverAnnotations(): Promise<ReadonlyMap<string, string>>
+  /** @throws `annotation-invalid`, `annotation-too-big`, `too-many-annotations` */
+  setServerAnnotations(changes: readonly Omit<AnnotationChange, 'shared'>[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -270,10 +362,47 @@ export interface AccountMailboxes extends AsyncDisposable {
   /** Removes these UIDs for good. Results: those removed, ascending. */
   expunge(mailbox: MailboxId, uids: readonly number[], options?: { origin?: unknown }): Promise<number[]>
 
-  setQuota(quotaBytes: number): Promise<void>
+  /**
+   * A message in the place of another one: the new one is in and the old one gone in one commit (RFC 8508).
+   * @throws `no-such-message` where it is gone, and what `append` throws
+   */
+  replace(
+    mailbox: MailboxId,
+    uid: number,
+    message: NewMessage,
+    options?: { to?: MailboxId; origin?: unknown },
+  ): Promise<Appended>
+  /**
+   * UIDs expunged since a MODSEQ, ascending; some may never have been known to whoever asks. Undefined where the memory of
+   * expunges does not go back so far. @throws `no-such-mailbox`
+   */
+  vanished(mailbox: MailboxId, sinceModseq: number): Promise<readonly number[] | undefined>
+
+  /** Changes one entry of the mailbox's list; the owner's rights are not in it and can't be. @throws `too-many-acl-entries` */
+  setAcl(mailbox: MailboxId, entry: AclEntry, change: AclChange, options?: { origin?: unknown }): Promise<void>
+  /** Shared ones and one's own, of a mailbox or of the account itself (null), by name in order. */
+  annotations(mailbox: MailboxId | null): Promise<Annotation[]>
+  /** All or none. @throws `annotation-invalid`, `annotation-too-big`, `too-many-annotations` */
+  setAnnotations(
+    mailbox: MailboxId | null,
+    changes: readonly AnnotationChange[],
+    options?: { origin?: unknown },
+  ): Promise<void>
+
+  /** A number: bytes; the other limits stay. */
+  setQuota(limits: number | Partial<QuotaLimits>): Promise<void>
   /** Called after each committed change. Returns the way to stop. */
   onChange(listener: (change: AccountChange) => void): () => void
 }
+
+export interface Annotation {
+  shared: boolean
+  name: string
+  value: string
+}
+
+/** `value` null: removed. */
+export type AnnotationChange = Omit<Annotation, 'value'> & { value: string | null }
 
 export interface CopyResult {
   uidValidity: number
@@ -344,5 +473,11 @@ export const mailboxLimits = {
   mailboxesPerAccountMax: 10_000,
   keywordsPerMailboxMax: 200,
   keywordBytesMax: 255,
+  aclEntriesMax: 200,
+  /** Of one mailbox or account, for each user and shared. */
+  annotationsMax: 100,
+  annotationNameBytesMax: 255,
+  annotationDepthMax: 10,
+  annotationValueBytesMax: 65_536,
   deliveryIdKeepMs: 30 * 24 * 3600 * 1000,
 } as const

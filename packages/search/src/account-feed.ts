@@ -81,8 +81,7 @@ export class AccountFeed {
     const account = this.#accounts.get(accountId)
     if (account === undefined) return
     for (const op of entry.ops) {
-      if (op.op === 'flags' || op.op === 'mailbox') continue
-      account.missed.push(op)
+      if (op.op === 'add' || op.op === 'expunge' || op.op === 'mailbox-delete') account.missed.push(op)
     }
     if (account.missed.length > searchLimits.followedChangesMax) {
       account.missed = []

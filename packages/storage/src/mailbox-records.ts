@@ -1,7 +1,7 @@
 // Mailbox records as bytes, a version first: packed by hand where there are many (messages, journal), JSON where few.
 // Layout: docs/internals/data-layout.md. Unknown versions are refused, never guessed at.
 import type { AccountMailboxState, JournalEntry, JournalOp } from '@skein/mailboxes'
-import type { MailboxRecord, MessageInfo, MessageRecord } from '@skein/mailboxes'
+import type { MailboxRecord, MessageInfo, MessageRecord, ReaderRecord, SeenMark } from '@skein/mailboxes'
 import { SkeinError } from '@skein/runtime'
 import { RecordReader, RecordWriter, asBuffer } from './record-bytes.ts'
 
@@ -20,7 +20,17 @@ const sameThread = 1
 const sameSize = 2
 const sameSavedDate = 4
 
-const opCodes = { add: 1, flags: 2, expunge: 3, mailbox: 4, 'mailbox-delete': 5 } as const
+const opCodes = {
+  add: 1,
+  flags: 2,
+  expunge: 3,
+  mailbox: 4,
+  'mailbox-delete': 5,
+  seen: 7,
+  reader: 8,
+  annotation: 9,
+  quota: 10,
+} as const
 /** Several `flags` operations in a row that say the same. */
 const flagsRunCode = 6
 
@@ -187,6 +197,17 @@ function writeOp(op: JournalOp): void {
       writer.shortText(op.mailbox)
       writer.longText(op.name)
       break
+    case 'seen':
+      writer.shortText(op.mailbox)
+      writer.shortText(op.user)
+      writer.u8(Number(op.seen))
+      writer.numbers(op.uids)
+      break
+    case 'reader':
+    case 'annotation':
+    case 'quota':
+      writer.longText(JSON.stringify(op))
+      break
   }
 }
 
@@ -238,6 +259,16 @@ function readOp(code: number, reader: RecordReader, bytes: Uint8Array): JournalO
       return { op: 'mailbox', mailbox: JSON.parse(reader.longText()) as MailboxRecord }
     case opCodes['mailbox-delete']:
       return { op: 'mailbox-delete', mailbox: reader.shortText(), name: reader.longText() }
+    case opCodes.seen: {
+      const mailbox = reader.shortText()
+      const user = reader.shortText()
+      const seen = reader.u8() === 1
+      return { op: 'seen', mailbox, user, uids: reader.numbers(), seen }
+    }
+    case opCodes.reader:
+    case opCodes.annotation:
+    case opCodes.quota:
+      return JSON.parse(reader.longText()) as JournalOp
     default:
       throw damagedRecord(`journal operation ${code}`)
   }
@@ -291,4 +322,58 @@ export function encodeText(text: string): Buffer {
 export function decodeText(bytes: Uint8Array): string {
   checkVersion(bytes, 'text')
   return asBuffer(bytes).toString('utf8', 1)
+}
+
+export const encodeReader: (reader: ReaderRecord) => Buffer = encodeJson
+export const decodeReader = (bytes: Uint8Array): ReaderRecord => decodeJson(bytes, 'reader') as ReaderRecord
+
+/** What one commit changes of a reader's own \\Seen. */
+export interface SeenChange {
+  modseq: number
+  seen: number[]
+  unseen: number[]
+  /** Expunged. */
+  gone: number[]
+}
+
+export function encodeSeenChange({ modseq, seen, unseen, gone }: SeenChange): Buffer {
+  writer.u8(VERSION)
+  writer.f64(modseq)
+  for (const uids of [seen, unseen, gone]) writer.numbers(uids.sort((a, b) => a - b))
+  return writer.take()
+}
+
+export function decodeSeenChange(bytes: Uint8Array): SeenChange {
+  checkVersion(bytes, 'seen')
+  try {
+    const reader = new RecordReader(bytes)
+    reader.at = 1
+    return { modseq: reader.f64(), seen: reader.numbers(), unseen: reader.numbers(), gone: reader.numbers() }
+  } catch (cause) {
+    throw damagedRecord('seen', cause)
+  }
+}
+
+export function applySeenChange(marks: Map<number, SeenMark>, { modseq, seen, unseen, gone }: SeenChange): void {
+  for (const uid of seen) marks.set(uid, { uid, seen: true, modseq })
+  for (const uid of unseen) marks.set(uid, { uid, seen: false, modseq })
+  for (const uid of gone) marks.delete(uid)
+}
+
+/** @param uids ascending */
+export function encodeUids(uids: readonly number[]): Buffer {
+  writer.u8(VERSION)
+  writer.numbers(uids)
+  return writer.take()
+}
+
+export function decodeUids(bytes: Uint8Array): number[] {
+  checkVersion(bytes, 'UIDs')
+  try {
+    const reader = new RecordReader(bytes)
+    reader.at = 1
+    return reader.numbers()
+  } catch (cause) {
+    throw damagedRecord('UIDs', cause)
+  }
 }

@@ -83,7 +83,7 @@ export class SearchContexts implements NewsSource {
     if (!this.#current) return this.#stop()
     if (mailboxes !== this.#mailboxes) return
     for (const op of change.entry.ops) {
-      if (op.op === 'mailbox' || op.op === 'mailbox-delete' || op.mailbox !== this.#view.mailbox) continue
+      if (!('mailbox' in op) || op.mailbox !== this.#view.mailbox) continue
       if (op.op === 'add') this.#unseen.add(op.message.uid)
       else if (op.op === 'expunge') this.#expunged.add(op.uid)
       else if (op.op === 'flags') this.#changed.add(op.uid)
