@@ -1,71 +1,15 @@
 // What every MailboxStore must do. `setup` is called for each test and gives an empty store.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { JournalEntry, MailboxCommit, MailboxRecord, MailboxStore, MessageRecord } from '../ports.ts'
+import type { JournalEntry, MailboxCommit, MailboxStore, MessageRecord } from '../ports.ts'
+import { account, collect, inbox, other, sampleCommit, sampleMailbox, sampleMessage } from './samples.ts'
+import { sharedRecordTests } from './shared-records.ts'
 
 export interface MailboxStoreSetup {
   store: MailboxStore
   /** The store as the next start finds it, after a clean stop. */
   reopen(): Promise<MailboxStore>
   close(): Promise<void>
-}
-
-const account = 'f'.repeat(32)
-const inbox = '0123456789abcdef'
-const other = 'fedcba9876543210'
-
-export function sampleMessage(uid: number, changes: Partial<MessageRecord> = {}): MessageRecord {
-  return {
-    uid,
-    modseq: 2 ** 36 + uid,
-    flags: [],
-    internalDateMs: 1_767_225_600_123,
-    size: 10_240,
-    blob: { segment: 3, offset: uid * 10_300, length: 10_240 },
-    emailId: `01KE0000000000000000${String(uid).padStart(6, '0')}`,
-    threadId: `01KE0000000000000000${String(uid).padStart(6, '0')}`,
-    savedDateMs: 1_767_225_600_123,
-    ...changes,
-  }
-}
-
-export function sampleMailbox(id: string, changes: Partial<MailboxRecord> = {}): MailboxRecord {
-  return {
-    id,
-    name: 'INBOX',
-    uidValidity: 1_767_225_600,
-    uidNext: 1,
-    highestModseq: 0,
-    specialUse: null,
-    subscribed: true,
-    messages: 0,
-    unseen: 0,
-    bytes: 0,
-    ...changes,
-  }
-}
-
-export function sampleCommit(seq: number, changes: Partial<MailboxCommit> = {}, accountId = account): MailboxCommit {
-  const entry: JournalEntry = { seq, epoch: 1, modseq: 2 ** 36 + seq, atMs: 1_767_225_600_000 + seq, ops: [] }
-  const state = { accountId, epoch: 1, seq, nextUidValidity: 1_767_225_700, quotaBytes: 2 ** 40, usedBytes: seq }
-  return {
-    state,
-    entry,
-    putMailboxes: [],
-    deleteMailboxes: [],
-    putMessages: [],
-    deleteMessages: [],
-    putInfos: [],
-    deleteInfos: [],
-    deliveryIds: [],
-    ...changes,
-  }
-}
-
-async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
-  const all: Item[] = []
-  for await (const item of items) all.push(item)
-  return all
 }
 
 export function mailboxStoreCompliance(name: string, setup: () => Promise<MailboxStoreSetup>): void {
@@ -139,7 +83,11 @@ export function mailboxStoreCompliance(name: string, setup: () => Promise<Mailbo
       await store.commit(commit)
       for (const open of [async () => store, reopen]) {
         const it = await open()
-        assert.deepEqual(await it.loadState(account), { state: commit.state, mailboxes: [mailbox] })
+        assert.deepEqual(await it.loadState(account), {
+          state: commit.state,
+          mailboxes: [mailbox],
+          readers: [],
+        })
         const ascending = [...messages].sort((a, b) => a.uid - b.uid)
         assert.deepEqual(await it.loadMessages(account, inbox), ascending)
         assert.deepEqual(await it.loadInfos(account, ['none', infos[0]?.emailId as string]), [undefined, infos[0]])
@@ -266,5 +214,7 @@ export function mailboxStoreCompliance(name: string, setup: () => Promise<Mailbo
       await store.commit(sampleCommit(2))
       assert.deepEqual(await store.loadInfos(account, ['e']), [{ emailId: 'e', index: { again: true } }])
     })
+
+    for (const [title, body] of Object.entries(sharedRecordTests)) test(title, body)
   })
 }
