@@ -42,36 +42,50 @@ export function prepareQuery(query: TextQuery): PreparedQuery {
   return { ...query, name: foldText(query.name ?? ''), needle: Buffer.from(query.text) }
 }
 
+/** The first section, and the one after the last, that a field looks through. */
+const spans: Record<TextField, [number, number]> = {
+  subject: [0, 1],
+  from: [1, 2],
+  to: [2, 3],
+  cc: [3, 4],
+  bcc: [4, 5],
+  header: [5, 6],
+  text: [5, 8],
+  body: [7, 8],
+}
+
 /** @param packed as `packTexts` made it */
 export function packedHas(packed: Buffer, query: PreparedQuery): boolean {
-  if (query.field === 'header') {
-    return foldedHeaderHas(section(packed, 5).toString(), query.name, query.text)
-  }
-  if (query.needle.length === 0) return true
-  if (query.field === 'text') {
-    return ends(packed, 5).some(([start, end]) => holds(packed.subarray(start, end), query.needle))
-  }
-  return holds(section(packed, SECTIONS.indexOf(query.field)), query.needle)
-}
-
-function holds(bytes: Buffer, needle: Buffer): boolean {
-  return bytes.includes(needle)
-}
-
-function section(packed: Buffer, wanted: number): Buffer {
-  const [range] = ends(packed, wanted)
-  return range === undefined ? packed.subarray(0, 0) : packed.subarray(range[0], range[1])
-}
-
-/** Ranges of the sections from `first` on. */
-function ends(packed: Buffer, first: number): [number, number][] {
-  const ranges: [number, number][] = []
+  const { field, needle } = query
+  const [first, end] = spans[field]
+  if (field === 'header') return foldedHeaderHas(sectionOf(packed, first).toString(), query.name, query.text)
+  if (needle.length === 0) return true
+  // Most hold it nowhere: where it stands is asked only of the others.
+  let section = 0
   let start = 0
-  for (let at = 0; at < SECTIONS.length; at++) {
-    const found = at === SECTIONS.length - 1 ? -1 : packed.indexOf(0, start)
-    const end = found < 0 ? packed.length : found
-    if (at >= first) ranges.push([start, end])
-    start = end + 1
+  for (let at = packed.indexOf(needle); at >= 0; at = packed.indexOf(needle, start)) {
+    for (let next = packed.indexOf(0, start); next >= 0 && next < at; next = packed.indexOf(0, start)) {
+      section += 1
+      start = next + 1
+    }
+    if (section >= end) return false
+    if (section >= first) return true
+    // None before the next section counts.
+    const next = packed.indexOf(0, at)
+    if (next < 0) return false
+    section += 1
+    start = next + 1
   }
-  return ranges
+  return false
+}
+
+function sectionOf(packed: Buffer, wanted: number): Buffer {
+  let start = 0
+  for (let section = 0; section < wanted; section++) {
+    const next = packed.indexOf(0, start)
+    if (next < 0) return packed.subarray(0, 0)
+    start = next + 1
+  }
+  const end = packed.indexOf(0, start)
+  return packed.subarray(start, end < 0 ? packed.length : end)
 }

@@ -6,8 +6,8 @@ export const searchLimits = {
   /** Different words of one message; above it the text itself is looked at wherever it may match. */
   termsPerMessageMax: 50_000,
   /** Messages, and bytes of their text, that wait in memory to be written together. */
-  waitingMessagesMax: 1000,
-  waitingBytesMax: 4 * 1024 * 1024,
+  waitingMessagesMax: 500,
+  waitingBytesMax: 2 * 1024 * 1024,
   /** What waits is written after so long without anything new. */
   restMs: 1000,
   /** Segments of a like size before they are merged, and the largest that merging makes. */

@@ -33,7 +33,7 @@ export interface LetterRow {
   terms: number
 }
 
-const BLOCK_BYTES = 32 * 1024
+const BLOCK_BYTES = 64 * 1024
 
 export class SegmentWriter {
   readonly #path: string

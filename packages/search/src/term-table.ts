@@ -51,10 +51,12 @@ export class TermTable {
     const byTerm = new Uint32Array(rows.length / 3)
     const next = starts.slice()
     for (let at = 0; at < rows.length; at += 3) byTerm[(next[rows[at] as number] as number)++] = at
-    const names = [...this.#terms.keys()].map(utf8AsLatin1)
-    const order = [...names.keys()].sort((a, b) => ((names[a] as string) < (names[b] as string) ? -1 : 1))
+    const numbers = new Map<string, number>()
+    for (const [term, number] of this.#terms) numbers.set(utf8AsLatin1(term), number)
+    const names = [...numbers.keys()].sort()
     const bytes = new GrowingBytes()
-    for (const number of order) {
+    for (const term of names) {
+      const number = numbers.get(term) as number
       bytes.clear()
       let before = 0
       for (let at = starts[number] as number; at < (starts[number + 1] as number); at++) {
@@ -64,7 +66,7 @@ export class TermTable {
         putPosting(bytes, letter - before, info & 255, info >>> 8)
         before = letter
       }
-      yield { term: names[number] as string, postings: bytes.view() }
+      yield { term, postings: bytes.view() }
     }
   }
 }

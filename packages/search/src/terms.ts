@@ -15,8 +15,8 @@ const SIGN = 4
 const HALF = 5
 
 /** Longer runs become overlapping windows, so that whatever is not longer than `PROBE` lies within one. */
-const WINDOW = 64
-const STEP = 32
+const WINDOW = 128
+const STEP = 96
 const PROBE = 30
 
 const dense =
@@ -30,7 +30,7 @@ function classOf(code: number): number {
   if (code < 128) {
     const char = String.fromCharCode(code)
     if (/[a-z0-9]/i.test(char)) return WORD
-    return '@._-+'.includes(char) ? JOIN : GAP
+    return '@._-'.includes(char) ? JOIN : GAP
   }
   if (code >= 0xd800 && code <= 0xdfff) return HALF
   const char = String.fromCodePoint(code)

@@ -30,6 +30,8 @@ test('words, parts of words, addresses, phrases and Chinese are found in an inde
     ['subject', '会议', [two]],
     ['subject', '会议纪要', [two]],
     ['subject', '会纪', []],
+    ['body', '谢谢', [two]],
+    ['body', '谢谢谢', []],
     ['body', '件，谢', [two]],
     ['body', 'GPT4模', [two]],
     ['body', 'ｇｐｔ４', [two]],
