@@ -30,7 +30,7 @@ export interface AccountFeedParts {
   log: MessageLog
   clock: Clock
   logger: Logger
-  worker: SearchWorker
+  worker: Pick<SearchWorker, 'request'>
 }
 
 export class AccountFeed {

@@ -105,6 +105,7 @@ export class Segment {
 
   /** The packed texts of a message; a view. Cheapest in ascending order. */
   text(letter: number): Buffer {
+    if (this.#lengths[letter] === 0) return Buffer.alloc(0)
     const block = this.#blocks[letter] as number
     if (this.#open?.block !== block) {
       const offset = this.#offsets[block] as number

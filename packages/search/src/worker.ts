@@ -134,6 +134,8 @@ const questions: Running[] = []
 const work: Running[] = []
 /** Accounts whose segments may be worth merging. */
 const merges = new Set<string>()
+/** Where merging failed in a way that is not damage: it is not tried again. */
+const unmergeable = new Set<string>()
 let merging: Running | null = null
 let scheduled = false
 
@@ -175,7 +177,7 @@ function nextWork(): Running | undefined {
 function nextMerge(): Running | undefined {
   for (const account of merges) {
     const index = open.get(account)
-    if (index?.wantsMerge === true) {
+    if (index?.wantsMerge === true && !unmergeable.has(account)) {
       users.set(account, (users.get(account) ?? 0) + 1)
       merging = { message: null, account, task: index.merge(), waiting: false }
       return merging
@@ -203,11 +205,13 @@ function step(running: Running): void {
 
 function fail(running: Running, error: unknown): void {
   const damaged = error instanceof IndexDamaged
-  if (running.account !== null) {
-    if (running === merging) merges.delete(running.account)
-    forget(running.account, damaged)
+  const { account } = running
+  if (account !== null) {
+    // Without merging the index is still right.
+    if (running === merging && !damaged) unmergeable.add(account)
+    else forget(account, damaged)
   }
-  end(running, { ok: false, damaged, message: error instanceof Error ? error.message : String(error) })
+  end(running, { ok: false, damaged, message: error instanceof Error ? (error.stack ?? error.message) : String(error) })
 }
 
 function end(
@@ -224,7 +228,8 @@ function end(
     if (left > 0) users.set(running.account, left)
     else users.delete(running.account)
   }
-  if (running.message === null) return
-  const reply: SearchReply = { id: running.message.id, ...outcome }
+  // Nobody waits for a merge, but a failure is told.
+  if (running.message === null && outcome.ok) return
+  const reply: SearchReply = { id: running.message?.id ?? 0, ...outcome }
   port?.postMessage(reply)
 }

@@ -64,12 +64,6 @@ for (const count of counts.length > 0 ? counts : [10_000, 100_000]) {
     index.flush()
     const cpuMs = (process.cpuUsage().user - cpuBefore) / 1000
     const disk = diskBytes(directory)
-    console.log(
-      kind,
-      readdirSync(directory)
-        .filter((n) => n.endsWith(kind))
-        .reduce((sum, name) => sum + statSync(join(directory, name)).size, 0) / count,
-    )
     const rate = (ms: number) => Math.round((count * 1000) / ms)
     console.log(`${count} letters, ${(bytes / count / 1024).toFixed(1)} KB each`)
     console.log(
