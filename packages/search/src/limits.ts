@@ -2,7 +2,9 @@
 
 export const searchLimits = {
   /** Text of one message that is kept in the index; a longer one is looked at itself. */
-  textBytesMax: 8 * 1024 * 1024,
+  textBytesMax: 64 * 1024 * 1024,
+  /** A longer body has no terms: its text is looked at in every search that may find it. */
+  termTextMax: 4 * 1024 * 1024,
   /** Different words of one message; above it the text itself is looked at wherever it may match. */
   termsPerMessageMax: 50_000,
   /** Messages, and bytes of their text, that wait in memory to be written together. */

@@ -19,6 +19,10 @@ export class TermTable {
     const found = new Map<string, number>()
     let tooMany = false
     for (const section of SECTIONS) {
+      if (texts[section].length > searchLimits.termTextMax) {
+        tooMany = true
+        continue
+      }
       const mask = MASKS[section]
       eachTerm(texts[section], (term) => {
         const before = found.get(term)
