@@ -8,6 +8,8 @@ import { type SkeinNode, ports } from '../harness/skein.ts'
 import { SmtpClient } from '../harness/smtp-client.ts'
 
 export interface SessionPlace {
+  home: SkeinNode
+  /** What the scripted connections talk to. */
   node: SkeinNode
   user: string
   password: string
@@ -48,7 +50,7 @@ const comparisons: Record<string, (left: number, right: number) => boolean> = {
 }
 
 export function sessionSteps(place: SessionPlace): Record<string, Step> {
-  const { node, user, password } = place
+  const { home, node, user, password } = place
   const imap = () => ImapClient.login({ host: node.address, port: ports.imap }, user, password)
   return {
     /** `@login C`: connects and logs in. */
@@ -75,9 +77,9 @@ export function sessionSteps(place: SessionPlace): Record<string, Step> {
       }))
       await fillMailbox(client, mailbox, letters)
     },
-    /** `@deliver COUNT`: that many letters by SMTP, answered 250. */
+    /** `@deliver COUNT`: that many letters by SMTP at the home, which has them in the mailbox once it answers 250. */
     async deliver(_context, count = '1') {
-      await using client = await SmtpClient.connect({ host: node.address, port: ports.smtp })
+      await using client = await SmtpClient.connect({ host: home.address, port: ports.smtp })
       await client.ehlo()
       for (let number = 1; number <= Number(count); number++) {
         const { code, text } = await client.send('wang@elsewhere.test', [user], numberedLetter(number))
@@ -92,11 +94,11 @@ export function sessionSteps(place: SessionPlace): Record<string, Step> {
     },
     /** `@restart` the node in order, `@crash` it by SIGKILL; connections are gone either way. */
     async restart() {
-      await node.restart()
+      await home.restart()
     },
     async crash() {
-      await node.kill9()
-      await node.start()
+      await home.kill9()
+      await home.start()
     },
     /** `@check 3 < 4`: numbers, with `<`, `<=` or `=`. */
     check(_context, left = '', comparison = '', right = '') {

@@ -21,13 +21,14 @@ export class StressGround {
   commands = 0
   answers = 0
   private serial = 0
-  readonly node: SkeinNode
+  /** The account's home first; the others carry their sessions to it. */
+  readonly nodes: readonly SkeinNode[]
   readonly user: string
   readonly password: string
 
-  constructor(node: SkeinNode, user: string, password: string, seconds: number, sessions: number) {
+  constructor(nodes: readonly SkeinNode[], user: string, password: string, seconds: number, sessions: number) {
     this.busy = sessions
-    this.node = node
+    this.nodes = nodes
     this.user = user
     this.password = password
     this.deadline = performance.now() + seconds * 1000
@@ -54,8 +55,13 @@ export class StressGround {
     return ++this.serial
   }
 
-  login(): Promise<ImapClient> {
-    return ImapClient.login({ host: this.node.address, port: ports.imap }, this.user, this.password)
+  /** The node that the client of this number talks to. */
+  address(client: number): string {
+    return (this.nodes[client % this.nodes.length] as SkeinNode).address
+  }
+
+  login(client = 0): Promise<ImapClient> {
+    return ImapClient.login({ host: this.address(client), port: ports.imap }, this.user, this.password)
   }
 
   serialAt(uidValidity: number, uid: number): number | undefined {

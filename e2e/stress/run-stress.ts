@@ -1,4 +1,5 @@
-// A stress run: IMAP sessions with and without QRESYNC, a POP3 session that deletes, an SMTP session that delivers; then the count.
+// A stress run: IMAP sessions with and without QRESYNC, a POP3 session that deletes, an SMTP session that delivers, some of them at
+// a node that is not the account's home; then the count.
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createSeededRandom } from '@skein/testkit'
@@ -20,13 +21,13 @@ export interface StressFigures {
 
 /** @throws Error with the seed in it when anything was told or kept that cannot be */
 export async function runStress(
-  node: SkeinNode,
+  nodes: readonly SkeinNode[],
   user: string,
   password: string,
   seed: number,
   seconds: number,
 ): Promise<StressFigures> {
-  const ground = new StressGround(node, user, password, seconds, imapSessions)
+  const ground = new StressGround(nodes, user, password, seconds, imapSessions)
   const random = createSeededRandom(seed)
   try {
     {
@@ -38,8 +39,8 @@ export async function runStress(
       ground.keptValidity = Number(/UIDVALIDITY (\d+)/.exec(untagged[0]?.text ?? '')?.[1])
     }
     const sessions = Array.from({ length: imapSessions }, (_, at) => {
-      const name = `session ${at + 1}${at % 2 === 0 ? '' : ' (QRESYNC)'}`
-      return new StressSession(ground, random.fork(name), name, at % 2 === 1)
+      const name = `session ${at + 1}${at % 2 === 0 ? '' : ' (QRESYNC)'} at ${ground.address(at >> 1)}`
+      return new StressSession(ground, random.fork(name), name, { client: at >> 1, qresync: at % 2 === 1 })
     })
     const failed = (error: unknown) => {
       ground.stop()
@@ -58,7 +59,7 @@ export async function runStress(
 }
 
 async function deliver(ground: StressGround, random: SeededRandom): Promise<void> {
-  await using client = await SmtpClient.connect({ host: ground.node.address, port: ports.smtp })
+  await using client = await SmtpClient.connect({ host: ground.address(1), port: ports.smtp })
   await client.ehlo()
   while (!ground.over) {
     const { code, text } = await client.send('wang@elsewhere.test', [ground.user], stressLetter(ground.nextSerial()))
@@ -71,7 +72,7 @@ async function deliver(ground: StressGround, random: SeededRandom): Promise<void
 async function popMail(ground: StressGround, random: SeededRandom): Promise<void> {
   while (!ground.over) {
     await using client = await Pop3Client.login(
-      { host: ground.node.address, port: ports.pop3 },
+      { host: ground.address(1), port: ports.pop3 },
       ground.user,
       ground.password,
     )

@@ -35,6 +35,7 @@ export class StressSession {
   readonly #ground: StressGround
   readonly #random: SeededRandom
   readonly #qresync: boolean
+  readonly #number: number
   readonly name: string
   #client!: ImapClient
   #belief!: ImapBelief
@@ -44,11 +45,17 @@ export class StressSession {
   /** The last lines, for a failure. */
   readonly #lines: string[] = []
 
-  constructor(ground: StressGround, random: SeededRandom, name: string, qresync: boolean) {
+  constructor(
+    ground: StressGround,
+    random: SeededRandom,
+    name: string,
+    { client, qresync }: { client: number; qresync: boolean },
+  ) {
     this.#ground = ground
     this.#random = random
     this.name = name
     this.#qresync = qresync
+    this.#number = client
   }
 
   async run(): Promise<void> {
@@ -79,7 +86,7 @@ export class StressSession {
   }
 
   async #connect(): Promise<void> {
-    this.#client = await this.#ground.login()
+    this.#client = await this.#ground.login(this.#number)
     this.#belief = new ImapBelief(this.#ground.lore)
     this.#mailbox = undefined
     if (!this.#qresync) return
