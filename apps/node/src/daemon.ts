@@ -1,7 +1,7 @@
 // One node: everything is made here, started in order, and stopped in the opposite order. Wiring only; no rules.
 import { createHmac } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
-import { createAuthenticator } from '@skein/accounts'
+import { createAuthenticator, createPatientLink } from '@skein/accounts'
 import { createDelivery } from '@skein/delivery'
 import { type MessageLog, createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
@@ -107,7 +107,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     {
       directory,
       accounts: stores.accounts,
-      link: mesh,
+      link: createPatientLink(mesh, clock),
       clock,
       random,
       logger,

@@ -27,6 +27,9 @@ export const accountLimits = {
   passwordHashesAtOnceMax: 4,
   passwordHashesWaitingMax: 1_000,
   remoteLoginTimeoutMs: 10_000,
+  /** How long a login waits for the line to the home, where that broke a moment ago or this node has just started. */
+  lineWaitMs: 3_000,
+  lineLostRecentlyMs: 10_000,
   /** From the login at another node to the session's beginning at its home. */
   sessionTicketKeepMs: 30_000,
   /** Above it the oldest is worth nothing any more. */

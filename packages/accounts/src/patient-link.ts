@@ -1,0 +1,51 @@
+// Lines between nodes break for a moment, and a node that has just started has none yet: who logs in then is not sent away, but
+// waits for the line. A home that has been gone for longer is answered for at once.
+import { type Clock, type NodeId, type PeerLink, isErrorCode } from '@skein/runtime'
+import { accountLimits } from './limits.ts'
+
+/** `link`, whose requests wait up to `lineWaitMs` for a peer that was lost a moment ago, or not reached yet since the start. */
+export function createPatientLink(link: PeerLink, clock: Clock): PeerLink {
+  const startedMs = clock.monotonicMs()
+  const lostMs = new Map<NodeId, number>()
+  const waiting = new Map<NodeId, Set<() => void>>()
+  link.onPeerChange((peer, state) => {
+    if (state === 'down') return void lostMs.set(peer, clock.monotonicMs())
+    lostMs.delete(peer)
+    for (const wake of waiting.get(peer) ?? []) wake()
+  })
+
+  function whenBack(peer: NodeId): Promise<void> {
+    return new Promise((resolve) => {
+      const wakers = waiting.get(peer) ?? new Set()
+      waiting.set(peer, wakers)
+      const wake = () => {
+        timer.cancel()
+        wakers.delete(wake)
+        if (wakers.size === 0) waiting.delete(peer)
+        resolve()
+      }
+      const timer = clock.setTimer(accountLimits.lineWaitMs, wake)
+      wakers.add(wake)
+    })
+  }
+
+  return {
+    self: link.self,
+    connected: () => link.connected(),
+    handle: (service, handler) => link.handle(service, handler),
+    onPeerChange: (listener) => link.onPeerChange(listener),
+    async request(to, service, payload, options) {
+      const isLost = !link.connected().includes(to)
+      const sinceMs = clock.monotonicMs() - (lostMs.get(to) ?? startedMs)
+      if (isLost && sinceMs < accountLimits.lineLostRecentlyMs) await whenBack(to)
+      try {
+        return await link.request(to, service, payload, options)
+      } catch (error) {
+        // It broke while it was asked; nothing that a log-in asks does harm when asked twice.
+        if (isLost || !isErrorCode(error, 'peer-unreachable') || link.connected().includes(to)) throw error
+        await whenBack(to)
+        return link.request(to, service, payload, options)
+      }
+    },
+  }
+}
