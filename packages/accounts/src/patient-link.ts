@@ -9,9 +9,11 @@ export function createPatientLink(link: PeerLink, clock: Clock): PeerLink {
   const lostMs = new Map<NodeId, number>()
   const waiting = new Map<NodeId, Set<() => void>>()
   link.onPeerChange((peer, state) => {
-    if (state === 'down') return void lostMs.set(peer, clock.monotonicMs())
-    lostMs.delete(peer)
-    for (const wake of waiting.get(peer) ?? []) wake()
+    if (state === 'down') lostMs.set(peer, clock.monotonicMs())
+    else {
+      lostMs.delete(peer)
+      for (const wake of waiting.get(peer) ?? []) wake()
+    }
   })
 
   function whenBack(peer: NodeId): Promise<void> {
