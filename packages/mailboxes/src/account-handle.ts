@@ -159,11 +159,7 @@ export class AccountHandle implements AccountMailboxes {
     return sharing.annotations(this.#account, mailbox, this.#visitor)
   }
 
-  setAnnotations(
-    mailbox: MailboxId | null,
-    changes: readonly AnnotationChange[],
-    options: Origin = {},
-  ): Promise<void> {
+  setAnnotations(mailbox: MailboxId | null, changes: readonly AnnotationChange[], options: Origin = {}): Promise<void> {
     return sharing.setAnnotations(this.#account, mailbox, changes, { ...options, visitor: this.#visitor })
   }
 

@@ -86,7 +86,9 @@ function addMessages(
     wanted.length,
   )
   const keywords = new Keywords(mailbox.keywords)
-  const results = prepared.map((it) => (it === 'duplicate' ? it : addMessage(draft, account, mailbox, keywords, it, visitor)))
+  const results = prepared.map((it) =>
+    it === 'duplicate' ? it : addMessage(draft, account, mailbox, keywords, it, visitor),
+  )
   if (keywords.grown) mailbox.keywords = keywords.names
   for (const { key, threadId } of draft.putThreads) account.recentThreads.set(key, threadId)
   return results

@@ -168,4 +168,3 @@ export function subscribe(account: Account, wanted: string, subscribed: boolean,
 export function setQuota(account: Account, limits: Partial<QuotaLimits>): Promise<void> {
   return account.change(undefined, (draft) => draft.setQuota(limits))
 }
-

@@ -1,6 +1,12 @@
 // The MailboxStore in level. Promises: a commit is one atomic batch, durable when it resolves, in order within its
 // account; commits of many accounts share one write and one fsync. Keys: docs/internals/data-layout.md.
-import { type MailboxCommit, type MailboxStore, type MessageInfo, type MessageRecord, granteesOf } from '@skein/mailboxes'
+import {
+  type MailboxCommit,
+  type MailboxStore,
+  type MessageInfo,
+  type MessageRecord,
+  granteesOf,
+} from '@skein/mailboxes'
 import type { AnnotationRecord, SeenMark } from '@skein/mailboxes'
 import { SkeinError } from '@skein/runtime'
 import { type Database, type DatabaseOp, type WriteChain, afterPrefix } from './database.ts'
