@@ -183,7 +183,7 @@ export class Account {
     while (this.#failed || this.#gone || !this.#marksReady(mailbox)) {
       await this.ready()
       list = await this.messages(mailbox)
-      for (const { user } of [...this.plannedReaders.of(mailbox)]) await this.marks.load(mailbox, user)
+      for (const { user } of this.plannedReaders.of(mailbox)) await this.marks.load(mailbox, user)
     }
     const draft = this.#draft()
     const result = plan(draft, list)

@@ -11,7 +11,7 @@ export const anyone = 'anyone'
 
 export interface AclEntry {
   /** An account, or `anyone`: everybody who can log in here. */
-  who: AccountId | typeof anyone
+  who: AccountId
   /** These are taken away again, whatever else grants them (RFC 4314 §2). */
   negative?: boolean
   rights: Rights
@@ -56,7 +56,10 @@ export function changedAcl(
 }
 
 function without(rights: Rights, taken: Rights): Rights {
-  return [...rights].filter((right) => !taken.includes(right)).join('')
+  return rights
+    .split('')
+    .filter((right) => !taken.includes(right))
+    .join('')
 }
 
 /** Whoever the list grants something: under these names the mailbox stands in the index of shares. */
