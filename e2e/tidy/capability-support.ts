@@ -184,7 +184,7 @@ export function capabilityProblems(): string[] {
     }
     const files = commandFiles(protocol)
     for (const row of rows.filter((one) => one.protocol === protocol && one.isAdvertised)) {
-      if (row.shownBy.length === 0) problems.push(`${protocol} advertises ${row.name}, which no transcript shows`)
+      problems.push(...proofProblems(row))
       if (row.rfc !== '-' && (rfcStatus.get(row.rfc) ?? 'planned') === 'planned') {
         problems.push(`${protocol} advertises ${row.name}, but RFC ${row.rfc} is not marked done in rfc-index.tsv`)
       }
@@ -200,6 +200,25 @@ export function capabilityProblems(): string[] {
 
 /** Told only to one who has not logged in. */
 const beforeLogin = /^(?:AUTH=|STARTTLS$|LOGINDISABLED$)/
+
+/** What its RFC says is played, the refusals too: some test cites it, some test has an answer that is no success. */
+function proofProblems({ protocol, name, rfc, shownBy }: CapabilityRow): string[] {
+  if (shownBy.length === 0) return [`${protocol} advertises ${name}, which no transcript shows`]
+  const texts = shownBy.map(read)
+  const problems: string[] = []
+  if (rfc !== '-' && !texts.some((text) => text.includes(`RFC ${rfc}`))) {
+    problems.push(`${protocol} advertises ${name}, and no transcript that shows it cites RFC ${rfc}`)
+  }
+  const refused = /^S\d*~?: .*(?:\b(?:NO|BAD|BYE)\b|-ERR)|^S\d*~?: [45]\d\d|^@closed/m
+  const isRefused = texts.some((text, at) => (shownBy[at] as string).endsWith('.ts') || refused.test(text))
+  if (!isRefused && !cannotFail.has(name)) {
+    problems.push(`${protocol} advertises ${name}, and no transcript that shows it has a refusal`)
+  }
+  return problems
+}
+
+/** Only said, never asked for: there is nothing to get wrong. */
+const cannotFail = new Set(['INPROGRESS'])
 
 /** What others advertise to one who is logged in; for comparison with the count of ours. */
 const others = { Cyrus: 55, Dovecot: 49, Stalwart: 39, mox: 35, James: 31, WildDuck: 17 }

@@ -1,5 +1,5 @@
 // capability: imap AUTH=EXTERNAL
-// AUTH=EXTERNAL with a real client certificate, over implicit TLS and STARTTLS.
+// AUTH=EXTERNAL (RFC 4422 appendix A) with a real client certificate, over implicit TLS and STARTTLS.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -26,6 +26,7 @@ function recordingLogger(): { logger: Logger; errors: LogFields[] } {
   return { logger, errors }
 }
 
+// RFC 9051 §6.2.3
 // capability: imap LOGINDISABLED
 test('passwords are told only under TLS or from this machine', () => {
   const shared = { limits: imapLimits, compressed: false, mayUnauthenticate: true }
