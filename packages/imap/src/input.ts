@@ -10,6 +10,8 @@ export class Input {
   #socket: Duplex | undefined
   #deafen: (() => void) | undefined
   #wake: (() => void) | undefined
+  /** Something came while nobody waited: whoever waits next has not looked at it yet. */
+  #missed = false
   /** The client has closed its side. */
   ended = false
   /** By the monotonic clock. */
@@ -29,11 +31,11 @@ export class Input {
       this.lastMs = this.#clock.monotonicMs()
       this.#decoder.push(chunk)
       if (this.#decoder.bufferedBytes > this.#readAheadBytesMax) socket.pause()
-      this.#wake?.()
+      this.#arrived()
     }
     const onEnd = () => {
       this.ended = true
-      this.#wake?.()
+      this.#arrived()
     }
     const closed = () => {
       onClose()
@@ -41,6 +43,11 @@ export class Input {
     }
     socket.on('data', onData).on('end', onEnd).on('error', onEnd).on('close', closed)
     this.#deafen = () => socket.off('data', onData).off('end', onEnd).off('close', closed)
+  }
+
+  #arrived(): void {
+    if (this.#wake === undefined) this.#missed = true
+    else this.#wake()
   }
 
   /** Reads no more from this socket, so that TLS can take it over. */
@@ -59,9 +66,13 @@ export class Input {
     this.#wake?.()
   }
 
-  /** Resolves when something has come, the client has closed, or at `wake`. */
+  /** Resolves when something has come since the last wait, the client has closed, or at `wake`. */
   async wait(): Promise<void> {
     if (this.#socket?.isPaused() === true) this.#socket.resume()
+    if (this.#missed) {
+      this.#missed = false
+      return
+    }
     await new Promise<void>((resolve) => {
       this.#wake = resolve
     })

@@ -56,6 +56,8 @@ export class News {
   /** Ways to stop listening, by account. */
   #followed: Map<AccountMailboxes, () => void> | undefined
   #wakePlanned = false
+  /** Changes that were noted. */
+  #noted = 0
 
   constructor(session: NewsSession) {
     this.#session = session
@@ -103,6 +105,7 @@ export class News {
   }
 
   #note(change: AccountChange, mailboxes: AccountMailboxes): void {
+    this.#noted++
     const { state } = this.#session
     if (state.kind === 'selected' && state.mailboxes === mailboxes) state.view.note(change)
     for (const source of this.#sources ?? []) source.note(change, mailboxes)
@@ -139,8 +142,14 @@ export class News {
   /** Says what is not to wait for a command or IDLE, where anybody asked for that. @throws ConnectionGone */
   async push(): Promise<void> {
     if (this.#sources === undefined || !this.waiting) return
-    const pushes = this.#sources.map((source) => source.pushes)
-    if (pushes.some((push) => push !== undefined)) await this.announce(pushes.includes('all'))
+    let noted: number
+    do {
+      noted = this.#noted
+      const pushes: unknown[] = this.#sources?.map((source) => source.pushes) ?? []
+      if (pushes.every((push) => push === undefined)) return
+      await this.announce(pushes.includes('all'))
+      // What was committed meanwhile wakes nobody: it is told here.
+    } while (this.#noted !== noted && this.waiting)
   }
 
   /** Says all news that may be said now. @throws ConnectionGone */

@@ -209,6 +209,6 @@ for (const [name, make] of Object.entries(hostile)) {
     const text = written(step.value)
     assert.equal(text.match(/\d+/g)?.length, COUNT)
     assert.ok(performance.now() - started < 20_000, `${performance.now() - started} ms`)
-    assert.ok(longest < 250, `one step took ${longest} ms`)
+    assert.ok(longest < 1_000, `one step took ${longest} ms`)
   })
 }
