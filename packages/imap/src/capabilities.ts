@@ -63,6 +63,7 @@ const capabilities: readonly Capability[] = [
   { name: 'MULTIAPPEND', to: 'known' },
   { name: 'BINARY', to: 'known' },
   { name: 'CATENATE', to: 'known' },
+  { name: 'REPLACE', to: 'known' },
   { name: 'CHILDREN', to: 'known' },
   { name: 'LIST-EXTENDED', to: 'known' },
   { name: 'LIST-STATUS', to: 'known' },

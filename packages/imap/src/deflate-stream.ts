@@ -7,10 +7,10 @@ import type { DeflateRaw, InflateRaw } from 'node:zlib'
 import type { Clock, Timer } from '@skein/runtime'
 
 /**
- * A compressor takes 2^(windowBits+2) + 2^(memLevel+9) bytes: 128 KiB, and only while it is at work. After a sync flush
+ * A compressor takes 2^(windowBits+2) + 2^(memLevel+9) bytes: 32 KiB, and only while it is at work. After a sync flush
  * the stream stands at a byte's edge, so a fresh one can go on where the last one stopped; it only begins without a past.
  */
-const DEFLATE = { windowBits: 14, memLevel: 7, chunkSize: 16 * 1024 }
+const DEFLATE = { windowBits: 12, memLevel: 5, chunkSize: 8 * 1024 }
 const KEPT_MS = 2_000
 /** Clients may use any window, so this side must hold the largest: about 40 KiB once something has come. */
 const INFLATE = { windowBits: 15, chunkSize: 4 * 1024 }

@@ -9,13 +9,19 @@ export const close = command({
   parse: nothing,
   async run(context) {
     const { mailboxes, view } = selectedOf(context)
+    let expunged = 0
     if (!view.readOnly && !view.gone) {
       const uids = deletedUids(await mailboxes.messages(view.mailbox), view)
       // Nobody is told here (RFC 9051 §6.4.1); other sessions are.
-      if (uids.length > 0) await mailboxes.expunge(view.mailbox, uids, { origin: context.origin })
+      if (uids.length > 0) {
+        const expunging = mailboxes.expunge(view.mailbox, uids, { origin: context.origin })
+        expunged = (await context.progress.during(expunging)).length
+      }
     }
     context.advance({ kind: 'deselected' })
-    return ok('Closed')
+    // RFC 7162 §3.2.8: so that the client's cache is valid up to here.
+    const modseq = expunged > 0 && context.enabled.qresync ? mailboxes.byId(view.mailbox)?.highestModseq : undefined
+    return ok('Closed', modseq === undefined ? undefined : `HIGHESTMODSEQ ${modseq}`)
   },
 })
 

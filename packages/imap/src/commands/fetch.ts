@@ -9,10 +9,11 @@ import type { FetchItem } from '../fetch/fetch-item.ts'
 import type { Cursor } from '../wire/cursor.ts'
 import { placesOf } from '../wire/partial-range.ts'
 import type { PartialRange } from '../wire/partial-range.ts'
-import { absentNumbers, formatRanges, rangesBelow } from '../wire/sequence-set.ts'
+import { rangesBelow } from '../wire/sequence-set.ts'
 import type { SequenceSet } from '../wire/sequence-set.ts'
 import { fault } from '../wire/syntax-error.ts'
 import { newestOf } from '../message-limit.ts'
+import { vanishedOf } from '../resync.ts'
 import { findRecord } from '../view.ts'
 import type { Span } from '../view.ts'
 import { command, parseSet, selected, selectedOf } from './command.ts'
@@ -71,12 +72,12 @@ function planOf(context: Context, args: FetchArguments, numbering: Numbering): F
   }
 }
 
-/** RFC 7162 §3.2.6: every UID asked for that is not there is said to have vanished. */
-function answerVanished(context: Context, set: SequenceSet): void {
+/** RFC 7162 §3.2.6: UIDs asked for that went away since the client looked. */
+async function answerVanished(context: Context, set: SequenceSet, sinceModseq: number): Promise<void> {
   const { view, mailboxes } = selectedOf(context)
   const asked = rangesBelow(set, mailboxes.byId(view.mailbox)?.uidNext ?? 1)
-  const absent = formatRanges(absentNumbers(asked, view.uids()))
-  if (absent !== '') context.out.text(`* VANISHED (EARLIER) ${absent}\r\n`)
+  const gone = await vanishedOf(mailboxes, view, asked, sinceModseq)
+  if (gone !== '') context.out.text(`* VANISHED (EARLIER) ${gone}\r\n`)
 }
 
 const RECORD_BLOCK = 2048
@@ -183,7 +184,7 @@ function fetchCommand(name: string, numbering: Numbering): Command {
       const named = view.spans(args.set, numbering)
       const part = args.partial === undefined ? named : partOf(named, args.partial)
       const { spans, code } = newestOf(view, part, context.limits)
-      if (args.vanished) answerVanished(context, args.set)
+      if (args.vanished) await answerVanished(context, args.set, args.changedSince ?? 0)
       return outcome(numbering, code, await fetchSpans(context, plan, spans, args.changedSince))
     },
   })

@@ -23,6 +23,7 @@ import { check, noop } from './noop.ts'
 import { notify } from './notify.ts'
 import { getquota, getquotaroot, setquota } from './quota.ts'
 import { rename } from './rename.ts'
+import { replace, uidReplace } from './replace.ts'
 import { search, sort, uidSearch, uidSort } from './search.ts'
 import { esearch } from './esearch.ts'
 import { examine, select } from './select.ts'
@@ -83,6 +84,8 @@ const commands: readonly Command[] = [
   uidCopy,
   move,
   uidMove,
+  replace,
+  uidReplace,
   uidbatches,
 ]
 

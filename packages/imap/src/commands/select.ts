@@ -4,48 +4,18 @@ import { no, ok } from '../replies.ts'
 import type { Enabled } from '../session.ts'
 import type { Cursor } from '../wire/cursor.ts'
 import { formatMailbox, formatString, utf8Bytes } from '../wire/encode.ts'
-import { absentNumbers, formatRanges, rangesBelow } from '../wire/sequence-set.ts'
-import type { SequenceSet } from '../wire/sequence-set.ts'
 import { fault } from '../wire/syntax-error.ts'
-import { flagsFetch, MailboxView } from '../view.ts'
+import { parseResync, resynchronise } from '../resync.ts'
+import type { Resync } from '../resync.ts'
+import { MailboxView } from '../view.ts'
 import { resolveMailbox, shownName } from '../mailbox-access.ts'
 import { command, loggedIn, parseMailbox } from './command.ts'
 import type { Command, Context } from './command.ts'
-
-interface Resync {
-  uidValidity: number
-  modseq: number
-  knownUids: SequenceSet | undefined
-}
 
 interface SelectArguments {
   mailbox: string
   condstore: boolean
   resync: Resync | undefined
-}
-
-function parseResync(cursor: Cursor): Resync {
-  cursor.space()
-  cursor.want('(')
-  const uidValidity = cursor.nonZeroNumber()
-  cursor.space()
-  const modseq = cursor.number()
-  let knownUids: SequenceSet | undefined
-  if (cursor.take(' ')) {
-    if (!cursor.sees('(')) knownUids = cursor.sequenceSet()
-    if (cursor.sees('(') || cursor.take(' ')) parseMatchData(cursor)
-  }
-  cursor.want(')')
-  return { uidValidity, modseq, knownUids }
-}
-
-/** Sequence numbers that the client knows (RFC 7162 §3.2.5.2) would only shorten the answer; it is right without. */
-function parseMatchData(cursor: Cursor): void {
-  cursor.want('(')
-  cursor.sequenceSet()
-  cursor.space()
-  cursor.sequenceSet()
-  cursor.want(')')
 }
 
 function parseSelect(cursor: Cursor): SelectArguments {
@@ -91,32 +61,6 @@ function describe(
   return lines.join('')
 }
 
-/**
- * What a client that comes back has missed. Expunges are not remembered one by one: every known UID that is
- * not there is said to have vanished, as RFC 7162 §3.2.5.1 has it for servers without that memory.
- */
-async function resynchronise(
-  context: Context,
-  resync: Resync,
-  view: MailboxView,
-  live: readonly MessageRecord[],
-  uidNext: number,
-): Promise<void> {
-  const known = rangesBelow(resync.knownUids, uidNext)
-  const vanished = formatRanges(absentNumbers(known, view.uids()))
-  if (vanished !== '') context.out.text(`* VANISHED (EARLIER) ${vanished}\r\n`)
-  let at = 0
-  for (const record of live.slice()) {
-    while (at < known.length && (known[at]?.last ?? 0) < record.uid) at++
-    const range = known[at]
-    if (range === undefined) break
-    if (record.uid < range.first || record.modseq <= resync.modseq) continue
-    context.out.text(flagsFetch(view.indexOf(record.uid) + 1, record, context.enabled))
-    const pause = context.out.breathe()
-    if (pause) await pause
-  }
-}
-
 function selectCommand(name: 'SELECT' | 'EXAMINE'): Command {
   return command<SelectArguments>({
     name,
@@ -124,6 +68,10 @@ function selectCommand(name: 'SELECT' | 'EXAMINE'): Command {
     parse: parseSelect,
     async run(context, { mailbox, condstore, resync }) {
       if (resync !== undefined && !context.enabled.qresync) fault('ENABLE QRESYNC comes first')
+      // RFC 9586 §3.
+      if (resync?.match !== undefined && context.enabled.uidOnly) {
+        fault('sequence numbers are switched off: leave them out', 'UIDREQUIRED')
+      }
       if (condstore) context.enabled.condstore = true
       if (context.state.kind === 'selected') {
         context.advance({ kind: 'deselected' })
@@ -143,7 +91,9 @@ function selectCommand(name: 'SELECT' | 'EXAMINE'): Command {
       context.advance({ kind: 'selected', mailboxes, view })
       const names = { asked: mailbox, shown: shownName({ ...access, record }) }
       context.out.text(describe(record, view, live, names, context.enabled))
-      if (resync?.uidValidity === record.uidValidity) await resynchronise(context, resync, view, live, record.uidNext)
+      if (resync?.uidValidity === record.uidValidity) {
+        await resynchronise(context, mailboxes, view, resync, record.uidNext)
+      }
       return ok(`${name} done`, readOnly ? 'READ-ONLY' : 'READ-WRITE')
     },
   })
