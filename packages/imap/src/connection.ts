@@ -71,7 +71,8 @@ export class Connection implements Context {
   readonly #timer: SessionTimer
   /** What the connection changes over to, once the running command is answered. */
   #changeTo: 'tls' | 'deflate' | 'stranger' | undefined
-  #mayUnauthenticate: boolean
+  carried = false
+  readonly #unauthenticate: boolean
   /** Why the connection ends: said as BYE as soon as nothing is being answered. */
   #leaving: string | undefined
   #badCommands = 0
@@ -94,7 +95,7 @@ export class Connection implements Context {
     this.#input = new Input(this.#decoder, clock, parts.limits.readAheadBytesMax)
     this.#literals = new LiteralHandler(this, this.#decoder)
     this.news = new News(this)
-    this.#mayUnauthenticate = parts.unauthenticate
+    this.#unauthenticate = parts.unauthenticate
     this.#timer = new SessionTimer(this, clock, parts.limits)
   }
 
@@ -121,7 +122,7 @@ export class Connection implements Context {
   }
 
   get mayUnauthenticate(): boolean {
-    return this.#mayUnauthenticate
+    return this.#unauthenticate && !this.carried
   }
 
   get loginAllowed(): boolean {
@@ -175,7 +176,7 @@ export class Connection implements Context {
     if (opening.kind === 'implicit') await this.#startTls()
     else this.#listen()
     if (opening.kind === 'authenticated') {
-      this.#mayUnauthenticate = false
+      this.carried = true
       this.advance({ kind: 'logged-in', account: opening.account })
       this.out.text(formatReply(opening.tag, ok('Logged in', `CAPABILITY ${this.capabilities()}`)))
     } else {
