@@ -10,8 +10,6 @@ export interface CapabilityFacts {
   readonly limits: ImapLimits
   /** Everything is deflated already. */
   readonly compressed: boolean
-  /** Another node has logged the client in, and carries its bytes. */
-  readonly carried: boolean
   readonly mayUnauthenticate: boolean
   /** SASL mechanisms that can be had on this connection. */
   mechanisms(): readonly string[]
@@ -55,7 +53,7 @@ const capabilities: readonly Capability[] = [
   { name: 'AUTH=XOAUTH2', to: 'strangers', when: offers('XOAUTH2') },
   { name: 'AUTH=PLAIN', to: 'strangers', when: offers('PLAIN') },
   { name: 'AUTH=LOGIN', to: 'strangers', when: offers('LOGIN') },
-  { name: 'COMPRESS=DEFLATE', to: 'known', when: ({ compressed, carried }) => !compressed && !carried },
+  { name: 'COMPRESS=DEFLATE', to: 'known', when: ({ compressed }) => !compressed },
   { name: 'UNAUTHENTICATE', to: 'known', when: ({ mayUnauthenticate }) => mayUnauthenticate },
   { name: 'IDLE', to: 'known' },
   { name: 'NAMESPACE', to: 'known' },

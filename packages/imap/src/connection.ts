@@ -71,7 +71,7 @@ export class Connection implements Context {
   readonly #timer: SessionTimer
   /** What the connection changes over to, once the running command is answered. */
   #changeTo: 'tls' | 'deflate' | 'stranger' | undefined
-  carried = false
+  #carried = false
   readonly #unauthenticate: boolean
   /** Why the connection ends: said as BYE as soon as nothing is being answered. */
   #leaving: string | undefined
@@ -122,7 +122,7 @@ export class Connection implements Context {
   }
 
   get mayUnauthenticate(): boolean {
-    return this.#unauthenticate && !this.carried
+    return this.#unauthenticate && !this.#carried
   }
 
   get loginAllowed(): boolean {
@@ -176,7 +176,7 @@ export class Connection implements Context {
     if (opening.kind === 'implicit') await this.#startTls()
     else this.#listen()
     if (opening.kind === 'authenticated') {
-      this.carried = true
+      this.#carried = true
       this.advance({ kind: 'logged-in', account: opening.account })
       this.out.text(formatReply(opening.tag, ok('Logged in', `CAPABILITY ${this.capabilities()}`)))
     } else {

@@ -68,8 +68,6 @@ export interface Context {
   leave(text: string): void
   /** Everything is deflated already (RFC 4978). */
   readonly compressed: boolean
-  /** Another node has logged the client in, and carries its bytes. */
-  readonly carried: boolean
   /** UNAUTHENTICATE is to be had on this connection (RFC 8437). */
   readonly mayUnauthenticate: boolean
   /**

@@ -12,8 +12,6 @@ export const compress = command({
     if (cursor.keyword() !== 'DEFLATE') fault('there is no such way to compress')
   },
   async run(context) {
-    // The node that carries the bytes reads along, to know where a BYE may stand.
-    if (context.carried) fault('there is no such command')
     if (context.compressed) return no('The connection is compressed already', 'COMPRESSIONACTIVE')
     if (!context.changeLayer('deflate')) return bad('Nothing may follow COMPRESS before its answer')
     return ok(compressionStartedText)

@@ -10,7 +10,7 @@ import type { Resync } from '../resync.ts'
 import { MailboxView } from '../view.ts'
 import { resolveMailbox, shownName } from '../mailbox-access.ts'
 import { command, loggedIn, parseMailbox } from './command.ts'
-import type { Command, Context } from './command.ts'
+import type { Command } from './command.ts'
 
 interface SelectArguments {
   mailbox: string
