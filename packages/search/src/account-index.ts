@@ -26,6 +26,9 @@ export interface MailboxStanding extends IndexedMailbox {
   letters: number
 }
 
+const ROWS_BETWEEN_PAUSES = 32
+const TERMS_BETWEEN_PAUSES = 1024
+
 const nothingWaits = (): Waiting => ({ rows: [], bytes: 0, table: new TermTable() })
 
 export class AccountIndex {
@@ -33,7 +36,11 @@ export class AccountIndex {
   readonly #cache: VocabularyCache
   #manifest: Manifest
   #segments: Segment[] = []
+  /** By mailbox number: what is covered in memory too; the manifest says what is on disk. */
+  readonly #covered: number[]
   #waiting = nothingWaits()
+  /** Being written: still looked at where it is. */
+  #leaving: Waiting | null = null
   #changed = false
   /** Finds that look at segments now: these must stay. */
   #readers = 0
@@ -44,6 +51,7 @@ export class AccountIndex {
     this.#cache = cache
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     this.#manifest = readManifest(directory) ?? { version: INDEX_VERSION, mailboxes: [], segments: [], next: 1 }
+    this.#covered = this.#manifest.mailboxes.map((mailbox) => mailbox?.coveredUid ?? 0)
     try {
       for (const name of this.#manifest.segments) this.#segments.push(new Segment(directory, name))
     } catch (error) {
@@ -65,8 +73,15 @@ export class AccountIndex {
 
   standing(): MailboxStanding[] {
     return this.#manifest.mailboxes.flatMap((mailbox, number) =>
-      mailbox === null ? [] : [{ ...mailbox, letters: this.#lettersOf(number) }],
+      mailbox === null
+        ? []
+        : [{ ...mailbox, coveredUid: this.#covered[number] ?? 0, letters: this.#lettersOf(number) }],
     )
+  }
+
+  /** In the order in which they came. */
+  #rowsInMemory(): Waiting['rows'] {
+    return this.#leaving === null ? this.#waiting.rows : [...this.#leaving.rows, ...this.#waiting.rows]
   }
 
   #lettersOf(mailbox: number): number {
@@ -76,7 +91,7 @@ export class AccountIndex {
         if (mailboxes[letter] === mailbox && gone[letter] === 0) letters++
       }
     }
-    for (const row of this.#waiting.rows) if (row.mailbox === mailbox && !row.gone) letters++
+    for (const row of this.#rowsInMemory()) if (row.mailbox === mailbox && !row.gone) letters++
     return letters
   }
 
@@ -89,14 +104,14 @@ export class AccountIndex {
     if (known && known.uidValidity === uidValidity) return found
     if (known) this.drop(id)
     this.#changed = true
+    this.#covered.push(0)
     return this.#manifest.mailboxes.push({ id, uidValidity, coveredUid: 0 }) - 1
   }
 
   /** UIDs of a mailbox must rise. Without texts the message is marked as one to be looked at itself. */
   add(id: string, uidValidity: number, uid: number, texts: LetterTexts | null): void {
     const number = this.#numberOf(id, uidValidity)
-    const mailbox = this.#manifest.mailboxes[number] as IndexedMailbox
-    if (uid <= mailbox.coveredUid) return
+    if (uid <= (this.#covered[number] as number)) return
     const waiting = this.#waiting
     let packed = texts === null ? Buffer.alloc(0) : packTexts(texts)
     let state: number = texts === null || packed.length > searchLimits.textBytesMax ? LetterState.unsure : 0
@@ -108,23 +123,27 @@ export class AccountIndex {
     }
     waiting.rows.push({ mailbox: number, uid, state, terms: Math.max(0, terms), packed, gone: false })
     waiting.bytes += packed.length
-    mailbox.coveredUid = uid
+    this.#covered[number] = uid
     this.#changed = true
-    if (waiting.rows.length >= searchLimits.waitingMessagesMax || waiting.bytes >= searchLimits.waitingBytesMax) {
-      this.flush()
-    }
+  }
+
+  /** There is so much in memory that it must be written. */
+  get isFull(): boolean {
+    const { rows, bytes } = this.#waiting
+    return rows.length >= searchLimits.waitingMessagesMax || bytes >= searchLimits.waitingBytesMax
   }
 
   coveredUid(id: string, uidValidity: number): number {
-    const known = this.#manifest.mailboxes.find((mailbox) => mailbox?.id === id)
-    return known?.uidValidity === uidValidity ? known.coveredUid : 0
+    const number = this.#manifest.mailboxes.findIndex((mailbox) => mailbox?.id === id)
+    const known = this.#manifest.mailboxes[number]
+    return known?.uidValidity === uidValidity ? (this.#covered[number] as number) : 0
   }
 
   /** Everything up to `uid` was given or is gone. */
   cover(id: string, uidValidity: number, uid: number): void {
-    const mailbox = this.#manifest.mailboxes[this.#numberOf(id, uidValidity)] as IndexedMailbox
-    if (uid <= mailbox.coveredUid) return
-    mailbox.coveredUid = uid
+    const number = this.#numberOf(id, uidValidity)
+    if (uid <= (this.#covered[number] as number)) return
+    this.#covered[number] = uid
     this.#changed = true
   }
 
@@ -165,7 +184,7 @@ export class AccountIndex {
         }
       }
     }
-    for (const row of this.#waiting.rows) {
+    for (const row of this.#rowsInMemory()) {
       if (row.mailbox === number && isGone(row.uid)) row.gone = true
     }
   }
@@ -174,40 +193,56 @@ export class AccountIndex {
     return this.#changed
   }
 
-  /** On disk when it returns. */
-  flush(): void {
+  /** On disk when it is over. Pauses by `yield`; only one at a time. */
+  *flush(): Generator<void, void> {
     if (!this.#changed) return
     const waiting = this.#waiting
-    if (waiting.rows.some((row) => !row.gone)) this.#segments.push(this.#write(waiting))
+    const reached = [...this.#covered]
     this.#waiting = nothingWaits()
+    if (waiting.rows.some((row) => !row.gone)) {
+      this.#leaving = waiting
+      const segment = yield* this.#write(waiting)
+      for (const [letter, row] of waiting.rows.entries()) if (row.gone) segment.markGone(letter)
+      this.#segments.push(segment)
+      this.#leaving = null
+    }
+    for (const [number, mailbox] of this.#manifest.mailboxes.entries()) {
+      if (mailbox !== null) mailbox.coveredUid = reached[number] ?? 0
+    }
     this.#save()
+    this.#changed = this.#waiting.rows.length > 0
   }
 
   #save(): void {
     for (const segment of this.#segments) segment.saveGone()
     this.#manifest.segments = this.#segments.map((segment) => segment.name)
     writeManifest(this.directory, this.#manifest)
-    this.#changed = false
   }
 
   #newName(): string {
     return String(this.#manifest.next++)
   }
 
-  #write(waiting: Waiting): Segment {
+  *#write(waiting: Waiting): Generator<void, Segment> {
     const name = this.#newName()
     const writer = new SegmentWriter(`${this.directory}/${name}`)
+    let done = false
     try {
-      for (const row of waiting.rows) writer.letter(row, row.packed)
-      for (const { term, postings } of waiting.table.sorted()) writer.term(term, postings)
+      for (const [at, row] of waiting.rows.entries()) {
+        writer.letter(row, row.packed)
+        if (at % ROWS_BETWEEN_PAUSES === 0) yield
+      }
+      let terms = 0
+      for (const { term, postings } of waiting.table.sorted()) {
+        writer.term(term, postings)
+        if (++terms % TERMS_BETWEEN_PAUSES === 0) yield
+      }
       writer.finish()
-    } catch (error) {
-      writer.abort()
-      throw error
+      done = true
+    } finally {
+      if (!done) writer.abort()
     }
-    const segment = new Segment(this.directory, name)
-    for (const [letter, row] of waiting.rows.entries()) if (row.gone) segment.markGone(letter)
-    return segment
+    return new Segment(this.directory, name)
   }
 
   /* ------------------------------------------------------------------ looking */
@@ -217,10 +252,10 @@ export class AccountIndex {
     const number = this.#manifest.mailboxes.findIndex((mailbox) => mailbox?.id === id)
     const mailbox = this.#manifest.mailboxes[number]
     if (!mailbox) return undefined
-    const { coveredUid, uidValidity } = mailbox
+    const { uidValidity } = mailbox
+    const coveredUid = this.#covered[number] as number
     const segments = [...this.#segments]
-    const waiting = this.#waiting
-    const waitingCount = waiting.rows.length
+    const waiting = [...this.#rowsInMemory()]
     const prepared = queries.map(prepareQuery)
     const found: Findings = { hits: prepared.map(() => []), unsure: [] }
     const release = this.hold()
@@ -229,8 +264,7 @@ export class AccountIndex {
     } finally {
       release()
     }
-    for (let at = 0; at < waitingCount; at++) {
-      const row = waiting.rows[at] as Waiting['rows'][number]
+    for (const [at, row] of waiting.entries()) {
       if (row.mailbox !== number || row.gone) continue
       if (row.state === LetterState.unsure) found.unsure.push(row.uid)
       else {

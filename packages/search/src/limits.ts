@@ -20,7 +20,7 @@ export const searchLimits = {
   goneRatio: 0.25,
   /** Accounts whose index is open at once, and memory for their word lists. */
   openAccountsMax: 16,
-  vocabularyBytesMax: 96 * 1024 * 1024,
+  vocabularyBytesMax: 192 * 1024 * 1024,
   /** The worker pauses after so long for whatever else waits. */
   sliceMs: 10,
   /** Messages, and bytes of them, on their way to the worker at once. */

@@ -20,8 +20,6 @@ export function* rankMessages(
   limit: number,
   cache: VocabularyCache,
 ): Generator<void, RankedMessage[] | undefined> {
-  // What waits has no postings yet.
-  index.flush()
   const { number, segments } = index.segmentsFor(mailbox)
   if (number < 0) return undefined
   const wanted = new Set<string>()

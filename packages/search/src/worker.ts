@@ -33,7 +33,7 @@ function indexOf(account: string): AccountIndex {
   for (const [oldest, other] of open) {
     if (open.size <= searchLimits.openAccountsMax) break
     if (oldest === account || (users.get(oldest) ?? 0) > 0) continue
-    other.flush()
+    for (const _ of other.flush());
     other.close()
     open.delete(oldest)
   }
@@ -70,7 +70,7 @@ function* run(message: SearchMessage): Task {
     case 'keep-mailboxes':
       return indexOf(message.account).keepMailboxes(new Set(message.mailboxes))
     case 'flush':
-      indexOf(message.account).flush()
+      yield* indexOf(message.account).flush()
       merges.add(message.account)
       return undefined
     case 'forget':
@@ -90,7 +90,9 @@ function* addLetters(message: SearchMessage & { kind: 'add' }): Generator<Promis
   if (indexOf(account).coveredUid(mailbox, uidValidity) < after) throw new Error('the index is out of step')
   for (const { uid, bytes } of message.letters) {
     const texts = bytes === null ? null : yield* textsOf(bytes)
-    indexOf(account).add(mailbox, uidValidity, uid, texts)
+    const index = indexOf(account)
+    index.add(mailbox, uidValidity, uid, texts)
+    if (index.isFull) yield* index.flush()
     yield
   }
   indexOf(account).cover(mailbox, uidValidity, message.coveredUid)

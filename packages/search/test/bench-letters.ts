@@ -33,19 +33,23 @@ function sentence(chinese: boolean): string {
   return `${Array.from({ length }, word).join(' ')}. `
 }
 
-export function letterOf(number: number): Buffer {
+/** @param short without what servers add, and with a body of one sentence or two */
+export function letterOf(number: number, short = false): Buffer {
   const chinese = number % 4 === 3
   const name = word()
   let body = ''
-  while (body.length < (chinese ? 600 : 1800)) body += sentence(chinese)
+  while (body.length < (short ? 100 : chinese ? 600 : 1800)) body += sentence(chinese)
   const subject = chinese ? `=?utf-8?B?${Buffer.from(sentence(true)).toString('base64')}?=` : `${word()} ${word()}`
+  const added = [
+    `Received: from mx${number % 50}.example.com (mx${number % 50}.example.com [192.0.2.${number % 250}])`,
+    ` by mail.test.com with ESMTPS id ${noise(12)}; Mon, 02 Mar 2026 10:00:${number % 60} +0000`,
+    'DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=mail;',
+    ` bh=${noise(43)}=; b=${noise(340)}`,
+    `Message-ID: <${noise(20)}.${number}@example.com>`,
+  ]
   return Buffer.from(
     [
-      `Received: from mx${number % 50}.example.com (mx${number % 50}.example.com [192.0.2.${number % 250}])`,
-      ` by mail.test.com with ESMTPS id ${noise(12)}; Mon, 02 Mar 2026 10:00:${number % 60} +0000`,
-      'DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=mail;',
-      ` bh=${noise(43)}=; b=${noise(340)}`,
-      `Message-ID: <${noise(20)}.${number}@example.com>`,
+      ...(short ? [] : added),
       `From: ${name} <${name}${number % 500}@example.com>`,
       'To: Ann <ann@test.com>',
       `Subject: ${subject} number ${number}`,
