@@ -146,6 +146,12 @@ export const configSchema = z.strictObject({
       'connections-per-address-max': count(1_000_000)
         .default(200)
         .describe('POP3 connections at once from one address.'),
+      'expire-days': z
+        .int()
+        .min(0)
+        .max(36_500)
+        .optional()
+        .describe('Days for which letters stay, as POP3 tells clients (EXPIRE); left out: NEVER removed. Only told.'),
     })
     .prefault({})
     .describe('POP3.'),

@@ -84,6 +84,7 @@ export async function openFrontDoors(
     { mailboxes, authenticator, ...carrier, clock, random, logger: logger.child({ part: 'pop3' }), tls },
     {
       hostName,
+      expireDays: config.pop3['expire-days'],
       connectionsMax: config.pop3['connections-max'],
       connectionsPerAddressMax: config.pop3['connections-per-address-max'],
       trustedAddresses: config.smtp.trusted,

@@ -1,3 +1,4 @@
+export { parseAddressList } from './address-list.ts'
 export * from './address.ts'
 export { decodeText } from './charset.ts'
 export * from './date-time.ts'

@@ -2,6 +2,7 @@
 // (RFC 2449 §8, RFC 3206).
 import type { SaslOutcome } from '@skein/accounts'
 import { type PeerStream, SkeinError } from '@skein/runtime'
+import { type Language, inLanguage } from './texts.ts'
 
 export type ResponseCode = 'IN-USE' | 'LOGIN-DELAY' | 'AUTH' | 'SYS/TEMP' | 'SYS/PERM' | 'UTF8'
 
@@ -17,7 +18,7 @@ export type Answer =
   | { kind: 'ok'; text: string; thenClose?: boolean }
   | { kind: 'lines'; text: string; lines: Iterable<string> }
   /** The bytes of a message, without regard to dots and its last line end. */
-  | { kind: 'message'; text: string; bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array> }
+  | { kind: 'message'; text: string; bytes: Uint8Array | AsyncIterable<Uint8Array> }
   /** RFC 2595 §4: the TLS handshake follows the reply. */
   | { kind: 'start-tls'; text: string }
   /** The session goes on at its home, whose answer it is. */
@@ -86,6 +87,6 @@ export function answerForError(error: unknown): { answer: ErrorAnswer; isKnown: 
 // oxlint-disable-next-line no-control-regex
 const controls = /[\x00-\x1f\x7f]/g
 
-export function formatError({ code, text }: ErrorAnswer): string {
-  return `-ERR ${code === null ? '' : `[${code}] `}${text.replace(controls, ' ')}\r\n`
+export function formatError({ code, text }: ErrorAnswer, language: Language = 'en'): string {
+  return `-ERR ${code === null ? '' : `[${code}] `}${inLanguage(text, language).replace(controls, ' ')}\r\n`
 }

@@ -5,10 +5,25 @@ import { type PeerStream, SkeinError, type Splice, splice } from '@skein/runtime
 import type { Duplex } from 'node:stream'
 import { type Answer, answerForLogin, answers, formatError, refuse } from './answers.ts'
 import type { Pop3House } from './house.ts'
+import { type Language, languageFor } from './texts.ts'
 import { AnswerWatch } from './wire/answer-watch.ts'
 
-/** UTF8 was given before the log-in (RFC 6856 §2.1). */
-export const utf8Opening = 'utf8'
+/** What was agreed before the log-in (RFC 6856). */
+export interface SessionOpening {
+  utf8: boolean
+  language: Language
+}
+
+/** The same as words, for the way to the home. */
+function wordsOf({ utf8, language }: SessionOpening): string {
+  return [...(utf8 ? ['utf8'] : []), ...(language === 'en' ? [] : [language])].join(' ')
+}
+
+/** Words that this version does not know are passed over. */
+export function openingOf(words: string): SessionOpening {
+  const all = words.split(' ')
+  return { utf8: all.includes('utf8'), language: all.map(languageFor).find((one) => one !== undefined) ?? 'en' }
+}
 
 export type Elsewhere = Extract<LoginOutcome, { kind: 'elsewhere' }>
 
@@ -23,7 +38,7 @@ export async function goElsewhere(
   { house, remoteAddress, isSecure }: CarriedClient,
   outcome: Elsewhere,
   socket: Duplex,
-  utf8: boolean,
+  opening: SessionOpening,
 ): Promise<Answer> {
   const { carrier, logger } = house
   if (!carrier) return answerForLogin(outcome)
@@ -33,7 +48,7 @@ export async function goElsewhere(
       remoteAddress,
       secure: isSecure,
       tls: tlsOf(socket),
-      opening: utf8 ? utf8Opening : '',
+      opening: wordsOf(opening),
     })
     return { kind: 'carried', home }
   } catch (error) {

@@ -6,11 +6,12 @@ import { type PeerStream, type Splice, isLoopback } from '@skein/runtime'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { type Answer, type ErrorAnswer, answerForError, answerForLogin, answers, formatError, ok } from './answers.ts'
-import { carryAway, goElsewhere } from './carried-away.ts'
+import { type SessionOpening, carryAway, goElsewhere } from './carried-away.ts'
 import { commands } from './commands/index.ts'
 import type { Pop3House } from './house.ts'
 import type { Maildrop } from './maildrop.ts'
 import type { CommandContext, Session } from './session.ts'
+import { type Language, inLanguage } from './texts.ts'
 import { LineReader } from './wire/line-reader.ts'
 import { MessageWriter } from './wire/message-writer.ts'
 
@@ -35,6 +36,7 @@ export class Pop3Connection implements CommandContext {
   readonly house: Pop3House
   readonly remoteAddress: string
   session: Session = { state: 'authorization', user: null, utf8: false }
+  language: Language = 'en'
   isSecure: boolean
   /** Of whoever is logged in. */
   accountAddress: string | null = null
@@ -86,9 +88,10 @@ export class Pop3Connection implements CommandContext {
   }
 
   /** Goes on where another node took the log-in: with the answer to it. */
-  goOn(maildrop: Maildrop, address: string, utf8: boolean): void {
+  goOn(maildrop: Maildrop, address: string, { utf8, language }: SessionOpening): void {
+    this.language = language
     this.#clientsTurn()
-    this.#put(`+OK ${this.#open(maildrop, address, utf8)}\r\n`)
+    this.#putOk(this.#open(maildrop, address, utf8))
     this.#flush()
   }
 
@@ -101,7 +104,7 @@ export class Pop3Connection implements CommandContext {
 
   sendAway(answer: ErrorAnswer): void {
     if (this.#isClosing || this.#isClosed) return
-    this.#put(formatError(answer))
+    this.#put(formatError(answer, this.language))
     this.#close()
   }
 
@@ -268,7 +271,8 @@ export class Pop3Connection implements CommandContext {
   async finishLogin(outcome: SaslOutcome): Promise<Answer> {
     const { maildrops } = this.house
     if (outcome.kind === 'elsewhere') {
-      return goElsewhere(this, outcome, this.#socket, this.session.state === 'authorization' && this.session.utf8)
+      const utf8 = this.session.state === 'authorization' && this.session.utf8
+      return goElsewhere(this, outcome, this.#socket, { utf8, language: this.language })
     }
     if (outcome.kind !== 'ok') {
       const isGuess = outcome.kind === 'refused' || outcome.kind === 'throttled'
@@ -309,14 +313,14 @@ export class Pop3Connection implements CommandContext {
   async #write(answer: Answer): Promise<void> {
     switch (answer.kind) {
       case 'ok':
-        this.#put(`+OK ${answer.text}\r\n`)
+        this.#putOk(answer.text)
         if (answer.thenClose) this.#close()
         break
       case 'error':
         this.#writeError(answer)
         break
       case 'lines':
-        this.#put(`+OK ${answer.text}\r\n`)
+        this.#putOk(answer.text)
         await this.#writeLines(answer.lines)
         break
       case 'message':
@@ -328,10 +332,11 @@ export class Pop3Connection implements CommandContext {
       case 'start-tls':
         // RFC 2595 §2.4, RFC 3207 §6: what came along in clear text must not be run inside TLS.
         if (this.#lines.waiting > 0) return this.sendAway(answers.plaintextAfterStls)
-        this.#put(`+OK ${answer.text}\r\n`)
+        this.#putOk(answer.text)
         this.#flush()
         // RFC 2595 §4: what was learnt in clear text is forgotten.
         this.session = { state: 'authorization', user: null, utf8: false }
+        this.language = 'en'
         this.#startTls(() => {})
         break
     }
@@ -343,7 +348,7 @@ export class Pop3Connection implements CommandContext {
       return this.sendAway(answers.tooManyBadCommands)
     }
     if (answer === answers.tooManyAuthFailures || this.session.state === 'update') return this.sendAway(answer)
-    this.#put(formatError(answer))
+    this.#put(formatError(answer, this.language))
   }
 
   async #writeLines(lines: Iterable<string>): Promise<void> {
@@ -359,18 +364,29 @@ export class Pop3Connection implements CommandContext {
     this.#put(`${text}.\r\n`)
   }
 
-  async #writeMessage(text: string, bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+  async #writeMessage(text: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     const writer = new MessageWriter()
-    const pieces: Buffer[] = []
-    this.#put(`+OK ${text}\r\n`)
-    for await (const chunk of bytes) {
-      writer.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), pieces)
-      for (const piece of pieces) this.#put(piece)
-      pieces.length = 0
-      if (this.#outBytes > gatheredBytesMax) await this.#drain()
-      if (this.#isClosed) return
+    this.#putOk(text)
+    if (bytes instanceof Uint8Array) {
+      this.#putPieces(writer, bytes)
+    } else {
+      for await (const chunk of bytes) {
+        this.#putPieces(writer, chunk)
+        if (this.#outBytes > gatheredBytesMax) await this.#drain()
+        if (this.#isClosed) return
+      }
     }
     this.#put(writer.end())
+  }
+
+  #putPieces(writer: MessageWriter, chunk: Uint8Array): void {
+    const before = this.#out.length
+    writer.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), this.#out)
+    for (let at = before; at < this.#out.length; at++) this.#outBytes += this.#out[at]?.length ?? 0
+  }
+
+  #putOk(text: string): void {
+    this.#put(`+OK ${inLanguage(text, this.language)}\r\n`)
   }
 
   #put(data: Buffer | string): void {
@@ -385,10 +401,12 @@ export class Pop3Connection implements CommandContext {
     this.#outBytes = 0
     const socket = this.#socket
     if (socket.destroyed || !socket.writable) return
-    // One write costs one system call; copying a message of usual size costs far less.
+    // Few small pieces are cheaper copied into one; what is large goes as it is, in one system call all the same.
     const [first] = out
-    if (out.length === 1 && first !== undefined) socket.write(first)
-    else socket.write(Buffer.concat(out.map((data) => (typeof data === 'string' ? Buffer.from(data) : data))))
+    if (out.length === 1 && first !== undefined) return void socket.write(first)
+    socket.cork()
+    for (const data of joinSmall(out)) socket.write(data)
+    socket.uncork()
   }
 
   /** Resolves when the client has read enough of what was written. */
@@ -402,4 +420,28 @@ export class Pop3Connection implements CommandContext {
     this.#wakeWriter = null
     this.#deadlineMs = Infinity
   }
+}
+
+const smallPieceBytes = 1024
+
+/** The same bytes, small neighbours joined. */
+function joinSmall(pieces: readonly (Buffer | string)[]): (Buffer | string)[] {
+  const joined: (Buffer | string)[] = []
+  let small = ''
+  for (const piece of pieces) {
+    if (piece.length < smallPieceBytes) {
+      small += typeof piece === 'string' ? utf8AsLatin1(piece) : piece.toString('latin1')
+      continue
+    }
+    if (small !== '') joined.push(Buffer.from(small, 'latin1'))
+    small = ''
+    joined.push(piece)
+  }
+  if (small !== '') joined.push(Buffer.from(small, 'latin1'))
+  return joined
+}
+
+/** Text in Chinese is sent as UTF-8. */
+function utf8AsLatin1(text: string): string {
+  return Buffer.byteLength(text) === text.length ? text : Buffer.from(text).toString('latin1')
 }

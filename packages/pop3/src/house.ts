@@ -26,6 +26,7 @@ export interface Security {
 
 export interface Pop3House extends Pop3Components {
   hostName: string
+  expireDays: number | undefined
   limits: Pop3Limits
   maildrops: MaildropLocks
   security(): Security

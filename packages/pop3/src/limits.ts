@@ -19,6 +19,13 @@ export const pop3Limits = {
   pipelinedBytesMax: 64 * 1024,
   /** Messages up to this size are read whole; bigger ones are streamed. */
   wholeMessageBytesMax: 256 * 1024,
+  /** What TOP reads first: the header, and mostly all that is wanted. */
+  topFirstReadBytes: 16 * 1024,
+  /** Messages read ahead for a client that fetches one after the other, each no larger than this, */
+  readAheadMessagesMax: 8,
+  readAheadMessageBytesMax: 64 * 1024,
+  /** and for all sessions together. */
+  readAheadTotalBytesMax: 32 * 1024 * 1024,
 } as const
 
 export type Pop3Limits = { readonly [Name in keyof typeof pop3Limits]: number }

@@ -3,6 +3,15 @@
 import type { AccountId } from '@skein/accounts'
 import type { AccountMailboxes, MailboxId, Mailboxes, MessageRecord } from '@skein/mailboxes'
 import { SkeinError } from '@skein/runtime'
+import { createHash } from 'node:crypto'
+import type { Pop3Limits } from './limits.ts'
+import { ReadAhead, ReadAheadBudget } from './read-ahead.ts'
+
+interface OpenedInbox {
+  account: AccountMailboxes
+  inbox: MailboxId
+  messages: readonly MessageRecord[]
+}
 
 export class Maildrop {
   readonly #account: AccountMailboxes
@@ -10,15 +19,22 @@ export class Maildrop {
   readonly #messages: readonly MessageRecord[]
   readonly #release: () => void
   readonly #deleted = new Set<number>()
+  readonly #readAhead: ReadAhead
   #octets: number
   #uniqueIds: readonly string[] | null = null
   #isClosed = false
 
-  constructor(account: AccountMailboxes, inbox: MailboxId, messages: readonly MessageRecord[], release: () => void) {
+  constructor(opened: OpenedInbox, release: () => void, budget: ReadAheadBudget, limits: Pop3Limits) {
+    const { account, inbox, messages } = opened
     this.#account = account
     this.#inbox = inbox
     this.#messages = messages
     this.#release = release
+    const source = {
+      sizeOf: (number: number) => this.message(number)?.size,
+      read: (number: number) => account.body(messages[number - 1] as MessageRecord),
+    }
+    this.#readAhead = new ReadAhead(source, budget, limits)
     this.#octets = messages.reduce((sum, message) => sum + message.size, 0)
   }
 
@@ -47,12 +63,17 @@ export class Maildrop {
     return this.#uniqueIds[number - 1] ?? ''
   }
 
-  body(message: MessageRecord): Promise<Uint8Array> {
-    return this.#account.body(message)
+  /** All bytes of a message that exists. A promise only where it must be waited for. */
+  whole(number: number): Uint8Array | Promise<Uint8Array> {
+    return this.#readAhead.take(number)
   }
 
-  stream(message: MessageRecord): AsyncIterable<Uint8Array> {
-    return this.#account.stream(message)
+  body(message: MessageRecord, start: number, end: number): Promise<Uint8Array> {
+    return this.#account.body(message, start, end)
+  }
+
+  stream(message: MessageRecord, start = 0): AsyncIterable<Uint8Array> {
+    return this.#account.stream(message, start)
   }
 
   /** False where there is no such message. */
@@ -83,18 +104,26 @@ export class Maildrop {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#readAhead.clear()
     this.#release()
     await this.#account[Symbol.asyncDispose]()
   }
 }
 
-/** A copy in the same mailbox has its original's EMAILID: the later ones are told apart by their UID. */
+/** RFC 1939 §7: up to 70 characters from 0x21 to 0x7E. */
+const usable = /^[\x21-\x7e]{1,48}$/
+
+/** A copy in the same mailbox has its original's EMAILID: the later ones are told apart by when they were put there. */
 function uniqueIdsOf(messages: readonly MessageRecord[]): string[] {
   const seen = new Set<string>()
-  return messages.map(({ emailId, uid }) => {
-    if (seen.has(emailId)) return `${emailId}-${uid}`
-    seen.add(emailId)
-    return emailId
+  return messages.map(({ emailId, savedDateMs }) => {
+    const base = usable.test(emailId) ? emailId : createHash('sha256').update(emailId).digest('base64url')
+    let id = base
+    for (let copy = 1; seen.has(id); copy++) {
+      id = `${base}-${savedDateMs.toString(36)}${copy > 1 ? `.${copy}` : ''}`
+    }
+    seen.add(id)
+    return id
   })
 }
 
@@ -102,9 +131,13 @@ function uniqueIdsOf(messages: readonly MessageRecord[]): string[] {
 export class MaildropLocks {
   readonly #mailboxes: Mailboxes
   readonly #held = new Set<AccountId>()
+  readonly #limits: Pop3Limits
+  readonly #budget: ReadAheadBudget
 
-  constructor(mailboxes: Mailboxes) {
+  constructor(mailboxes: Mailboxes, limits: Pop3Limits) {
     this.#mailboxes = mailboxes
+    this.#limits = limits
+    this.#budget = new ReadAheadBudget(limits.readAheadTotalBytesMax)
   }
 
   /** Null where another session has it. @throws SkeinError `no-such-account`, `no-such-mailbox` */
@@ -119,7 +152,7 @@ export class MaildropLocks {
       if (!inbox) throw new SkeinError('no-such-mailbox', 'permanent', 'the account has no INBOX')
       // A copy: the live array changes under us, while message numbers must not.
       const messages = [...(await account.messages(inbox.id))]
-      return new Maildrop(account, inbox.id, messages, release)
+      return new Maildrop({ account, inbox: inbox.id, messages }, release, this.#budget, this.#limits)
     } catch (error) {
       release()
       await account?.[Symbol.asyncDispose]()

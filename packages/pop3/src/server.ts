@@ -12,7 +12,7 @@ import {
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { answers, formatError } from './answers.ts'
-import { utf8Opening } from './carried-away.ts'
+import { openingOf } from './carried-away.ts'
 import { type ClientStream, Pop3Connection } from './connection.ts'
 import type { Pop3Components, Pop3House, Security } from './house.ts'
 import { type Pop3Limits, pop3Limits } from './limits.ts'
@@ -22,6 +22,8 @@ export interface Pop3Settings extends Partial<Pop3Limits> {
   hostName: string
   /** Addresses and CIDR blocks without a limit per address. Default: loopback. */
   trustedAddresses?: readonly string[]
+  /** Days for which messages are kept, as EXPIRE tells clients (RFC 2449 §6.7). Default: NEVER removed. Only told, not done. */
+  expireDays?: number | undefined
 }
 
 /** starttls: port 110, with STLS. implicit: port 995, TLS from the first byte (RFC 8314 §3). */
@@ -43,6 +45,7 @@ export interface Pop3Server {
 }
 
 const refusalLingerMs = 1_000
+const keepAliveMs = 60_000
 const emptyPollMs = 5
 
 export function createPop3Server(components: Pop3Components, settings: Pop3Settings): Pop3Server {
@@ -68,8 +71,9 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
   const house: Pop3House = {
     ...components,
     hostName: settings.hostName,
+    expireDays: settings.expireDays,
     limits,
-    maildrops: new MaildropLocks(mailboxes),
+    maildrops: new MaildropLocks(mailboxes, limits),
     security: () => security,
   }
 
@@ -87,6 +91,8 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
     if (counter.enter(address) !== 'ok') return refuse(socket, mode)
     socket.once('close', () => counter.leave(address))
     socket.setNoDelay(true)
+    // A client that is gone without a word holds its mailbox no longer than this and the idle time-out.
+    socket.setKeepAlive(true, keepAliveMs)
     const connection = connect({ stream: socket, remoteAddress: address, isSecure: false })
     if (mode === 'implicit') connection.secureThenGreet()
     else connection.greet()
@@ -125,7 +131,7 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
       }
       stream.once('close', () => counter.leave(remoteAddress))
       const connection = connect({ stream, remoteAddress, isSecure: secure })
-      connection.goOn(open, address, opening === utf8Opening)
+      connection.goOn(open, address, openingOf(opening))
       if (isClosed) connection.sendAway(answers.shuttingDown)
     }
   }

@@ -3,6 +3,7 @@ import type { SaslFacts, SaslOutcome } from '@skein/accounts'
 import type { Answer } from './answers.ts'
 import type { Pop3House } from './house.ts'
 import type { Maildrop } from './maildrop.ts'
+import type { Language } from './texts.ts'
 
 export type Session =
   | { state: 'authorization'; user: string | null; utf8: boolean }
@@ -16,6 +17,8 @@ export interface CommandContext {
   /** Over TLS, or from this machine. */
   readonly mayLogIn: boolean
   session: Session
+  /** Of the texts for people (RFC 6856 §3). */
+  language: Language
   /** Sends `+ challenge` and waits for the client's line; null where it breaks off. */
   challenge(text: string): Promise<string | null>
   /** What a SASL mechanism may know of this connection. */

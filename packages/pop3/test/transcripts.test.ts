@@ -20,6 +20,13 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith('.txt'))) 
       steps: {
         ...scramSteps(),
         deliver: (_context, subject = '') => there.deliver(`Subject: ${subject}\r\n\r\nx\r\n`),
+        'deliver-utf8': () =>
+          there.deliver(
+            Buffer.from(
+              'Subject: 雁字回时\r\nFrom: 曹雪芹 <曹@红楼.example>\r\nTo: 脂砚 <b@中国.example>\r\nReceived: from 石头\r\n' +
+                'Content-Type: text/plain; charset=utf-8; name="信.txt"\r\n\r\n月满西楼\r\n',
+            ),
+          ),
         /** Waits until the server has seen that a connection is gone. */
         released: async () => {
           const deadline = performance.now() + 5_000

@@ -8,7 +8,8 @@ export const capa = defineCommand({
   parse: noArguments,
   run(context) {
     const { isSecure, mayLogIn, session } = context
-    const lines = ['TOP', 'UIDL', 'RESP-CODES', 'AUTH-RESP-CODE', 'PIPELINING', 'EXPIRE NEVER', 'LOGIN-DELAY 0']
+    const lines = ['TOP', 'UIDL', 'RESP-CODES', 'AUTH-RESP-CODE', 'PIPELINING', 'LOGIN-DELAY 0']
+    lines.push(`EXPIRE ${context.house.expireDays ?? 'NEVER'}`)
     // RFC 6856 §2: names and passwords may be UTF-8.
     lines.push('UTF8 USER', 'LANG')
     if (mayLogIn) lines.push('USER', `SASL ${mechanismsOffered(context).join(' ')}`)

@@ -33,9 +33,9 @@ export function noArguments(text: string): null | undefined {
   return text === '' ? null : undefined
 }
 
-/** Message numbers count from 1. */
+/** Message numbers count from 1. Huge ones are numbers too, of messages that do not exist. */
 export function parseNumber(text: string): number | undefined {
-  return /^0*[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined
+  return /^0*[1-9]\d{0,39}$/.test(text) ? Number(text) : undefined
 }
 
 /** A message number, or null for all. */

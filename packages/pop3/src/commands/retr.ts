@@ -1,5 +1,6 @@
-// RETR (RFC 1939 §5): the message byte for byte.
+// RETR (RFC 1939 §5): the message byte for byte, or with an ASCII header where the client did not say UTF8 (RFC 6856 §2).
 import { answers } from '../answers.ts'
+import { downgradeMessage, downgradeStream } from '../wire/downgrade.ts'
 import { defineCommand, parseNumber } from './command.ts'
 import { openMessage } from './open-message.ts'
 
@@ -11,7 +12,13 @@ export const retr = defineCommand({
     if (session.state !== 'transaction') return answers.wrongState
     const message = session.maildrop.message(number)
     if (!message) return answers.noSuchMessage
-    const bytes = await openMessage(session.maildrop, message, house.limits.wholeMessageBytesMax)
-    return { kind: 'message', text: `${message.size} octets`, bytes }
+    const bytes = await openMessage(session.maildrop, number, message, house.limits.wholeMessageBytesMax)
+    if (session.utf8) return { kind: 'message', text: `${message.size} octets`, bytes }
+    // RFC 6856 §2: a client that did not say UTF8 gets what it can read.
+    if (!(bytes instanceof Uint8Array)) {
+      return { kind: 'message', text: `${message.size} octets`, bytes: downgradeStream(bytes) }
+    }
+    const written = downgradeMessage(bytes)
+    return { kind: 'message', text: `${written.length} octets`, bytes: written }
   },
 })

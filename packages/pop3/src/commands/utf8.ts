@@ -1,4 +1,4 @@
-// UTF8 (RFC 6856 §2). Messages are served as they are with it and without, see the README.
+// UTF8 (RFC 6856 §2): from here on headers are served as they are, UTF-8 and all.
 import { answers, ok } from '../answers.ts'
 import { defineCommand, noArguments } from './command.ts'
 

@@ -9,7 +9,7 @@ export class MessageWriter {
   #state: 0 | 1 | 2 = 0
 
   /** Pushes the wire form of `chunk` to `pieces` (parts of `chunk`, not copies). */
-  write(chunk: Buffer, pieces: Buffer[]): void {
+  write(chunk: Buffer, pieces: (Buffer | string)[]): void {
     if (chunk.length === 0) return
     let keep = 0
     const stuff = (at: number) => {
