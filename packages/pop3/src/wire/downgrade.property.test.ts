@@ -19,22 +19,25 @@ async function inPieces(bytes: Buffer, at: readonly number[]): Promise<Buffer> {
 }
 
 const piece = fc.constantFrom(
-  ...[
-    'Subject: ',
-    'From: ',
-    'X-A:',
-    'Received:',
-    'Content-Type: a/b; name="',
-    '"',
-    '雁',
-    'é',
-    '\r\n',
-    '\n',
-    ' ',
-    '<',
-    '>',
-  ],
-  ...['a@b', ',', ';', ':', '\0', 'a'],
+  'Subject: ',
+  'From: ',
+  'X-A:',
+  'Received:',
+  'Content-Type: a/b; name="',
+  '"',
+  '雁',
+  'é',
+  '\r\n',
+  '\n',
+  ' ',
+  '<',
+  '>',
+  'a@b',
+  ',',
+  ';',
+  ':',
+  '\0',
+  'a',
 )
 const messages = fc.array(piece, { maxLength: 40 }).map((all) => all.join(''))
 
