@@ -25,4 +25,9 @@ export const httpLimits = {
   nodesListedMax: 4,
 } as const
 
+export const dnsLimits = {
+  /** Names asked of the DNS at the same time by `skein dns --check`. */
+  questionsAtOnce: 64,
+} as const
+
 export type HttpLimits = { readonly [Name in keyof typeof httpLimits]: number }

@@ -46,7 +46,7 @@ function ask(port: number, path: string, method = 'GET', headers: Record<string,
 }
 
 /** All that the server says to these bytes, until it closes; undefined if it has not by then. */
-async function raw(port: number, bytes: string, withinMs = 3_000): Promise<string | undefined> {
+async function raw(port: number, bytes: string, withinMs = 15_000): Promise<string | undefined> {
   const socket: Socket = connect(port, '127.0.0.1', () => socket.write(bytes))
   let said = ''
   socket.on('data', (chunk) => (said += chunk.toString('latin1')))
@@ -128,7 +128,7 @@ describe('the HTTP front door', () => {
     assert.match((await raw(slow.port, 'GET / HTTP/1.1\r\nHost: a\r\n')) ?? 'open', /^HTTP\/1\.1 408 /)
     const body = 'POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx'
     assert.match((await raw(slow.port, body)) ?? 'open', /^(?:HTTP\/1\.1 4\d\d |$)/)
-    assert.ok(performance.now() - started < 2_500)
+    assert.ok(performance.now() - started < 10_000)
   })
 
   test('an idle connection is ended', async () => {

@@ -21,7 +21,8 @@ export function addDnsCommand(program: Command): void {
     .action(async (options: { check?: boolean; domain?: string[] }, command: Command) => {
       const { compareDns, formatZones } = await import('@skein/admin')
       const { ask, output, paths } = contextOf(command)
-      const zones = chosen((await ask('dns.plan')) as DnsZone[], options.domain)
+      const mesh = (await ask('dns.plan')) as DnsZone[]
+      const zones = chosen(mesh, options.domain)
       if (options.check !== true) {
         output.result({ zones }, () => formatZones(zones).trimEnd())
         return
@@ -29,7 +30,7 @@ export function addDnsCommand(program: Command): void {
       const { readConfig } = await import('../config.ts')
       const { createDnsLookup } = await import('../dns-lookup.ts')
       const servers = readConfig(paths.config).outside['dns-servers']
-      const findings = await compareDns(zones, createDnsLookup(servers))
+      const findings = await compareDns(zones, createDnsLookup(servers), mesh)
       const isRight = findings.every(({ state }) => state === 'right')
       output.result({ ok: isRight, findings, zones }, () => describe(findings, zones))
       if (!isRight) process.exitCode = 1

@@ -1,5 +1,6 @@
 // What is published now beside what should be: each name and type told as right, missing, wrong or more than there should be.
 import { SkeinError, createAddressSet } from '@skein/runtime'
+import { dnsLimits } from '../limits.ts'
 import type { DnsRecord, DnsType, DnsZone } from './records.ts'
 
 export interface DnsLookup {
@@ -30,23 +31,36 @@ interface Question {
 /** Names that clients set themselves up by may lead to any of the nodes, by an alias or by addresses. */
 const isSetUpName = (name: string) => /^(?:autoconfig|autodiscover)\./.test(name)
 
-export async function compareDns(zones: readonly DnsZone[], lookup: DnsLookup): Promise<DnsFinding[]> {
-  const all = zones.flatMap(({ records }) => records)
+/**
+ * @param zones what is compared
+ * @param mesh all zones: an alias in one may lead to a host in another
+ */
+export async function compareDns(
+  zones: readonly DnsZone[],
+  lookup: DnsLookup,
+  mesh: readonly DnsZone[] = zones,
+): Promise<DnsFinding[]> {
+  const all = mesh.flatMap(({ records }) => records)
   const questions = new Map<string, Question>()
-  for (const { name, type, value } of all) {
+  for (const { name, type, value } of zones.flatMap(({ records }) => records)) {
     const key = `${name} ${type}`
     const question = questions.get(key) ?? { name, type, wanted: [] }
     question.wanted.push(value)
     questions.set(key, question)
   }
-  const findings: DnsFinding[] = []
-  const setUpDone = new Set<string>()
+  const names = new Set<string>()
+  const tasks: (() => Promise<DnsFinding>)[] = []
   for (const question of questions.values()) {
-    if (!isSetUpName(question.name)) findings.push(await compareOne(question, lookup, all))
-    else if (!setUpDone.has(question.name)) {
-      setUpDone.add(question.name)
-      findings.push(await compareSetUpName(question.name, lookup, all))
+    if (!isSetUpName(question.name)) tasks.push(() => compareOne(question, lookup, all))
+    else if (!names.has(question.name)) {
+      names.add(question.name)
+      tasks.push(() => compareSetUpName(question.name, lookup, all))
     }
+  }
+  const findings: DnsFinding[] = []
+  // A server that says nothing costs its time-out once for each of these, not for each name.
+  for (let at = 0; at < tasks.length; at += dnsLimits.questionsAtOnce) {
+    findings.push(...(await Promise.all(tasks.slice(at, at + dnsLimits.questionsAtOnce).map((task) => task()))))
   }
   return findings
 }

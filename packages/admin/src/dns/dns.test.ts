@@ -174,6 +174,21 @@ describe('what is published', () => {
     assert.deepEqual(states(await compare([...records, stray])), ['wrong A autoconfig.test.com'])
   })
 
+  test('one domain alone, whose names lead to hosts in another', async () => {
+    const mesh = planDns({ domains: ['test.com', 'other.com'], nodes: [bj] })
+    const published = mesh.flatMap((zone) => zone.records)
+    const address = { name: 'autoconfig.other.com', type: 'A' as const, value: '8.8.8.1' }
+    const lookup = {
+      records: async (name: string, type: string) =>
+        [...published, address, { ...address, name: 'autodiscover.other.com' }]
+          .filter((one) => one.name === name && one.type === type)
+          .map(({ value }) => value),
+    }
+    const findings = await compareDns(mesh.slice(1), lookup, mesh)
+    assert.deepEqual(new Set(findings.map(({ state }) => state)), new Set(['right']))
+    assert.ok(findings.every(({ name }) => name.endsWith('other.com')))
+  })
+
   test('SPF is weighed, not only compared', async () => {
     const cases: [string, string[]][] = [
       ['v=spf1 ip4:8.8.8.0/24 ip6:2400::/16 ~all', []],
