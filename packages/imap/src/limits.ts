@@ -18,6 +18,8 @@ export interface ImapLimits {
   literalBytesMax: number
   /** A refused non-synchronising literal up to this size is read and thrown away; a larger one ends the connection. */
   literalDiscardBytesMax: number
+  /** The same before login. */
+  preAuthDiscardBytesMax: number
   literalsPerCommandMax: number
   /** Messages that one FETCH, STORE, SEARCH, MOVE, COPY, UID EXPUNGE works on (RFC 9738 MESSAGELIMIT); 0: any number. */
   messagesPerCommandMax: number
@@ -66,6 +68,7 @@ export const imapLimits: Readonly<ImapLimits> = {
   preAuthLineBytesMax: 16 * 1024,
   literalBytesMax: 64 * 1024 * 1024,
   literalDiscardBytesMax: 256 * 1024 * 1024,
+  preAuthDiscardBytesMax: 1024 * 1024,
   literalsPerCommandMax: 10_000,
   messagesPerCommandMax: 1_000_000,
   savedMessagesMax: 1_000_000,

@@ -14,6 +14,7 @@ import type { CommandPart, LiteralAnnouncement } from './wire/literal.ts'
 export interface LiteralSession {
   readonly services: ImapServices
   readonly limits: ImapLimits
+  readonly loggedIn: boolean
   readonly commandLineBytesMax: number
   readonly out: Output
   /** What the command that is being read wants done with the literal; the tag goes into `tag`. */
@@ -60,7 +61,9 @@ export class LiteralHandler {
 
   #refuse(reply: Reply, parts: readonly CommandPart[], announcement: LiteralAnnouncement): void {
     this.release(parts)
-    if (!announcement.synchronising && announcement.bytes > this.#session.limits.literalDiscardBytesMax) {
+    const { limits, loggedIn } = this.#session
+    const discardBytesMax = loggedIn ? limits.literalDiscardBytesMax : limits.preAuthDiscardBytesMax
+    if (!announcement.synchronising && announcement.bytes > discardBytesMax) {
       // RFC 7888 §4: rather than reading all of it.
       return this.#session.leave('[TOOBIG] The literal is too long')
     }

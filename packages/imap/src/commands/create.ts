@@ -2,7 +2,8 @@
 import type { SpecialUse } from '@skein/mailboxes'
 import { no, ok } from '../replies.ts'
 import { fault } from '../wire/syntax-error.ts'
-import { resolveName } from '../mailbox-access.ts'
+import { namedAnswer } from '../list-answer.ts'
+import { resolveName, shownName } from '../mailbox-access.ts'
 import { command, loggedIn, parseMailbox } from './command.ts'
 
 const USES: readonly SpecialUse[] = [
@@ -46,6 +47,9 @@ export const create = command({
     if (place === undefined) return no('There is no such user to make it for', 'NONEXISTENT')
     const options = specialUse === undefined ? {} : { specialUse }
     const record = await place.mailboxes.create(place.name, { ...options, origin: context.origin })
+    const shown = shownName({ ...place, record })
+    // RFC 9051 §6.3.4: where the name was normalised.
+    if (context.enabled.rev2 && shown !== name) context.out.text(namedAnswer(shown, name, context.enabled.utf8))
     return ok('Created', `MAILBOXID (${record.id})`)
   },
 })

@@ -1,5 +1,6 @@
 // RENAME (RFC 9051 §6.3.6).
-import { resolveMailbox, resolveName } from '../mailbox-access.ts'
+import { namedAnswer } from '../list-answer.ts'
+import { resolveMailbox, resolveName, shownName } from '../mailbox-access.ts'
 import { no, ok } from '../replies.ts'
 import { command, loggedIn, parseMailbox } from './command.ts'
 
@@ -13,6 +14,12 @@ export const rename = command({
     const target = await resolveName(context, to)
     if (target?.mailboxes !== source.mailboxes) return no('A mailbox stays with its owner', 'CANNOT')
     await source.mailboxes.rename(source.name, target.name, { origin: context.origin })
+    // RFC 9051 §6.3.6: where the name was normalised.
+    const record = source.mailboxes.byId(source.record.id)
+    const shown = record === undefined ? to : shownName({ ...target, record })
+    if (context.enabled.rev2 && shown !== to && to.toUpperCase() !== 'INBOX' && from.toUpperCase() !== 'INBOX') {
+      context.out.text(namedAnswer(shown, to, context.enabled.utf8))
+    }
     return ok('Renamed')
   },
 })

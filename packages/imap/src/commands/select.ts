@@ -3,7 +3,7 @@ import type { MailboxRecord, MessageRecord } from '@skein/mailboxes'
 import { no, ok } from '../replies.ts'
 import type { Enabled } from '../session.ts'
 import type { Cursor } from '../wire/cursor.ts'
-import { formatMailbox, formatString, utf8Bytes } from '../wire/encode.ts'
+import { namedAnswer } from '../list-answer.ts'
 import { fault } from '../wire/syntax-error.ts'
 import { parseResync, resynchronise } from '../resync.ts'
 import type { Resync } from '../resync.ts'
@@ -55,8 +55,7 @@ function describe(
   )
   if (rev2) {
     // RFC 9051 §6.3.2: by its own name, and by the one that the client used for it.
-    const old = names.asked === names.shown ? '' : ` ("OLDNAME" (${formatString(utf8Bytes(names.asked), utf8)}))`
-    lines.push(`* LIST () "/" ${formatMailbox(names.shown, utf8)}${old}\r\n`)
+    lines.push(namedAnswer(names.shown, names.asked, utf8))
   }
   return lines.join('')
 }
