@@ -110,7 +110,7 @@ export const esearch = command<EsearchArguments>({
       if (hits.length === 0) continue
       const name = formatMailbox(shownName(access), context.enabled.utf8)
       const correlator = `TAG ${tag} MAILBOX ${name} UIDVALIDITY ${access.record.uidValidity}`
-      const scores = hits.map(({ uid }) => relevancy?.get(uid) ?? 100)
+      const scores = relevancy && hits.map(({ uid }) => relevancy.get(uid) ?? 100)
       context.out.text(extendedAnswer(correlator, { hits, numbering: 'uid', modseq, relevancy: scores }, returned))
       const pause = context.out.breathe()
       if (pause) await pause

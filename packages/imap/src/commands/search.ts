@@ -104,7 +104,12 @@ function searchCommand(name: string, numbering: Numbering, parse: (cursor: Curso
         },
       )
       opened?.begin(hits, relevancy)
-      const result: Result = { hits, numbering, modseq, relevancy: hits.map(({ uid }) => relevancy?.get(uid) ?? 100) }
+      const result: Result = {
+        hits,
+        numbering,
+        modseq,
+        relevancy: relevancy && hits.map(({ uid }) => relevancy.get(uid) ?? 100),
+      }
       if (returned === undefined) {
         await tell(context, oldAnswer(criteria === undefined ? 'SEARCH' : 'SORT', result))
         return ok('Searched', cut)

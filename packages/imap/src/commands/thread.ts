@@ -10,7 +10,7 @@ import type { SearchKey } from '../search/search-key.ts'
 import { parseCharset, parseKeys } from '../search/search-program.ts'
 import { inTurns } from '../sort/paced.ts'
 import type { Paced } from '../sort/paced.ts'
-import { sentMs, sortable } from '../sort/sort-hits.ts'
+import { recordsOf, sentMs } from '../sort/sort-hits.ts'
 import { wordsOf } from '../sort/words-of-hits.ts'
 import { formatThreads } from '../thread/thread.ts'
 import type { Thread, Threadable } from '../thread/thread.ts'
@@ -26,6 +26,8 @@ const algorithms: Readonly<Record<string, Algorithm>> = {
   ORDEREDSUBJECT: threadSubjects,
   REFERENCES: threadReferences,
 }
+
+const BLOCK = 4096
 
 interface ThreadArguments {
   algorithm: Algorithm | undefined
@@ -44,12 +46,19 @@ async function threadables(context: Context, records: readonly MessageRecord[]):
   const { mailboxes } = selectedOf(context)
   const ground = { mailboxes, words: context.wordCache, out: context.out }
   const { ids, subject, reply, sent } = await wordsOf(ground, records, ['ids', 'subject', 'reply', 'sent'])
-  return records.map((record, at) => ({
-    ids: ids[at] as readonly string[],
-    subject: subject[at] as string,
-    reply: reply[at] as boolean,
-    sentMs: sentMs(sent[at] as number, record),
-  }))
+  const found: Threadable[] = []
+  for (const [at, record] of records.entries()) {
+    found.push({
+      ids: ids[at] as readonly string[],
+      subject: subject[at] as string,
+      reply: reply[at] as boolean,
+      sentMs: sentMs(sent[at] as number, record),
+    })
+    if (at % BLOCK > 0) continue
+    const pause = context.out.breathe()
+    if (pause) await pause
+  }
+  return found
 }
 
 function threadCommand(name: string, numbering: Numbering): Command {
@@ -66,7 +75,7 @@ function threadCommand(name: string, numbering: Numbering): Command {
       if (keyHas(key, ({ kind }) => kind === 'modseq')) context.enabled.condstore = true
       const { out } = context
       const hits = await runSearch(searchGround(context, { mailboxes, view }, key), key)
-      const records = sortable(hits, await mailboxes.messages(view.mailbox)).map(({ record }) => record)
+      const records = await recordsOf(out, hits, await mailboxes.messages(view.mailbox))
       const threads = await inTurns(out, algorithm(await threadables(context, records)))
       out.text('* THREAD')
       if (threads.length > 0) out.text(' ')

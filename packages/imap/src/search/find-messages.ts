@@ -1,7 +1,7 @@
 // A search from beginning to end: what fits, how well, and in which order.
 import type { Context } from '../commands/command.ts'
 import type { SortCriterion } from '../sort/sort-criteria.ts'
-import { sortable, sortHits } from '../sort/sort-hits.ts'
+import { recordsOf, sortRecords } from '../sort/sort-hits.ts'
 import type { AccountMailboxes } from '@skein/mailboxes'
 import type { MailboxView } from '../view.ts'
 import { searchStart } from '../message-limit.ts'
@@ -63,8 +63,9 @@ export async function inOrder(
   criteria: readonly SortCriterion[],
   relevancy: ReadonlyMap<number, number> | undefined,
 ): Promise<Hit[]> {
-  const sortables = sortable(hits, await mailboxes.messages(view.mailbox), relevancy)
-  const order = await sortHits({ mailboxes, words: context.wordCache, out: context.out }, sortables, criteria)
+  const { out, wordCache: words } = context
+  const records = await recordsOf(out, hits, await mailboxes.messages(view.mailbox))
+  const order = await sortRecords({ mailboxes, words, out }, records, criteria, relevancy)
   return Array.from(order, (at) => hits[at] as Hit)
 }
 

@@ -1,6 +1,7 @@
 // Puts found messages in the order that SORT was asked for (RFC 5256 §3): ties go by their place in the mailbox.
 import type { MessageRecord } from '@skein/mailboxes'
 import type { Hit } from '../search/run-search.ts'
+import type { Output } from '../output.ts'
 import { findRecord } from '../view.ts'
 import { inTurns, pacedSort } from './paced.ts'
 import type { SortCriterion } from './sort-criteria.ts'
@@ -8,25 +9,22 @@ import { wordOfKey } from './sort-criteria.ts'
 import { wordsOf } from './words-of-hits.ts'
 import type { WordGround } from './words-of-hits.ts'
 
-/** One message to be put in order. */
-export interface Sortable {
-  place: number
-  record: MessageRecord
-  /** 1 to 100 (RFC 6203 §4). */
-  relevancy: number
-}
+const BLOCK = 4096
 
-/** The hits with their records; what has gone meanwhile stays, with nothing to sort it by. */
-export function sortable(
+/** The hits' records; what has gone meanwhile stays, with nothing to sort it by. */
+export async function recordsOf(
+  out: Output,
   hits: readonly Hit[],
   live: readonly MessageRecord[],
-  relevancy?: ReadonlyMap<number, number>,
-): Sortable[] {
-  return hits.map(({ place, uid }) => ({
-    place,
-    record: findRecord(live, uid, place) ?? { ...gone, uid },
-    relevancy: relevancy?.get(uid) ?? 100,
-  }))
+): Promise<MessageRecord[]> {
+  const records: MessageRecord[] = []
+  for (const { uid, place } of hits) {
+    records.push(findRecord(live, uid, place) ?? { ...gone, uid })
+    if (records.length % BLOCK > 0) continue
+    const pause = out.breathe()
+    if (pause) await pause
+  }
+  return records
 }
 
 const gone: MessageRecord = {
@@ -43,16 +41,19 @@ const gone: MessageRecord = {
 
 type Compare = (a: number, b: number) => number
 
-/** @returns places in `hits`, in order. */
-export async function sortHits(
+/**
+ * @param relevancy by UID, 1 to 100 (RFC 6203 §4).
+ * @returns places in `records`, in order.
+ */
+export async function sortRecords(
   ground: WordGround,
-  hits: readonly Sortable[],
+  records: readonly MessageRecord[],
   criteria: readonly SortCriterion[],
+  relevancy: ReadonlyMap<number, number> | undefined,
 ): Promise<Uint32Array> {
   const compares: Compare[] = []
-  const records = hits.map((hit) => hit.record)
   for (const { key, reverse } of criteria) {
-    const compare = await comparison(ground, hits, records, key)
+    const compare = await comparison(ground, records, key, relevancy)
     compares.push(reverse ? (a, b) => compare(b, a) : compare)
   }
   const [first, ...further] = compares
@@ -61,26 +62,30 @@ export async function sortHits(
     for (let at = 0; found === 0 && at < further.length; at++) found = (further[at] as Compare)(a, b)
     return found === 0 ? a - b : found
   }
-  return inTurns(ground.out, pacedSort(Uint32Array.from(hits.keys()), compareAll))
+  return inTurns(ground.out, pacedSort(Uint32Array.from(records.keys()), compareAll))
 }
 
 async function comparison(
   ground: WordGround,
-  hits: readonly Sortable[],
   records: readonly MessageRecord[],
   key: SortCriterion['key'],
+  relevancy: ReadonlyMap<number, number> | undefined,
 ): Promise<Compare> {
-  if (key === 'ARRIVAL') return byNumber(Float64Array.from(records, (record) => record.internalDateMs))
-  if (key === 'SIZE') return byNumber(Float64Array.from(records, (record) => record.size))
-  // RFC 6203 §6: the most relevant first.
-  if (key === 'RELEVANCY') return byNumber(Float64Array.from(hits, (hit) => -hit.relevancy))
+  const numbers = new Float64Array(records.length)
   const name = wordOfKey[key]
-  if (name === undefined) return () => 0
-  const column = (await wordsOf(ground, records, [name]))[name]
-  if (name === 'sent') {
-    return byNumber(Float64Array.from(records, (record, at) => sentMs(column[at] as number, record)))
+  const column = name === undefined ? [] : (await wordsOf(ground, records, [name]))[name]
+  if (name !== undefined && name !== 'sent') return byText(column as string[])
+  for (const [at, record] of records.entries()) {
+    if (name === 'sent') numbers[at] = sentMs(column[at] as number, record)
+    else if (key === 'ARRIVAL') numbers[at] = record.internalDateMs
+    else if (key === 'SIZE') numbers[at] = record.size
+    // RFC 6203 §6: the most relevant first.
+    else numbers[at] = -(relevancy?.get(record.uid) ?? 100)
+    if (at % BLOCK > 0) continue
+    const pause = ground.out.breathe()
+    if (pause) await pause
   }
-  return byText(column as string[])
+  return byNumber(numbers)
 }
 
 /** RFC 5256 §2.2: where no Date can be read, the internal date. */

@@ -13,7 +13,7 @@ export interface WordGround {
 /** Columns of words, each in the order of the records; where a message has gone its words are as of an empty one. */
 export type WordColumns<Name extends WordName> = { [Each in Name]: MessageWords[Each][] }
 
-const BLOCK = 256
+const BLOCK = 128
 
 /** As of a message without a header. */
 export const noWords: MessageWords = {

@@ -86,7 +86,11 @@ function* linkAll(messages: readonly Threadable[], containers: Containers): Pace
 
 /** Step 3: those that are only referred to go, and their children move up; but at the top they hold their children together. */
 function* gather(messages: readonly Threadable[], { parents }: Containers): Paced<Thread[]> {
-  const threads: (Thread | undefined)[] = messages.map((_, message) => ({ message, children: [] }))
+  const threads: (Thread | undefined)[] = []
+  for (let message = 0; message < messages.length; message++) {
+    threads.push({ message, children: [] })
+    if (message % STEP === 0) yield
+  }
   /** For a container that is no message: the nearest message above it, or itself where it stands at the top. */
   const above: number[] = []
   const roots: Thread[] = []
