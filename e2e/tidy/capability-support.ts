@@ -10,7 +10,7 @@ type Protocol = (typeof protocols)[number]
 export interface CapabilityRow {
   protocol: Protocol
   name: string
-  /** '-' where no RFC has it. */
+  /** A draft or a company where no RFC has it. */
   rfc: string
   /** Commands as the index names them. */
   commands: string[]
@@ -28,6 +28,8 @@ export interface Transcript {
 
 /** Words in the code that lists capabilities, beside capabilities. */
 const otherWords = new Set(['not-authenticated', 'authenticated', 'selected', 'authorization', 'transaction', 'lines'])
+
+const isNumber = (rfc: string) => /^\d+$/.test(rfc)
 
 function read(path: string): string {
   return readFileSync(join(repositoryRoot, path), 'utf8')
@@ -185,7 +187,7 @@ export function capabilityProblems(): string[] {
     const files = commandFiles(protocol)
     for (const row of rows.filter((one) => one.protocol === protocol && one.isAdvertised)) {
       problems.push(...proofProblems(row))
-      if (row.rfc !== '-' && (rfcStatus.get(row.rfc) ?? 'planned') === 'planned') {
+      if (isNumber(row.rfc) && (rfcStatus.get(row.rfc) ?? 'planned') === 'planned') {
         problems.push(`${protocol} advertises ${row.name}, but RFC ${row.rfc} is not marked done in rfc-index.tsv`)
       }
       if (protocol === 'smtp') continue
@@ -206,7 +208,7 @@ function proofProblems({ protocol, name, rfc, shownBy }: CapabilityRow): string[
   if (shownBy.length === 0) return [`${protocol} advertises ${name}, which no transcript shows`]
   const texts = shownBy.map(read)
   const problems: string[] = []
-  if (rfc !== '-' && !texts.some((text) => text.includes(`RFC ${rfc}`))) {
+  if (isNumber(rfc) && !texts.some((text) => text.includes(`RFC ${rfc}`))) {
     problems.push(`${protocol} advertises ${name}, and no transcript that shows it cites RFC ${rfc}`)
   }
   const refused = /^S\d*~?: .*(?:\b(?:NO|BAD|BYE)\b|-ERR)|^S\d*~?: [45]\d\d|^@closed/m
