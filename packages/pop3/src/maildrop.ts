@@ -90,15 +90,17 @@ export class Maildrop {
     this.#deleted.clear()
   }
 
-  /** The UPDATE state: removes what is marked, for good. */
+  /** The UPDATE state: removes what is marked, for good. @throws SkeinError `deletions-incomplete` where some is still there */
   async update(): Promise<void> {
-    const uids = [...this.#deleted].flatMap((number) => this.#messages[number - 1]?.uid ?? [])
-    if (uids.length > 0)
-      await this.#account.expunge(
-        this.#inbox,
-        uids.toSorted((a, b) => a - b),
-        { origin: this },
-      )
+    const marked = [...this.#deleted].flatMap((number) => this.#messages[number - 1]?.uid ?? [])
+    if (marked.length === 0) return
+    const uids = marked.toSorted((a, b) => a - b)
+    const removed = new Set(await this.#account.expunge(this.#inbox, uids, { origin: this }))
+    if (removed.size === uids.length) return
+    // Another front door may have been faster: what is not there any more is as good as removed.
+    const present = new Set((await this.#account.messages(this.#inbox)).map(({ uid }) => uid))
+    const left = uids.filter((uid) => !removed.has(uid) && present.has(uid)).length
+    if (left > 0) throw new SkeinError('deletions-incomplete', 'temporary', `${left} deleted messages not removed`)
   }
 
   async close(): Promise<void> {

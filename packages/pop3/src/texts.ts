@@ -53,6 +53,7 @@ const chinesePatterns: readonly [RegExp, string][] = [
   [/^message (\d+) goes at QUIT$/, '第 $1 封邮件将在 QUIT 时删除'],
   [/^bye, (\d+) messages left$/, '再见，还有 $1 封邮件'],
   [/^too many failed log-ins, try again in (\d+) s$/, '登录失败次数过多，请 $1 秒后再试'],
+  [/^(\d+) deleted messages not removed$/, '$1 封标记删除的邮件未能删除'],
   [/^this mailbox is served by (.*)$/, '此邮箱由 $1 提供服务'],
   [/^nothing was deleted: (.*)$/, '没有删除任何邮件：$1'],
 ]

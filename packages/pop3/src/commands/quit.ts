@@ -1,4 +1,5 @@
 // QUIT (RFC 1939 §5, §6): after log-in, what is marked is removed before the answer.
+import { isErrorCode } from '@skein/runtime'
 import { answerForError } from '../answers.ts'
 import { defineCommand, noArguments } from './command.ts'
 
@@ -17,7 +18,9 @@ export const quit = defineCommand({
     } catch (error) {
       const { answer, isKnown } = answerForError(error)
       if (!isKnown) house.logger.error({ error }, 'POP3: deleting at QUIT failed')
-      return { ...answer, text: `nothing was deleted: ${answer.text}` }
+      // RFC 1939 §6.
+      const what = isErrorCode(error, 'deletions-incomplete') ? '' : 'nothing was deleted: '
+      return { ...answer, text: `${what}${answer.text}` }
     } finally {
       await maildrop.close()
     }
