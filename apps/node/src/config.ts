@@ -126,6 +126,10 @@ export const configSchema = z.strictObject({
       'literal-bytes-max': count(2 ** 31)
         .default(64 * 1024 * 1024)
         .describe('Largest literal (APPEND) taken.'),
+      unauthenticate: z
+        .boolean()
+        .default(true)
+        .describe('Whether a connection may go over to another account (RFC 8437).'),
     })
     .prefault({})
     .describe('IMAP.'),

@@ -73,6 +73,7 @@ export async function openFrontDoors(
     },
     {
       version: skeinVersion,
+      unauthenticate: config.imap.unauthenticate,
       limits: {
         connectionsMax: config.imap['connections-max'],
         connectionsPerAddressMax: config.imap['connections-per-address-max'],

@@ -8,7 +8,7 @@ import { carryAway, wayHome } from './carried-away.ts'
 import type { Elsewhere } from './carried-away.ts'
 import type { AnswerCache } from './fetch/answer-cache.ts'
 import { capabilityList } from './capabilities.ts'
-import { findCommand } from './commands/index.ts'
+import { CommandReader } from './command-reader.ts'
 import type { Command, Context, ImapServices } from './commands/command.ts'
 import type { ImapLimits } from './limits.ts'
 import { Input } from './input.ts'
@@ -17,9 +17,9 @@ import type { LiteralDecision } from './literal-handler.ts'
 import { News } from './news.ts'
 import { ConnectionGone, Output } from './output.ts'
 import { Progress } from './progress.ts'
-import { bad, formatReply, ok, replyToError } from './replies.ts'
+import { bad, formatReply, ok } from './replies.ts'
 import type { Reply } from './replies.ts'
-import { BYE_GRACE_MS, SessionTimer } from './session-timer.ts'
+import { SessionTimer } from './session-timer.ts'
 import { nextState, nothingEnabled } from './session.ts'
 import type { WordCache } from './sort/message-words.ts'
 import type { Enabled, OpenAccount, SessionEvent, SessionState } from './session.ts'
@@ -27,9 +27,7 @@ import { Transport } from './transport.ts'
 import type { SecureStream, StreamFacts } from './transport.ts'
 import { CommandDecoder } from './wire/command-decoder.ts'
 import type { DecoderEvent } from './wire/command-decoder.ts'
-import { Cursor } from './wire/cursor.ts'
 import type { CommandPart, LiteralAnnouncement } from './wire/literal.ts'
-import { SyntaxFault } from './wire/syntax-error.ts'
 
 export interface ConnectionParts {
   services: ImapServices
@@ -67,6 +65,7 @@ export class Connection implements Context {
   readonly #clientAuthorities: () => readonly X509Certificate[]
   readonly #decoder: CommandDecoder
   readonly #input: Input
+  readonly #reader: CommandReader
   readonly #literals: LiteralHandler
   readonly #timer: SessionTimer
   /** What the connection changes over to, once the running command is answered. */
@@ -93,6 +92,7 @@ export class Connection implements Context {
     this.out = new Output(stream, clock, parts.limits)
     this.progress = new Progress(this.out, clock, parts.limits.progressIntervalMs)
     this.#input = new Input(this.#decoder, clock, parts.limits.readAheadBytesMax)
+    this.#reader = new CommandReader(this)
     this.#literals = new LiteralHandler(this, this.#decoder)
     this.news = new News(this)
     this.#unauthenticate = parts.unauthenticate
@@ -302,20 +302,17 @@ export class Connection implements Context {
     let reply: Reply
     let ran = false
     let command: Command | undefined
-    this.tag = '*'
     try {
-      const cursor = this.#cursor(parts)
-      this.tag = cursor.tag()
+      const read = this.#reader.read(parts)
+      command = read.command
       this.progress.start(this.tag)
-      cursor.space()
-      command = this.#find(cursor)
-      const args = command.parse(cursor)
-      cursor.end()
+      const args = command.parse(read.cursor)
+      read.cursor.end()
       ran = true
       reply = await command.run(this, args)
     } catch (error) {
       if (error instanceof ConnectionGone) throw error
-      reply = error instanceof SyntaxFault ? faultReply(error) : this.failure(error, command)
+      reply = this.#reader.failure(error, command)
     }
     if (!ran) this.#literals.release(parts)
     if (this.#home !== undefined) return
@@ -350,22 +347,8 @@ export class Connection implements Context {
     this.#timer.restart()
   }
 
-  #find(cursor: Cursor): Command {
-    const command = findCommand(cursor)
-    if (command === undefined) throw new SyntaxFault('there is no such command')
-    if (!command.states.includes(this.state.kind)) throw new SyntaxFault(stateText(command, this.state))
-    // RFC 9586 §3.
-    if (this.enabled.uidOnly && command.keepsNumbers === true) {
-      throw new SyntaxFault('sequence numbers are switched off: use the UID form', 'UIDREQUIRED')
-    }
-    return command
-  }
-
-  /** What a failure is answered with; our own faults are logged. */
-  failure(error: unknown, command?: Command): Reply {
-    const { reply, unexpected } = replyToError(error, command?.hasDestination === true)
-    if (unexpected) this.logError(error, 'an IMAP command failed', command?.name)
-    return reply
+  failure(error: unknown): Reply {
+    return this.#reader.failure(error)
   }
 
   #answer(tag: string, reply: Reply): void {
@@ -384,22 +367,8 @@ export class Connection implements Context {
     if (++this.#badCommands >= this.limits.badCommandsMax) this.#leaving ??= 'Too many bad commands'
   }
 
-  #cursor(parts: readonly CommandPart[]): Cursor {
-    return new Cursor(parts, { nestingDepthMax: this.limits.nestingDepthMax, utf8: this.enabled.utf8 })
-  }
-
   decide(parts: readonly CommandPart[], announcement: LiteralAnnouncement): { tag: string; decision: LiteralDecision } {
-    this.tag = '*'
-    let decision: LiteralDecision
-    try {
-      const cursor = this.#cursor(parts)
-      this.tag = cursor.tag()
-      cursor.space()
-      decision = this.#find(cursor).intake?.(this).accept(cursor, announcement) ?? 'hold'
-    } catch (error) {
-      decision = error instanceof SyntaxFault ? faultReply(error) : this.failure(error)
-    }
-    return { tag: this.tag, decision }
+    return this.#reader.decide(parts, announcement)
   }
 
   /* ---------------------------------------------------------------- the stream */
@@ -464,14 +433,7 @@ export class Connection implements Context {
     this.news.stop()
     if (this.#home !== undefined) return
     this.out.flush()
-    const { stream } = this.#transport
-    stream.end()
-    // What the client still sends is not read, and a client that keeps its half open is not waited for.
-    stream.resume()
-    if (!stream.destroyed) {
-      const grace = this.services.clock.setTimer(BYE_GRACE_MS, () => stream.destroy())
-      stream.once('close', () => grace.cancel())
-    }
+    this.#transport.close(this.services.clock)
     try {
       await this.#literals.abort()
       await this.#account?.mailboxes[Symbol.asyncDispose]()
@@ -479,16 +441,6 @@ export class Connection implements Context {
       this.logError(error, 'an IMAP session could not be put away')
     }
   }
-}
-
-function faultReply({ message, code }: SyntaxFault): Reply {
-  return bad(message.charAt(0).toUpperCase() + message.slice(1), code)
-}
-
-function stateText(command: Command, state: SessionState): string {
-  if (command.states.includes('not-authenticated')) return `${command.name} comes before login`
-  if (state.kind === 'not-authenticated') return `${command.name} needs a login first`
-  return `${command.name} needs a selected mailbox`
 }
 
 /** 127.0.0.0/8 and ::1: this machine, where passwords may be told in clear. */

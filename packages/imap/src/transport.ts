@@ -2,6 +2,7 @@
 // Promises: knows nothing of sockets; one layer is put over another only while nothing is being read.
 import type { Duplex } from 'node:stream'
 import type { Clock } from '@skein/runtime'
+import { BYE_GRACE_MS } from './session-timer.ts'
 import { DeflateStream } from './deflate-stream.ts'
 
 /** What is known of a byte stream beside its bytes. */
@@ -53,6 +54,16 @@ export class Transport {
   /** Takes compression off again, where there is any. */
   async decompress(): Promise<void> {
     if (this.#stream instanceof DeflateStream) this.#stream = await this.#stream.detach()
+  }
+
+  /** Ends it. What the client still sends is not read, and a client that keeps its half open is not waited for. */
+  close(clock: Clock): void {
+    const stream = this.#stream
+    stream.end()
+    stream.resume()
+    if (stream.destroyed) return
+    const grace = clock.setTimer(BYE_GRACE_MS, () => stream.destroy())
+    stream.once('close', () => grace.cancel())
   }
 
   destroy(): void {
