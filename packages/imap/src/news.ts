@@ -91,7 +91,8 @@ export class News {
   }
 
   remove(source: NewsSource): void {
-    this.#sources = this.#sources?.filter((known) => known !== source)
+    const left = this.#sources?.filter((known) => known !== source) ?? []
+    this.#sources = left.length === 0 ? undefined : left
   }
 
   get waiting(): boolean {

@@ -160,6 +160,11 @@ export const steps = (harness: Harness) => ({
     const text = [...headers, '', 'Hello.', ''].join('\r\n')
     await harness.deliver(mailbox, text, [], arrival === undefined ? undefined : Date.parse(arrival))
   },
+  /** `@annotate MAILBOX shared|private NAME VALUE`: as another session does; MAILBOX `server` is the server itself. */
+  async annotate(_context: TranscriptContext, mailbox = '', whose = 'shared', name = '', value = '') {
+    const id = mailbox === 'server' ? null : (harness.account.byName(mailbox)?.id ?? '')
+    await harness.account.setAnnotations(id, [{ shared: whose === 'shared', name, value }])
+  },
   /** `@login C` */
   async login(context: TranscriptContext, name = 'C') {
     await converse(context, name, 'login LOGIN aaa secret')

@@ -34,6 +34,12 @@ export function listAnswer(context: Context, mailbox: Mailbox, oldName?: string)
   return `* LIST (${attributes.join(' ')}) "/" ${nameOf(context, mailbox)}${old}\r\n`
 }
 
+/** RFC 5465 §5.6, §5.7: that it has changed, not to what. @param mailbox undefined: of the server. */
+export function metadataAnswer(context: Context, mailbox: Mailbox | undefined, entries: Iterable<string>): string {
+  const name = mailbox === undefined ? '""' : nameOf(context, mailbox)
+  return `* METADATA ${name} ${[...entries].join(' ')}\r\n`
+}
+
 export function deletedAnswer(context: Context, mailbox: Mailbox): string {
   return `* LIST (\\NonExistent) "/" ${nameOf(context, mailbox)}\r\n`
 }

@@ -1,13 +1,13 @@
 // What NOTIFY SET asked to be told (RFC 5465): events of other mailboxes as STATUS and LIST, and which of the selected
 // one's. A session has one at the most; without it nothing is noted and nothing costs.
-import type { AccountChange, AccountMailboxes, MailboxRecord } from '@skein/mailboxes'
+import type { AccountChange, AccountMailboxes, JournalOp, MailboxRecord } from '@skein/mailboxes'
 import type { Context } from '../commands/command.ts'
 import { fetchUnasked } from '../fetch/unasked-fetch.ts'
 import { matchesFilter } from '../mailbox-filter.ts'
 import type { MailboxAccess } from '../mailbox-access.ts'
 import type { AnnounceMoment, News, NewsSource } from '../news.ts'
 import type { MailboxView } from '../view.ts'
-import { deletedAnswer, listAnswer, statusAnswer } from './mailbox-answers.ts'
+import { deletedAnswer, listAnswer, metadataAnswer, statusAnswer } from './mailbox-answers.ts'
 import { isSelected } from './notify-request.ts'
 import type { EventGroup, EventName } from './notify-request.ts'
 
@@ -39,6 +39,8 @@ export class Notifier implements NewsSource {
   readonly #statuses = new Map<string, Happened>()
   /** LIST answers to be told. */
   #lists: string[] = []
+  /** Annotations that have changed; of the server where `mailbox` is null. */
+  readonly #metadata = new Map<string, { mailbox: string | null; entry: string }>()
   #overflowed = false
   /** Messages that this session put in the selected mailbox itself. */
   readonly #own = new Set<number>()
@@ -62,7 +64,7 @@ export class Notifier implements NewsSource {
   }
 
   get hasNews(): boolean {
-    return this.#overflowed || this.#statuses.size > 0 || this.#lists.length > 0
+    return this.#overflowed || this.#statuses.size > 0 || this.#lists.length > 0 || this.#metadata.size > 0
   }
 
   /** RFC 5465 §6.1.1: with SELECTED, EXPUNGE may come at any time. */
@@ -78,7 +80,10 @@ export class Notifier implements NewsSource {
     for (const op of change.entry.ops) {
       if (op.op === 'mailbox') this.#noteMailbox(op.mailbox, mailboxes, own)
       else if (op.op === 'mailbox-delete') this.#noteDeleted(op.mailbox, own)
-      else if (op.op === 'add' || op.op === 'expunge' || op.op === 'flags') {
+      else if (op.op === 'annotation') this.#noteAnnotation(op, own)
+      else if (op.op === 'seen' && op.user === this.#account?.accountId) {
+        if (!own && !this.#isSelected(op.mailbox)) this.#noteMessage(op.mailbox, 'flags')
+      } else if (op.op === 'add' || op.op === 'expunge' || op.op === 'flags') {
         if (this.#isSelected(op.mailbox)) {
           if (own && op.op === 'add') this.#own.add(op.message.uid)
         } else if (!own) this.#noteMessage(op.mailbox, op.op === 'flags' ? 'flags' : 'messages')
@@ -136,13 +141,25 @@ export class Notifier implements NewsSource {
     this.#checkRoom()
   }
 
+  /** Names of entries are told, and those of one's own and shared ones only. */
+  #noteAnnotation({ mailbox, user, name }: Extract<JournalOp, { op: 'annotation' }>, own: boolean): void {
+    if (own || (user !== null && user !== this.#account?.accountId)) return
+    const known = mailbox === null ? undefined : this.#known.get(mailbox)
+    if (mailbox !== null && (known === undefined || !this.#wants('MailboxMetadataChange', known))) return
+    if (mailbox === null && !this.#groups.some(({ events }) => events.has('ServerMetadataChange'))) return
+    const entry = `/${user === null ? 'shared' : 'private'}${name}`
+    this.#metadata.set(`${mailbox ?? ''} ${entry}`, { mailbox, entry })
+    this.#checkRoom()
+  }
+
   /** RFC 5465 §5.8: who takes too little is told nothing more. */
   #checkRoom(): void {
-    if (this.#lists.length + this.#statuses.size <= this.#context.limits.notifyWaitingMax) return
+    if (this.#lists.length + this.#statuses.size + this.#metadata.size <= this.#context.limits.notifyWaitingMax) return
     this.#overflowed = true
     this.#groups = []
     this.#lists = []
     this.#statuses.clear()
+    this.#metadata.clear()
   }
 
   /* ---------------------------------------------------------------- telling */
@@ -163,6 +180,7 @@ export class Notifier implements NewsSource {
     const lists = this.#lists
     this.#lists = []
     yield* lists
+    yield* this.#metadataAnswers()
     const statuses = [...this.#statuses]
     this.#statuses.clear()
     for (const [mailbox, happened] of statuses) {
@@ -170,6 +188,15 @@ export class Notifier implements NewsSource {
       const record = known?.mailboxes.byId(mailbox)
       if (known === undefined || record === undefined || this.#isSelected(mailbox)) continue
       yield statusAnswer(this.#context, { ...known, record }, happened === 'flags')
+    }
+  }
+
+  *#metadataAnswers(): Generator<string> {
+    const changed = [...this.#metadata.values()]
+    this.#metadata.clear()
+    for (const { mailbox, entry } of changed) {
+      const known = mailbox === null ? undefined : this.#known.get(mailbox)
+      if (mailbox === null || known !== undefined) yield metadataAnswer(this.#context, known, [entry])
     }
   }
 

@@ -7,7 +7,15 @@ import type { Cursor } from '../wire/cursor.ts'
 import { fault } from '../wire/syntax-error.ts'
 
 /** In the spelling of the RFC. */
-export const EVENTS = ['MessageNew', 'MessageExpunge', 'FlagChange', 'MailboxName', 'SubscriptionChange'] as const
+export const EVENTS = [
+  'MessageNew',
+  'MessageExpunge',
+  'FlagChange',
+  'MailboxName',
+  'SubscriptionChange',
+  'MailboxMetadataChange',
+  'ServerMetadataChange',
+] as const
 
 export type EventName = (typeof EVENTS)[number]
 

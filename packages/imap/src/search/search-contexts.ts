@@ -87,6 +87,7 @@ export class SearchContexts implements NewsSource {
       if (op.op === 'add') this.#unseen.add(op.message.uid)
       else if (op.op === 'expunge') this.#expunged.add(op.uid)
       else if (op.op === 'flags') this.#changed.add(op.uid)
+      else if (op.op === 'seen') for (const uid of op.uids) this.#changed.add(uid)
     }
     if (this.#unseen.size > 0) this.#changed.add(this.#unseen.values().next().value as number)
   }
