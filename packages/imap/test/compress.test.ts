@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import { constants, createDeflateRaw, createInflateRaw, deflateRawSync } from 'node:zlib'
 import { TestClient } from './client.ts'
 import { startHarness } from './harness.ts'
@@ -11,8 +12,8 @@ import type { Harness } from './harness.ts'
 import { letterNamed } from './letters.ts'
 
 /** Logged in, with everything after that in deflate; `raw` is what lies below. */
-async function compressed(harness: Harness): Promise<{ client: TestClient; raw: TestClient }> {
-  const raw = await TestClient.loggedIn(harness.port)
+async function compressed(harness: Harness, below?: TestClient): Promise<{ client: TestClient; raw: TestClient }> {
+  const raw = below ?? (await TestClient.loggedIn(harness.port))
   assert.match((await raw.run('COMPRESS DEFLATE')).status, /^OK/)
   const deflate = createDeflateRaw({ flush: constants.Z_SYNC_FLUSH })
   const inflate = createInflateRaw({ flush: constants.Z_SYNC_FLUSH })
@@ -48,6 +49,18 @@ test('a session goes on in deflate: answers at once, large ones whole, news whil
   assert.match((await client.run('FETCH 3 BODY.PEEK[TEXT]')).untagged[0] ?? '', /Hello, Bbb\./)
   await harness.server.close({ drainMs: 100 })
   assert.equal(await client.response(), '* BYE The server is stopping')
+  raw.socket.destroy()
+})
+
+test('deflate lies above TLS', async () => {
+  await using harness = await startHarness()
+  await harness.deliver('INBOX', letterNamed('plain'))
+  const tls = new TestClient(connectTls({ port: harness.tlsPort, host: '127.0.0.1', rejectUnauthorized: false }))
+  await tls.response()
+  assert.match((await tls.run('LOGIN aaa secret')).status, /^OK/)
+  const { client, raw } = await compressed(harness, tls)
+  assert.match((await client.run('SELECT INBOX')).status, /^OK/)
+  assert.match((await client.run('FETCH 1 BODY.PEEK[TEXT]')).untagged[0] ?? '', /Hello, Bbb\./)
   raw.socket.destroy()
 })
 
