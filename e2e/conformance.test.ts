@@ -35,8 +35,10 @@ test('scripted sessions', { timeout: 300_000 }, async (t) => {
   const files = readdirSync(folder).filter((name) => name.endsWith('.txt') && name.includes(only))
   const play = async (file: string, text: string, node: SkeinNode) => {
     const user = `${file.replace('.txt', '')}-${node.name}@test.com`
-    await home.addUser(user, password)
-    await eventually(async () => (await node.users()).some(({ address }) => address === user), { what: user })
+    await home.ask('user.add', { address: user, password, role: 'user', displayName: '' })
+    const known = async () =>
+      (await node.ask<{ address: string }[]>('user.list')).some(({ address }) => address === user)
+    await eventually(known, { what: `${user} on ${node.name}` })
     const steps = sessionSteps({ home, node, user, password })
     await runTranscript(text, tcpConnect(ports.imap, { host: node.address }), { steps, values: { user, password } })
   }
