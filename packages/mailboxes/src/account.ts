@@ -166,11 +166,12 @@ export class Account {
    * @returns what `plan` returned, when the change is durable and visible. An empty draft is no commit.
    */
   async change<Result>(origin: unknown, plan: (draft: CommitDraft) => Result): Promise<Result> {
-    while (this.#failed || this.#gone) await this.ready()
-    const draft = this.#draft()
-    const result = plan(draft)
-    if (!draft.isEmpty) await this.#submit(draft, origin)
-    return result
+    for (;;) {
+      while (this.#failed || this.#gone) await this.ready()
+      const draft = this.#draft()
+      const result = plan(draft)
+      if (await this.#done(draft, origin)) return result
+    }
   }
 
   /** The same with the messages of a mailbox at hand. @throws SkeinError `no-such-mailbox` */
@@ -179,16 +180,36 @@ export class Account {
     origin: unknown,
     plan: (draft: CommitDraft, list: readonly MessageRecord[]) => Result,
   ): Promise<Result> {
-    let list = await this.messages(mailbox)
-    while (this.#failed || this.#gone || !this.#marksReady(mailbox)) {
-      await this.ready()
-      list = await this.messages(mailbox)
-      for (const { user } of this.plannedReaders.of(mailbox)) await this.marks.load(mailbox, user)
+    for (;;) {
+      let list = await this.messages(mailbox)
+      while (this.#failed || this.#gone || !this.#marksReady(mailbox)) {
+        await this.ready()
+        list = await this.messages(mailbox)
+        for (const { user } of this.plannedReaders.of(mailbox)) await this.marks.load(mailbox, user)
+      }
+      const draft = this.#draft()
+      const result = plan(draft, list)
+      if (await this.#done(draft, origin)) return result
     }
-    const draft = this.#draft()
-    const result = plan(draft, list)
-    if (!draft.isEmpty) await this.#submit(draft, origin)
-    return result
+  }
+
+  /**
+   * Resolves when the draft is durable and visible. An empty one says that all is as wanted already, which holds only once the
+   * commits under way that it was planned on are durable too. @returns false where those failed: to be planned again
+   */
+  async #done(draft: CommitDraft, origin: unknown): Promise<boolean> {
+    if (!draft.isEmpty) {
+      await this.#submit(draft, origin)
+      return true
+    }
+    const last = this.#underWay.at(-1)
+    if (last === undefined) return true
+    try {
+      await last.settled
+      return true
+    } catch {
+      return false
+    }
   }
 
   #draft(): CommitDraft {

@@ -485,6 +485,38 @@ test('a commit that failed but reached the disk is seen and told', async () => {
   assert.deepEqual(heard, [3])
 })
 
+test('a change that another one under way makes already is done when that one is', async () => {
+  let sync = async () => {}
+  const parts = await setup({ sync: () => sync() })
+  await put(parts)
+  const store = () => parts.account.store(parts.inbox, [1], { mode: 'add', flags: ['\\Deleted'] })
+  const { promise: synced, resolve } = Promise.withResolvers<void>()
+  sync = () => synced
+  const first = store()
+  let done = false
+  const second = store().then(() => (done = true))
+  for (let turn = 0; turn < 20; turn++) await new Promise((next) => setImmediate(next))
+  assert.equal(done, false, 'the flag was not durable yet, nor to be seen')
+  resolve()
+  await Promise.all([first, second])
+  assert.deepEqual((await parts.account.messages(parts.inbox))[0]?.flags, ['\\Deleted'])
+
+  // Where that one fails, it is made after all.
+  const { commit } = parts.store
+  const { promise: failed, reject } = Promise.withResolvers<void>()
+  parts.store.commit = () => {
+    parts.store.commit = commit
+    return failed
+  }
+  const failing = parts.account.store(parts.inbox, [1], { mode: 'add', flags: ['\\Seen'] })
+  const again = parts.account.store(parts.inbox, [1], { mode: 'add', flags: ['\\Seen'] })
+  await new Promise((next) => setImmediate(next))
+  reject(new SkeinError('disk-full', 'temporary', 'full'))
+  await assert.rejects(failing)
+  await again
+  assert.deepEqual((await parts.account.messages(parts.inbox))[0]?.flags, ['\\Seen', '\\Deleted'])
+})
+
 test('an idle account is forgotten after a while, one in use is not', async () => {
   const { clock, mailboxes, account, store } = await setup()
   const loads: string[] = []
