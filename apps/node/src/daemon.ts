@@ -174,6 +174,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     textIndex,
     log,
     authenticator,
+    directory,
     streams: mesh,
     redeem: (from, protocol, ticket) => authenticator.redeem(from, protocol, ticket),
   })

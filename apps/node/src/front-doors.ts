@@ -37,11 +37,11 @@ export interface FrontDoors {
 export async function openFrontDoors(
   setting: FrontDoorSetting,
   delivery: Delivery,
-  parts: Pick<ImapComponents, 'mailboxes' | 'textIndex' | 'log' | 'authenticator'> &
+  parts: Pick<ImapComponents, 'mailboxes' | 'textIndex' | 'log' | 'authenticator' | 'directory'> &
     Pick<CarriedSessionHost, 'streams' | 'redeem'>,
 ): Promise<FrontDoors> {
   const { config, logger, tls, opened, hostName } = setting
-  const { mailboxes, textIndex, log, authenticator, streams, redeem } = parts
+  const { mailboxes, textIndex, log, authenticator, directory, streams, redeem } = parts
   const carrier: { carrier?: SessionCarrier } = config.sessions.carry
     ? { carrier: createSessionCarrier({ streams }) }
     : {}
@@ -63,6 +63,7 @@ export async function openFrontDoors(
     {
       mailboxes,
       ...(textIndex && { textIndex }),
+      ...(directory && { directory }),
       log,
       authenticator,
       ...carrier,

@@ -11,6 +11,8 @@ export interface CapabilityFacts {
   /** Everything is deflated already. */
   readonly compressed: boolean
   readonly mayUnauthenticate: boolean
+  /** Mailboxes can be shared with others. */
+  readonly sharing: boolean
   /** SASL mechanisms that can be had on this connection. */
   mechanisms(): readonly string[]
 }
@@ -92,6 +94,14 @@ const capabilities: readonly Capability[] = [
   { name: 'STATUS=SIZE', to: 'known' },
   { name: 'QUOTA', to: 'known' },
   { name: 'QUOTA=RES-STORAGE', to: 'known' },
+  { name: 'QUOTA=RES-MESSAGE', to: 'known' },
+  { name: 'QUOTA=RES-MAILBOX', to: 'known' },
+  { name: 'QUOTASET', to: 'known' },
+  { name: 'METADATA', to: 'known' },
+  { name: 'LIST-METADATA', to: 'known' },
+  { name: 'ACL', to: 'known', when: ({ sharing }) => sharing },
+  { name: 'RIGHTS=kxte', to: 'known', when: ({ sharing }) => sharing },
+  { name: 'LIST-MYRIGHTS', to: 'known', when: ({ sharing }) => sharing },
   { name: 'UTF8=ACCEPT', to: 'known' },
   { name: 'UIDONLY', to: 'known' },
   { name: 'UIDBATCHES', to: 'known' },

@@ -20,7 +20,7 @@ import { Progress } from './progress.ts'
 import { bad, formatReply, ok } from './replies.ts'
 import type { Reply } from './replies.ts'
 import { SessionTimer } from './session-timer.ts'
-import { nextState, nothingEnabled } from './session.ts'
+import { closeAccount, nextState, nothingEnabled } from './session.ts'
 import type { WordCache } from './sort/message-words.ts'
 import type { Enabled, OpenAccount, SessionEvent, SessionState } from './session.ts'
 import { Transport } from './transport.ts'
@@ -142,6 +142,10 @@ export class Connection implements Context {
     return this.#input.lastMs
   }
 
+  get sharing(): boolean {
+    return this.services.directory !== undefined
+  }
+
   /** Of whoever is logged in. */
   get accountAddress(): string | undefined {
     return this.#account?.address
@@ -202,7 +206,13 @@ export class Connection implements Context {
   /* ---------------------------------------------------------------- for the commands */
 
   advance(event: SessionEvent): void {
-    this.state = nextState(this.state, event)
+    const before = this.state
+    this.state = nextState(before, event)
+    // Somebody else's mailbox is listened to while it is selected.
+    if (before.kind === 'selected' && before.mailboxes !== before.account.mailboxes) {
+      this.news.unfollow(before.mailboxes)
+    }
+    if (this.state.kind === 'selected') this.news.follow(this.state.mailboxes)
     if (event.kind !== 'logged-in') return
     this.#badCommands = 0
     this.#account = event.account
@@ -343,7 +353,7 @@ export class Connection implements Context {
     this.enabled = nothingEnabled()
     const account = this.#account
     this.#account = undefined
-    await account?.mailboxes[Symbol.asyncDispose]()
+    if (account) await closeAccount(account)
     this.#timer.restart()
   }
 
@@ -436,7 +446,7 @@ export class Connection implements Context {
     this.#transport.close(this.services.clock)
     try {
       await this.#literals.abort()
-      await this.#account?.mailboxes[Symbol.asyncDispose]()
+      if (this.#account) await closeAccount(this.#account)
     } catch (error) {
       this.logError(error, 'an IMAP session could not be put away')
     }

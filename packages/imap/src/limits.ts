@@ -50,6 +50,8 @@ export interface ImapLimits {
   wordCacheBytesMax: number
   /** Results of one session that are kept up to date (RFC 5267); one more is refused with NOUPDATE. */
   searchContextsMax: number
+  /** Owners whose shared mailboxes LIST shows; others are found by name only. */
+  sharersListedMax: number
   /** Mailboxes that one NOTIFY names; more are refused with NOTIFICATIONOVERFLOW. */
   notifyNamesMax: number
   /** Events of other mailboxes that wait to be told; then OK [NOTIFICATIONOVERFLOW], and nothing more is told. */
@@ -85,6 +87,7 @@ export const imapLimits: Readonly<ImapLimits> = {
   answerCacheBytesMax: 96 * 1024 * 1024,
   wordCacheBytesMax: 64 * 1024 * 1024,
   searchContextsMax: 32,
+  sharersListedMax: 1_000,
   notifyNamesMax: 1_000,
   notifyWaitingMax: 2_000,
   readAheadBytesMax: 128 * 1024,

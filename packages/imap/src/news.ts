@@ -2,7 +2,7 @@
 // Promises: a waiting session is woken once for all that is committed in the same moment.
 import type { AccountChange, AccountMailboxes } from '@skein/mailboxes'
 import type { Output } from './output.ts'
-import type { Enabled, SessionState } from './session.ts'
+import type { Enabled, SessionEvent, SessionState } from './session.ts'
 import type { MailboxView } from './view.ts'
 
 export interface AnnounceMoment {
@@ -32,6 +32,7 @@ export interface NewsSession {
   readonly watching: boolean
   wake(): void
   leave(text: string): void
+  advance(event: SessionEvent): void
 }
 
 /** Changes of messages that one session is told in one go, before others have their turn. */
@@ -159,7 +160,7 @@ export class News {
     const { state, enabled, out } = this.#session
     if (state.kind === 'selected' && this.#toldOf(state.view)) {
       const { view } = state
-      if (view.gone) return this.#session.leave('The selected mailbox was deleted')
+      if (view.gone) return this.#loseMailbox()
       const live = await state.mailboxes.messages(view.mailbox)
       const { flags, uid } = this.selected
       const options = { expunges, enabled, flags, uid: uid || undefined }
@@ -170,6 +171,17 @@ export class News {
       }
     }
     if (this.#sources !== undefined) await this.#tell({ expunges, when: 'after' })
+  }
+
+  /**
+   * The mailbox was deleted, or may no longer be read. Clients that know CLOSED go on without it; the others, which would
+   * take the mailbox for selected still, are told to come again (RFC 2180 §3.2).
+   */
+  #loseMailbox(): void {
+    const { enabled, out } = this.#session
+    if (!enabled.qresync && !enabled.rev2) return this.#session.leave('The selected mailbox is gone')
+    this.#session.advance({ kind: 'deselected' })
+    out.text('* OK [CLOSED] The selected mailbox is gone\r\n')
   }
 
   async #tell(moment: AnnounceMoment): Promise<void> {

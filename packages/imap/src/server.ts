@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 import { readAuthorities } from '@skein/accounts'
-import type { Authenticator, CarriedSessionTaker, SessionCarrier } from '@skein/accounts'
+import type { Authenticator, CarriedSessionTaker, Directory, SessionCarrier } from '@skein/accounts'
 import type { Mailboxes, MessageLog, TextIndex } from '@skein/mailboxes'
 import { ConnectionCounter, SkeinError, sleep } from '@skein/runtime'
 import type { Clock, Logger, Random, Splice, TlsMaterial } from '@skein/runtime'
@@ -25,6 +25,8 @@ export interface ImapComponents {
   authenticator: Authenticator
   /** Takes sessions of people whose home is another node there. */
   carrier?: SessionCarrier
+  /** Leads from addresses to accounts; without it nobody shares anything. */
+  directory?: Pick<Directory, 'self' | 'lookup' | 'byAccountId'>
   clock: Clock
   random: Random
   logger: Logger

@@ -1,4 +1,5 @@
 // Where a connection stands (RFC 9051 §3): a tagged union and the only ways from one state to the next.
+import type { Role } from '@skein/accounts'
 import type { AccountMailboxes } from '@skein/mailboxes'
 import { assert } from '@skein/runtime'
 import type { MailboxView } from './view.ts'
@@ -7,6 +8,16 @@ export interface OpenAccount {
   mailboxes: AccountMailboxes
   /** Canonical address of whoever is logged in. */
   address: string
+  role?: Role
+  /** Accounts that share something, as they were opened, by owner. */
+  others?: Map<string, AccountMailboxes>
+}
+
+/** Lets go of everything that a session has open. */
+export async function closeAccount(account: OpenAccount): Promise<void> {
+  for (const other of account.others?.values() ?? []) await other[Symbol.asyncDispose]()
+  account.others?.clear()
+  await account.mailboxes[Symbol.asyncDispose]()
 }
 
 export type SessionState =

@@ -1,6 +1,7 @@
 // One session's own view of its mailbox: which message has which sequence number, and what it has not been told yet.
 // Promises: numbers move only in `announce` with `expunges`; a message gone for others keeps its number until then.
-import type { AccountChange, MailboxId, MailboxRecord, MessageRecord } from '@skein/mailboxes'
+import { allRights, permittedFlags } from '@skein/mailboxes'
+import type { AccountChange, MailboxId, MailboxRecord, MessageRecord, Rights } from '@skein/mailboxes'
 import type { Enabled } from './session.ts'
 import { formatNumbers, isOpenEnded, resolveSet } from './wire/sequence-set.ts'
 import type { NumberRange, SequenceSet } from './wire/sequence-set.ts'
@@ -24,6 +25,8 @@ export const SYSTEM_FLAGS = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '
 export class MailboxView {
   readonly mailbox: MailboxId
   readonly readOnly: boolean
+  /** What the session may do with it (RFC 4314). */
+  rights: Rights = allRights
   /** Keywords that the client knows of, by FLAGS. */
   readonly keywords = new Set<string>()
   /** The mailbox was deleted under us. */
@@ -187,7 +190,9 @@ export class MailboxView {
 
   flagsAnswer(): string {
     const names = [...SYSTEM_FLAGS, ...this.keywords].join(' ')
-    const permanent = this.readOnly ? '' : `${names} \\*`
+    // RFC 4314 §5.2: those that the rights allow.
+    const allowed = permittedFlags(names.split(' '), this.rights)
+    const permanent = this.readOnly ? '' : [...allowed, ...(this.rights.includes('w') ? ['\\*'] : [])].join(' ')
     return `* FLAGS (${names})\r\n* OK [PERMANENTFLAGS (${permanent})] Flags that are kept\r\n`
   }
 

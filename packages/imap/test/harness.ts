@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { join } from 'node:path'
-import type { Account, Authenticator, LoginOutcome, SessionCarrier } from '@skein/accounts'
+import type { Account, Authenticator, DirectoryEntry, LoginOutcome, SessionCarrier } from '@skein/accounts'
 import { createMailboxes } from '@skein/mailboxes'
 import type { AccountMailboxes, Mailboxes } from '@skein/mailboxes'
 import { silentLogger, systemClock, systemRandom } from '@skein/runtime'
@@ -13,7 +13,7 @@ import { createMemoryMailboxStore, createMemoryMessageLog, loneAuthenticator, sc
 import type { MemoryMessageLog, TranscriptContext } from '@skein/testkit'
 import { letterNamed } from './letters.ts'
 import { createImapServer } from '../src/index.ts'
-import type { ImapLimits, ImapServer } from '../src/index.ts'
+import type { ImapComponents, ImapLimits, ImapServer } from '../src/index.ts'
 
 export const ACCOUNT_ID = '0123456789abcdef0123456789abcdef'
 export const PASSWORD = 'secret'
@@ -29,10 +29,30 @@ const account: Account = {
   createdMs: 0,
 }
 
+const neighbour: Account = { ...account, id: 'b'.repeat(32), address: 'bbb@test.com' }
+const administrator: Account = { ...account, id: 'c'.repeat(32), address: 'admin@test.com', role: 'admin' }
+
+function entryOf({ id, address }: { id: string; address: string }, home = 'here'): DirectoryEntry {
+  return { address, accountId: id, home, epoch: 1, replicas: [], state: 'confirmed' }
+}
+
+const entries: readonly DirectoryEntry[] = [
+  ...[account, neighbour, administrator].map((one) => entryOf(one)),
+  entryOf({ id: 'f'.repeat(32), address: 'away@test.com' }, 'elsewhere'),
+]
+
+const directory: NonNullable<ImapComponents['directory']> = {
+  self: 'here',
+  lookup: (address) => entries.find((entry) => entry.address === address),
+  byAccountId: (id) => entries.find((entry) => entry.accountId === id),
+}
+
 /** Outcomes by login name; every other name is refused. */
 const outcomes: Readonly<Record<string, LoginOutcome>> = {
   'aaa@test.com': { kind: 'ok', account },
   aaa: { kind: 'ok', account },
+  bbb: { kind: 'ok', account: neighbour },
+  admin: { kind: 'ok', account: administrator },
   '曹@test.com': { kind: 'ok', account },
   'away@test.com': {
     kind: 'elsewhere',
@@ -101,6 +121,8 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   const log = createMemoryMessageLog()
   const mailboxes = createMailboxes({ store: createMemoryMailboxStore(), log, ...parts })
   await mailboxes.createAccount(ACCOUNT_ID, { quotaBytes: options.quotaBytes ?? 10_000_000, epoch: 1 })
+  for (const { id } of [neighbour, administrator])
+    await mailboxes.createAccount(id, { quotaBytes: 10_000_000, epoch: 1 })
   const open = await mailboxes.open(ACCOUNT_ID)
   const server = createImapServer(
     {
@@ -108,6 +130,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       log,
       authenticator: options.authenticator ?? { ...authenticator, ...(options.tokens ? { tokens: lone.tokens } : {}) },
       ...(options.carrier === undefined ? {} : { carrier: options.carrier }),
+      directory,
       ...parts,
       tls: options.tls ?? testTls(),
     },

@@ -29,7 +29,7 @@ function recordingLogger(): { logger: Logger; errors: LogFields[] } {
 // RFC 9051 §6.2.3
 // capability: imap LOGINDISABLED
 test('passwords are told only under TLS or from this machine', () => {
-  const shared = { limits: imapLimits, compressed: false, mayUnauthenticate: true }
+  const shared = { limits: imapLimits, compressed: false, mayUnauthenticate: true, sharing: true }
   const facts = { state: { kind: 'not-authenticated' }, ...shared } as const
   const clear = capabilityList({
     ...facts,

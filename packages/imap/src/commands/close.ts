@@ -10,7 +10,8 @@ export const close = command({
   async run(context) {
     const { mailboxes, view } = selectedOf(context)
     let expunged = 0
-    if (!view.readOnly && !view.gone) {
+    // RFC 4314 §4: without the right nothing is expunged, and nothing is said.
+    if (!view.readOnly && !view.gone && mailboxes.rights(view.mailbox).includes('e')) {
       const uids = deletedUids(await mailboxes.messages(view.mailbox), view)
       // Nobody is told here (RFC 9051 §6.4.1); other sessions are.
       if (uids.length > 0) {

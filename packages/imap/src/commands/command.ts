@@ -1,6 +1,6 @@
 // What a command is: a value that says its name, the states it is legal in, how to read it and what to do.
 import type { AccountMailboxes, BlobWriter, Mailboxes, MessageLog, TextIndex } from '@skein/mailboxes'
-import type { Authenticator, SaslFacts, SessionCarrier } from '@skein/accounts'
+import type { Authenticator, Directory, SaslFacts, SessionCarrier } from '@skein/accounts'
 import type { Clock, Logger, Random } from '@skein/runtime'
 import { assert } from '@skein/runtime'
 import type { Elsewhere } from '../carried-away.ts'
@@ -23,6 +23,8 @@ export interface ImapServices {
   authenticator: Authenticator
   /** Without it, people log in at their home only. */
   carrier?: SessionCarrier
+  /** Leads from addresses to accounts; without it nobody shares anything. */
+  directory?: Pick<Directory, 'self' | 'lookup' | 'byAccountId'>
   /** Makes searches for text quick; without it every message is looked at. */
   textIndex?: TextIndex
   clock: Clock

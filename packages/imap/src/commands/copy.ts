@@ -6,6 +6,7 @@ import type { Span } from '../view.ts'
 import { formatNumbers } from '../wire/sequence-set.ts'
 import type { SequenceSet } from '../wire/sequence-set.ts'
 import { resolveMailbox } from '../mailbox-access.ts'
+import { transfer, transferAway } from '../transfer.ts'
 import { command, parseMailbox, parseSet, selected, selectedOf } from './command.ts'
 import type { Command, Context, Numbering } from './command.ts'
 
@@ -51,10 +52,18 @@ function copyCommand(verb: 'COPY' | 'MOVE', numbering: Numbering): Command {
       if (verb === 'COPY') {
         const tooMany = tooManyToSave(uids.length, context.limits)
         if (tooMany !== undefined) return no('That is too many messages at once', tooMany)
-        const copied = await context.progress.during(mailboxes.copy(view.mailbox, uids, to.id, options))
+        const copied = await context.progress.during(
+          access.mailboxes === mailboxes
+            ? mailboxes.copy(view.mailbox, uids, to.id, options)
+            : transfer(context, { mailboxes, mailbox: view.mailbox }, uids, access),
+        )
         return ok('Copied', copyUid(copied))
       }
-      const moved = await context.progress.during(mailboxes.move(view.mailbox, uids, to.id, options))
+      const moved = await context.progress.during(
+        access.mailboxes === mailboxes
+          ? mailboxes.move(view.mailbox, uids, to.id, options)
+          : transferAway(context, { mailboxes, mailbox: view.mailbox }, uids, access),
+      )
       view.noteExpunged(moved.pairs.map((pair) => pair.from))
       // RFC 6851 §4.3: before the EXPUNGE answers.
       const code = copyUid(moved)

@@ -66,7 +66,7 @@ function planOf(context: Context, args: FetchArguments, numbering: Numbering): F
   return {
     mailbox: view.mailbox,
     items,
-    setsSeen: setsSeen && !view.readOnly,
+    setsSeen: setsSeen && !view.readOnly && mailboxes.rights(view.mailbox).includes('s'),
     enabled,
     answers: context.answerCache.of(mailboxes.accountId, enabled.utf8),
   }

@@ -1,5 +1,6 @@
 // The table of commands: all that this server understands, one row each.
 import type { Cursor } from '../wire/cursor.ts'
+import { deleteacl, getacl, listrights, myrights, setacl } from './acl.ts'
 import { append } from './append.ts'
 import { authenticate } from './authenticate.ts'
 import { capability } from './capability.ts'
@@ -18,6 +19,7 @@ import { idle } from './idle.ts'
 import { list, lsub } from './list.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
+import { getmetadata, setmetadata } from './metadata.ts'
 import { namespace } from './namespace.ts'
 import { check, noop } from './noop.ts'
 import { notify } from './notify.ts'
@@ -62,6 +64,13 @@ const commands: readonly Command[] = [
   getquota,
   getquotaroot,
   setquota,
+  setacl,
+  deleteacl,
+  getacl,
+  listrights,
+  myrights,
+  getmetadata,
+  setmetadata,
   check,
   close,
   unselect,

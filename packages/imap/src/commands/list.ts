@@ -1,13 +1,16 @@
-// LIST (RFC 9051 §6.3.9) with LIST-EXTENDED (RFC 5258), SPECIAL-USE (RFC 6154) and LIST-STATUS (RFC 5819); LSUB.
+// LIST (RFC 9051 §6.3.9) with LIST-EXTENDED (RFC 5258), SPECIAL-USE (RFC 6154), LIST-STATUS (RFC 5819), LIST-MYRIGHTS
+// (RFC 8440) and LIST-METADATA (RFC 9590); LSUB.
 import { ok } from '../replies.ts'
 import type { Cursor } from '../wire/cursor.ts'
 import { formatMailbox } from '../wire/encode.ts'
 import { matchesPattern } from '../wire/list-pattern.ts'
 import { fault } from '../wire/syntax-error.ts'
-import { listMailboxes, shownName } from '../mailbox-access.ts'
+import { OTHER_USERS, listMailboxes, shownName } from '../mailbox-access.ts'
 import type { MailboxAccess } from '../mailbox-access.ts'
+import { myRightsAnswer } from './acl.ts'
 import { command, loggedIn } from './command.ts'
 import type { Context } from './command.ts'
+import { metadataAnswer, parseEntries } from './metadata.ts'
 import { parseStatusItems, statusAnswer } from './status.ts'
 import type { StatusItem } from './status.ts'
 
@@ -15,7 +18,13 @@ interface ListArguments {
   reference: string
   patterns: string[]
   select: { subscribed: boolean; specialUse: boolean; recursive: boolean }
-  returned: { subscribed: boolean; status: StatusItem[] | undefined }
+  returned: {
+    subscribed: boolean
+    status: StatusItem[] | undefined
+    myRights: boolean
+    /** Entries asked for (RFC 9590). */
+    metadata: string[] | undefined
+  }
 }
 
 function parseSelection(cursor: Cursor, select: ListArguments['select']): void {
@@ -40,6 +49,10 @@ function parseReturn(cursor: Cursor, returned: ListArguments['returned']): void 
     else if (name === 'STATUS') {
       cursor.space()
       returned.status = parseStatusItems(cursor)
+    } else if (name === 'MYRIGHTS') returned.myRights = true
+    else if (name === 'METADATA') {
+      cursor.space()
+      returned.metadata = parseEntries(cursor)
     } else if (name !== 'CHILDREN' && name !== 'SPECIAL-USE') fault('there is no such return option')
   }, true)
 }
@@ -49,7 +62,7 @@ function parseList(cursor: Cursor): ListArguments {
     reference: '',
     patterns: [],
     select: { subscribed: false, specialUse: false, recursive: false },
-    returned: { subscribed: false, status: undefined },
+    returned: { subscribed: false, status: undefined, myRights: false, metadata: undefined },
   }
   cursor.space()
   if (cursor.sees('(')) parseSelection(cursor, result.select)
@@ -63,7 +76,9 @@ function parseList(cursor: Cursor): ListArguments {
 }
 
 interface Listed {
-  access: MailboxAccess
+  name: string
+  /** Undefined: only a level above what others share. */
+  access: MailboxAccess | undefined
   /** Fits the selection options itself. */
   fits: boolean
   matched: boolean
@@ -79,7 +94,11 @@ function survey(mailboxes: readonly MailboxAccess[], args: ListArguments): Map<s
   for (const access of mailboxes) {
     const { record } = access
     const name = shownName(access)
+    for (const level of levelsOfOthers(access, name)) {
+      if (!byName.has(level)) byName.set(level, levelAbove(level, args, patterns))
+    }
     byName.set(name, {
+      name,
       access,
       fits: (!args.select.subscribed || record.subscribed) && (!args.select.specialUse || record.specialUse !== null),
       matched: patterns.some((pattern) => matchesPattern(pattern, name)),
@@ -101,14 +120,47 @@ function survey(mailboxes: readonly MailboxAccess[], args: ListArguments): Map<s
   return byName
 }
 
+/** The levels above a shared mailbox that are no mailboxes themselves. */
+function levelsOfOthers({ ownerName, record }: MailboxAccess, name: string): string[] {
+  if (ownerName === undefined) return []
+  const owner = name.slice(0, -record.name.length - 1)
+  return [OTHER_USERS, owner]
+}
+
+function levelAbove(name: string, args: ListArguments, patterns: readonly string[]): Listed {
+  return {
+    name,
+    access: undefined,
+    fits: !args.select.subscribed && !args.select.specialUse,
+    matched: patterns.some((pattern) => matchesPattern(pattern, name)),
+    hasChildren: true,
+    fittingBelow: false,
+    fittingBelowUnlisted: false,
+  }
+}
+
 function listAnswer(context: Context, listed: Listed, args: ListArguments): string {
   const attributes: string[] = [listed.hasChildren ? '\\HasChildren' : '\\HasNoChildren']
-  const { record } = listed.access
-  if (record.specialUse !== null) attributes.push(record.specialUse)
-  if (args.returned.subscribed && record.subscribed) attributes.push('\\Subscribed')
-  const name = formatMailbox(shownName(listed.access), context.enabled.utf8)
+  const record = listed.access?.record
+  if (record === undefined) attributes.unshift('\\Noselect')
+  else {
+    if (record.specialUse !== null) attributes.push(record.specialUse)
+    if (args.returned.subscribed && record.subscribed) attributes.push('\\Subscribed')
+  }
+  const name = formatMailbox(listed.name, context.enabled.utf8)
   const below = args.select.recursive && args.select.subscribed && listed.fittingBelow
   return `* LIST (${attributes.join(' ')}) "/" ${name}${below ? ' ("CHILDINFO" ("SUBSCRIBED"))' : ''}\r\n`
+}
+
+/** What RETURN asked for of a mailbox (RFC 5819, RFC 8440, RFC 9590), as far as the rights go. */
+async function answerReturned(context: Context, access: MailboxAccess, returned: ListArguments['returned']) {
+  const { status, myRights, metadata } = returned
+  const { rights } = access
+  if (status !== undefined && rights.includes('r')) context.out.text(await statusAnswer(context, access, status))
+  if (myRights) context.out.text(myRightsAnswer(context, access))
+  if (metadata !== undefined && /[rswip]/.test(rights)) {
+    context.out.text((await metadataAnswer(context, access, metadata)).text)
+  }
 }
 
 export const list = command({
@@ -121,14 +173,13 @@ export const list = command({
       context.out.text('* LIST (\\Noselect) "/" ""\r\n')
       return ok('That is all')
     }
-    for (const listed of survey(await listMailboxes(context), args).values()) {
+    const patterns = args.patterns.map((pattern) => args.reference + pattern)
+    for (const listed of survey(await listMailboxes(context, patterns), args).values()) {
       // RFC 5258 §3.5: what does not fit is shown only for a fitting child that is not listed itself.
       const shown = listed.fits || (args.select.recursive && listed.fittingBelowUnlisted)
       if (!listed.matched || !shown) continue
       context.out.text(listAnswer(context, listed, args))
-      if (args.returned.status !== undefined) {
-        context.out.text(await statusAnswer(context, listed.access, args.returned.status))
-      }
+      if (listed.access !== undefined) await answerReturned(context, listed.access, args.returned)
       const pause = context.out.breathe()
       if (pause) await pause
     }
@@ -147,7 +198,7 @@ export const lsub = command({
   },
   async run(context, pattern) {
     const answers = new Map<string, string>()
-    for (const access of await listMailboxes(context)) {
+    for (const access of await listMailboxes(context, [pattern])) {
       if (!access.record.subscribed) continue
       const name = shownName(access)
       if (matchesPattern(pattern, name)) answers.set(name, '()')

@@ -37,8 +37,8 @@ export async function finishLogin(context: Context, outcome: SaslOutcome): Promi
     return no(`Too many failed logins; try again in ${seconds} s`, 'UNAVAILABLE')
   }
   if (outcome.kind === 'elsewhere') return context.goElsewhere(outcome)
-  const { id, address } = outcome.account
-  context.advance({ kind: 'logged-in', account: { mailboxes: await mailboxes.open(id), address } })
+  const { id, address, role } = outcome.account
+  context.advance({ kind: 'logged-in', account: { mailboxes: await mailboxes.open(id), address, role } })
   return ok('Logged in', `CAPABILITY ${context.capabilities()}`)
 }
 

@@ -1,4 +1,5 @@
-// NAMESPACE (RFC 2342): one personal namespace without a prefix.
+// NAMESPACE (RFC 2342): one's own without a prefix, and what other people share.
+import { OTHER_USERS } from '../mailbox-access.ts'
 import { ok } from '../replies.ts'
 import { command, loggedIn, nothing } from './command.ts'
 
@@ -7,7 +8,9 @@ export const namespace = command({
   states: loggedIn,
   parse: nothing,
   async run(context) {
-    context.out.text('* NAMESPACE (("" "/")) NIL NIL\r\n')
+    context.out.text(
+      `* NAMESPACE (("" "/")) ${context.services.directory ? `(("${OTHER_USERS}/" "/"))` : 'NIL'} NIL\r\n`,
+    )
     return ok('That is all')
   },
 })

@@ -83,8 +83,10 @@ function selectCommand(name: 'SELECT' | 'EXAMINE'): Command {
       const live = await mailboxes.messages(before.id)
       const record = mailboxes.byId(before.id)
       if (record === undefined) return no('There is no such mailbox', 'NONEXISTENT')
-      const readOnly = name === 'EXAMINE'
+      // RFC 4314 §5.2: without any right to change it.
+      const readOnly = name === 'EXAMINE' || !/[swite]/.test(access.rights)
       const view = new MailboxView(record, readOnly, live, context.origin)
+      view.rights = access.rights
       view.uidOnly = context.enabled.uidOnly
       context.services.textIndex?.attend(mailboxes.accountId)
       context.advance({ kind: 'selected', mailboxes, view })

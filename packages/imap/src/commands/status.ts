@@ -6,6 +6,7 @@ import { formatMailbox } from '../wire/encode.ts'
 import { fault } from '../wire/syntax-error.ts'
 import { resolveMailbox, shownName } from '../mailbox-access.ts'
 import type { MailboxAccess } from '../mailbox-access.ts'
+import { QUOTA_UNIT_BYTES } from './quota.ts'
 import { command, loggedIn, parseMailbox } from './command.ts'
 import type { Context } from './command.ts'
 
@@ -29,7 +30,9 @@ export type StatusItem = string
 export function parseStatusItems(cursor: Cursor): StatusItem[] {
   return cursor.list(() => {
     const name = cursor.keyword()
-    return name === 'DELETED' || Object.hasOwn(items, name) ? name : fault('there is no such status item')
+    return name === 'DELETED' || name === 'DELETED-STORAGE' || Object.hasOwn(items, name)
+      ? name
+      : fault('there is no such status item')
   })
 }
 
@@ -43,9 +46,12 @@ export async function statusAnswer(
   if (wanted.includes('HIGHESTMODSEQ')) context.enabled.condstore = true
   const values: string[] = []
   for (const name of wanted) {
-    if (name === 'DELETED') {
+    if (name === 'DELETED' || name === 'DELETED-STORAGE') {
       const live = await mailboxes.messages(record.id)
-      values.push(`DELETED ${live.filter((message) => message.flags.includes('\\Deleted')).length}`)
+      const deleted = live.filter((message) => message.flags.includes('\\Deleted'))
+      // RFC 9208 §4.1.4: in the units of STORAGE.
+      const bytes = deleted.reduce((sum, message) => sum + message.size, 0)
+      values.push(`${name} ${name === 'DELETED' ? deleted.length : Math.ceil(bytes / QUOTA_UNIT_BYTES)}`)
     } else {
       values.push(`${name} ${items[name]?.(record, context, mailboxes)}`)
     }
@@ -64,6 +70,8 @@ export const status = command({
   async run(context, { mailbox, wanted }) {
     const access = await resolveMailbox(context, mailbox)
     if (access === undefined) return no('There is no such mailbox', 'NONEXISTENT')
+    // RFC 4314 §4.
+    if (!access.rights.includes('r')) return no('The rights on the mailbox do not allow that', 'NOPERM')
     context.out.text(await statusAnswer(context, access, wanted))
     return ok('That is all')
   },
