@@ -1,5 +1,5 @@
 // SETACL, DELETEACL, GETACL, LISTRIGHTS, MYRIGHTS (RFC 4314): who may do what with a mailbox.
-// The obsolete rights c and d of RFC 2086 stand for k, and for x, t and e (RFC 4314 §2.1.1).
+// The obsolete rights c and d stand for k, and for x, t and e (RFC 4314 §2.1.1).
 import { canonicalAddress } from '@skein/mail'
 import { allRights, anyone } from '@skein/mailboxes'
 import type { AclChange, Rights } from '@skein/mailboxes'
@@ -15,7 +15,7 @@ import type { Context } from './command.ts'
 const missing = no('There is no such mailbox', 'NONEXISTENT')
 const notPermitted = no('The rights on the mailbox do not allow that', 'NOPERM')
 
-/** With the obsolete rights, for clients of RFC 2086. */
+/** With the obsolete rights, for old clients. */
 export function shownRights(rights: Rights): string {
   return `${rights}${rights.includes('k') ? 'c' : ''}${/[xte]/.test(rights) ? 'd' : ''}`
 }
