@@ -11,6 +11,7 @@ export function createHomeMailboxes(mailboxes: Mailboxes, accounts: AccountStore
     close: () => mailboxes.close(),
     serverAnnotations: () => mailboxes.serverAnnotations(),
     setServerAnnotations: (changes) => mailboxes.setServerAnnotations(changes),
+    onServerAnnotations: (listener) => mailboxes.onServerAnnotations(listener),
     // What is shared can be used where its owner is at home.
     async sharersWith(accountId) {
       const owners = await mailboxes.sharersWith(accountId)

@@ -177,6 +177,7 @@ export class SimulatedNode {
       sharersWith: (id) => mailboxes.sharersWith(id),
       serverAnnotations: () => mailboxes.serverAnnotations(),
       setServerAnnotations: (changes) => mailboxes.setServerAnnotations(changes),
+      onServerAnnotations: (listener) => mailboxes.onServerAnnotations(listener),
       async open(id) {
         try {
           return await mailboxes.open(id)

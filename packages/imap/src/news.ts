@@ -21,6 +21,8 @@ export interface NewsSource {
   note(change: AccountChange, mailboxes: AccountMailboxes): void
   /** Answers to be sent, each ending in CRLF. */
   announce(moment: AnnounceMoment): AsyncIterable<string> | Iterable<string>
+  /** Called when it is listened to no more. */
+  stop?(): void
 }
 
 export interface NewsSession {
@@ -83,6 +85,7 @@ export class News {
   stop(): void {
     for (const stop of this.#followed?.values() ?? []) stop()
     this.#followed = undefined
+    for (const source of this.#sources ?? []) source.stop?.()
     this.#sources = undefined
     this.selected = EVERYTHING
   }
@@ -92,6 +95,7 @@ export class News {
   }
 
   remove(source: NewsSource): void {
+    source.stop?.()
     const left = this.#sources?.filter((known) => known !== source) ?? []
     this.#sources = left.length === 0 ? undefined : left
   }

@@ -185,6 +185,7 @@ export const steps = (harness: Harness) => ({
   },
   /** `@annotate MAILBOX shared|private NAME VALUE`: as another session does; MAILBOX `server` is the server itself. */
   async annotate(_context: TranscriptContext, mailbox = '', whose = 'shared', name = '', value = '') {
+    if (mailbox === 'server' && whose === 'shared') return harness.mailboxes.setServerAnnotations([{ name, value }])
     const id = mailbox === 'server' ? null : (harness.account.byName(mailbox)?.id ?? '')
     await harness.account.setAnnotations(id, [{ shared: whose === 'shared', name, value }])
   },

@@ -63,8 +63,8 @@ export class AccountHandle implements AccountMailboxes {
     return mailboxes.remove(this.#account, name, options.origin, this.#visitor)
   }
 
-  subscribe(name: string, subscribed: boolean): Promise<void> {
-    return mailboxes.subscribe(this.#account, name, subscribed, this.#visitor)
+  subscribe(name: string, subscribed: boolean, options: Origin = {}): Promise<void> {
+    return mailboxes.subscribe(this.#account, name, subscribed, this.#visitor, options.origin)
   }
 
   messages(mailbox: MailboxId): Promise<readonly MessageRecord[]> {

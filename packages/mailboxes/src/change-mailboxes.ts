@@ -150,8 +150,14 @@ export async function remove(account: Account, wanted: string, origin: unknown, 
   letGo(account, gone)
 }
 
-export function subscribe(account: Account, wanted: string, subscribed: boolean, visitor?: Visitor): Promise<void> {
-  return account.change(undefined, (draft) => {
+export function subscribe(
+  account: Account,
+  wanted: string,
+  subscribed: boolean,
+  visitor?: Visitor,
+  origin?: unknown,
+): Promise<void> {
+  return account.change(origin, (draft) => {
     const known = account.plannedTable.byName(canonicalName(wanted))
     if (!known) throw failures.noSuchMailbox()
     if (visitor) {

@@ -44,6 +44,7 @@ class OpenAccounts implements RepairableMailboxes {
   /** The longest unused first. */
   readonly #accounts = new Map<string, OpenAccount>()
   readonly #serial = new SerialByKey<string>()
+  readonly #annotationListeners = new Set<(names: readonly string[]) => void>()
   #sweep: Timer | null = null
   #closed = false
 
@@ -142,7 +143,16 @@ class OpenAccounts implements RepairableMailboxes {
       }
       if (names.size > mailboxLimits.annotationsMax) throw failures.tooManyAnnotations()
       for (const { name, value } of changes) await this.#parts.store.putServerAnnotation(name.toLowerCase(), value)
+      const set = changes.map(({ name }) => name.toLowerCase())
+      for (const listener of this.#annotationListeners) listener(set)
     })
+  }
+
+  onServerAnnotations(listener: (names: readonly string[]) => void): () => void {
+    // A listener given twice is called twice.
+    const own = (names: readonly string[]) => listener(names)
+    this.#annotationListeners.add(own)
+    return () => void this.#annotationListeners.delete(own)
   }
 
   async #use(accountId: string): Promise<OpenAccount> {

@@ -268,6 +268,8 @@ export interface Mailboxes {
   serverAnnotations(): Promise<ReadonlyMap<string, string>>
   /** @throws `annotation-invalid`, `annotation-too-big`, `too-many-annotations` */
   setServerAnnotations(changes: readonly Omit<AnnotationChange, 'shared'>[]): Promise<void>
+  /** Called with the names of annotations of the server that were set. Returns the way to stop. */
+  onServerAnnotations(listener: (names: readonly string[]) => void): () => void
   close(): Promise<void>
 }
 
@@ -326,7 +328,7 @@ export interface AccountMailboxes extends AsyncDisposable {
   /** @throws `no-such-mailbox`, `mailbox-has-children`, `mailbox-undeletable` (INBOX) */
   delete(name: string, options?: { origin?: unknown }): Promise<void>
   /** Subscribing a name without a mailbox is kept out: @throws `no-such-mailbox`. */
-  subscribe(name: string, subscribed: boolean): Promise<void>
+  subscribe(name: string, subscribed: boolean, options?: { origin?: unknown }): Promise<void>
 
   /** The messages of a mailbox in ascending UID: the live, committed array, loaded when first asked for. Never change it. */
   messages(mailbox: MailboxId): Promise<readonly MessageRecord[]>

@@ -13,7 +13,7 @@ function subscribeCommand(name: 'SUBSCRIBE' | 'UNSUBSCRIBE'): Command {
     async run(context, mailbox) {
       const access = await resolveMailbox(context, mailbox)
       if (access === undefined) return no('There is no such mailbox', 'NONEXISTENT')
-      await access.mailboxes.subscribe(access.name, subscribed)
+      await access.mailboxes.subscribe(access.name, subscribed, { origin: context.origin })
       return ok(subscribed ? 'Subscribed' : 'Unsubscribed')
     },
   })

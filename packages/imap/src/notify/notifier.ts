@@ -42,6 +42,7 @@ export class Notifier implements NewsSource {
   /** Annotations that have changed; of the server where `mailbox` is null. */
   readonly #metadata = new Map<string, { mailbox: string | null; entry: string }>()
   #overflowed = false
+  #stopServer: (() => void) | undefined
   /** Messages that this session put in the selected mailbox itself. */
   readonly #own = new Set<number>()
   /** The view before it is told of, and the newest message that it had then. */
@@ -55,12 +56,23 @@ export class Notifier implements NewsSource {
       known.map(({ mailboxes, record, ownerName }) => [record.id, { mailboxes, record, ownerName }]),
     )
     for (const { mailboxes } of known) context.news.follow(mailboxes)
+    if (this.#wantsServer) {
+      this.#stopServer = context.services.mailboxes.onServerAnnotations((names) => this.#noteServer(names))
+    }
     const events = this.#selected?.events
     context.news.selected = {
       messages: events?.has('MessageNew') === true,
       flags: events?.has('FlagChange') === true,
       uid: true,
     }
+  }
+
+  stop(): void {
+    this.#stopServer?.()
+  }
+
+  get #wantsServer(): boolean {
+    return this.#groups.some(({ events }) => events.has('ServerMetadataChange'))
   }
 
   get hasNews(): boolean {
@@ -80,6 +92,7 @@ export class Notifier implements NewsSource {
     for (const op of change.entry.ops) {
       if (op.op === 'mailbox') this.#noteMailbox(op.mailbox, mailboxes, own)
       else if (op.op === 'mailbox-delete') this.#noteDeleted(op.mailbox, own)
+      else if (op.op === 'reader') this.#noteReader(op, mailboxes, own)
       else if (op.op === 'annotation') this.#noteAnnotation(op, own)
       else if (op.op === 'seen' && op.user === this.#account?.accountId) {
         if (!own && !this.#isSelected(op.mailbox)) this.#noteMessage(op.mailbox, 'flags')
@@ -102,7 +115,8 @@ export class Notifier implements NewsSource {
 
   #noteMessage(mailbox: string, happened: Happened): void {
     const known = this.#known.get(mailbox)
-    if (known === undefined || this.#statuses.get(mailbox) === 'messages') return
+    const noted = this.#statuses.get(mailbox)
+    if (known === undefined || noted === 'messages' || noted === happened) return
     if (!this.#wants(happened === 'flags' ? 'FlagChange' : 'MessageNew', known)) return
     // RFC 5465 §5.9: only of what may be read.
     if (!known.mailboxes.rights(mailbox).includes('r')) return
@@ -115,16 +129,28 @@ export class Notifier implements NewsSource {
     const foreign = mailboxes !== this.#account
     // A mailbox that somebody else makes is known once it is shared: at the next NOTIFY.
     if (before === undefined && foreign) return
-    const known: Known = { mailboxes, record, ownerName: before?.ownerName }
+    // Of somebody else's mailbox this user's own face: it may be gone, and has a subscription of its own.
+    const shown = foreign ? mailboxes.byId(record.id) : record
+    if (shown === undefined) return this.#noteDeleted(record.id, own)
+    const known: Known = { mailboxes, record: shown, ownerName: before?.ownerName }
     this.#known.set(record.id, known)
     if (own) return
-    const oldName = before !== undefined && before.record.name !== record.name ? before.record.name : undefined
+    const oldName = before !== undefined && before.record.name !== shown.name ? before.record.name : undefined
     const named = (before === undefined || oldName !== undefined) && this.#wants('MailboxName', known)
-    const subscribed = before !== undefined && before.record.subscribed !== record.subscribed
+    const subscribed = before !== undefined && before.record.subscribed !== shown.subscribed
     if (named || (subscribed && this.#wants('SubscriptionChange', known))) {
       this.#lists.push(listAnswer(this.#context, known, named ? oldName : undefined))
       this.#checkRoom()
     }
+  }
+
+  #noteReader(
+    { mailbox, user }: Extract<JournalOp, { op: 'reader' }>,
+    mailboxes: AccountMailboxes,
+    own: boolean,
+  ): void {
+    const record = mailboxes.byId(mailbox)
+    if (record !== undefined && user === this.#account?.accountId) this.#noteMailbox(record, mailboxes, own)
   }
 
   get #account(): AccountMailboxes | undefined {
@@ -146,8 +172,18 @@ export class Notifier implements NewsSource {
     if (own || (user !== null && user !== this.#account?.accountId)) return
     const known = mailbox === null ? undefined : this.#known.get(mailbox)
     if (mailbox !== null && (known === undefined || !this.#wants('MailboxMetadataChange', known))) return
-    if (mailbox === null && !this.#groups.some(({ events }) => events.has('ServerMetadataChange'))) return
-    const entry = `/${user === null ? 'shared' : 'private'}${name}`
+    if (mailbox === null && !this.#wantsServer) return
+    this.#addMetadata(mailbox, `/${user === null ? 'shared' : 'private'}${name}`)
+  }
+
+  /** Who set them is not known: whoever did is told too. */
+  #noteServer(names: readonly string[]): void {
+    if (!this.#wantsServer) return
+    for (const name of names) this.#addMetadata(null, `/shared${name}`)
+    this.#context.news.plan()
+  }
+
+  #addMetadata(mailbox: string | null, entry: string): void {
     this.#metadata.set(`${mailbox ?? ''} ${entry}`, { mailbox, entry })
     this.#checkRoom()
   }
