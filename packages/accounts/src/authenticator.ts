@@ -1,6 +1,6 @@
 // Who is it? Promises: an unknown user, a wrong password and a suspended account get one answer after the same work;
 // password verifiers stay at the account's home, so a login at another node is asked of the home over the mesh.
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import { canonicalAddress } from '@skein/mail'
 import {
   type Clock,
@@ -71,7 +71,8 @@ export function createAuthenticator(
   const tickets = new SessionTickets(clock, random)
   const upgrades = new ScramUpgrades(components)
   const remembered = new Map<string, { proof: Buffer; phc: string; untilMs: number }>()
-  const rememberKey = random.bytes(32)
+  // Made into a key once: HMAC would do it at every log-in.
+  const rememberKey = createSecretKey(random.bytes(32))
   // What an unknown user's password is compared with, so that the answer takes as long as for a known one.
   const decoy = hashPassword(Buffer.from(random.bytes(18)).toString('base64'))
   decoy.catch(() => {})

@@ -25,14 +25,14 @@ interface Capability {
   name: string | ((facts: CapabilityFacts) => string)
   to: Audience
   /** What else must hold. */
-  when?: (facts: CapabilityFacts) => boolean
+  when?: (facts: CapabilityFacts, offered: () => readonly string[]) => boolean
 }
 
 /** RFC 9051 §6.2.3: no mechanism where nobody may log in. */
 const offers =
   (mechanism: string) =>
-  (facts: CapabilityFacts): boolean =>
-    facts.loginAllowed && facts.mechanisms().includes(mechanism)
+  (facts: CapabilityFacts, offered: () => readonly string[]): boolean =>
+    facts.loginAllowed && offered().includes(mechanism)
 
 const limitsAll = ({ limits }: CapabilityFacts): boolean => limits.messagesPerCommandMax > 0
 const limitsSavesOnly = (facts: CapabilityFacts): boolean => !limitsAll(facts) && saveLimit(facts.limits) > 0
@@ -115,9 +115,11 @@ const capabilities: readonly Capability[] = [
 export function capabilityList(facts: CapabilityFacts): string {
   const audience: Audience = facts.state.kind === 'not-authenticated' ? 'strangers' : 'known'
   const names: string[] = []
+  let mechanisms: readonly string[] | undefined
+  const offered = () => (mechanisms ??= facts.mechanisms())
   for (const { name, to, when } of capabilities) {
     if (to !== 'all' && to !== audience) continue
-    if (when !== undefined && !when(facts)) continue
+    if (when !== undefined && !when(facts, offered)) continue
     names.push(typeof name === 'string' ? name : name(facts))
   }
   return names.join(' ')
