@@ -1,8 +1,16 @@
 // Copies messages into another account: the bytes are written anew, since each account's upkeep lets go of its own.
 // Promises: all or none at the destination, durable when it resolves; what was written in vain is let go.
 import type { MessageIndex } from '@skein/mail'
-import type { AccountMailboxes, BlobRef, CopyResult, MailboxId, MessageRecord, NewMessage } from '@skein/mailboxes'
-import { SkeinError } from '@skein/runtime'
+import type {
+  AccountMailboxes,
+  Appended,
+  BlobRef,
+  CopyResult,
+  MailboxId,
+  MessageRecord,
+  NewMessage,
+} from '@skein/mailboxes'
+import { SkeinError, assert } from '@skein/runtime'
 import type { Context } from './commands/command.ts'
 import type { MailboxAccess } from './mailbox-access.ts'
 import { findRecord } from './view.ts'
@@ -68,6 +76,22 @@ export async function transferAway(
     { origin: context.origin },
   )
   return copied
+}
+
+/** RFC 8508 across two accounts: the new message durable at the destination first, then the old one expunged. */
+export async function replaceAway(
+  context: Context,
+  source: TransferSource,
+  uid: number,
+  message: NewMessage,
+  target: MailboxAccess,
+): Promise<Appended> {
+  const rights = source.mailboxes.rights(source.mailbox)
+  if (!rights.includes('t') || !rights.includes('e')) throw notPermitted()
+  const [appended] = await target.mailboxes.append(target.record.id, [message], { origin: context.origin })
+  assert(appended !== undefined && appended !== 'duplicate', 'a message without a delivery id is never a duplicate')
+  await source.mailboxes.expunge(source.mailbox, [uid], { origin: context.origin })
+  return appended
 }
 
 function notPermitted(): SkeinError {

@@ -6,6 +6,7 @@ import type { NewMessage } from '@skein/mailboxes'
 import { resolveMailbox } from '../mailbox-access.ts'
 import type { MailboxAccess } from '../mailbox-access.ts'
 import { no, ok } from '../replies.ts'
+import { replaceAway } from '../transfer.ts'
 import type { Reply } from '../replies.ts'
 import type { Cursor } from '../wire/cursor.ts'
 import type { SequenceSet } from '../wire/sequence-set.ts'
@@ -56,21 +57,15 @@ function replacedUid(context: Context, set: SequenceSet, numbering: Numbering): 
   return view.isExpunged(uid) ? no('The message is gone', 'EXPUNGEISSUED') : uid
 }
 
-/** Where the new message goes, or what is said instead. */
-async function destinationOf(context: Context, mailbox: string): Promise<MailboxAccess | Reply> {
-  const access = await resolveMailbox(context, mailbox)
-  if (access === undefined) return no('There is no such mailbox', 'TRYCREATE')
-  const same = access.mailboxes.accountId === selectedOf(context).mailboxes.accountId
-  return same ? access : no('Both mailboxes must be of one person', 'CANNOT')
-}
-
-async function replaceWith(context: Context, uid: number, to: string, message: NewMessage): Promise<Reply> {
+async function replaceWith(context: Context, uid: number, to: MailboxAccess, message: NewMessage): Promise<Reply> {
   const { mailboxes, view } = selectedOf(context)
   const appended = await context.progress.during(
-    mailboxes.replace(view.mailbox, uid, message, { to, origin: context.origin }),
+    to.mailboxes === mailboxes
+      ? mailboxes.replace(view.mailbox, uid, message, { to: to.record.id, origin: context.origin })
+      : replaceAway(context, { mailboxes, mailbox: view.mailbox }, uid, message, to),
   )
   view.noteExpunged([uid])
-  if (to === view.mailbox) view.noteGrown()
+  if (to.record.id === view.mailbox) view.noteGrown()
   // RFC 8508 §4.3: before the EXPUNGE answer.
   context.out.text(`* OK [APPENDUID ${appended.uidValidity} ${appended.uid}] The new message is there\r\n`)
   // RFC 7162 §3.2.10, as for UID EXPUNGE.
@@ -90,12 +85,12 @@ function replaceCommand(name: string, numbering: Numbering): Command {
       if ('status' in composed) return composed
       try {
         const uid = replacedUid(context, set, numbering)
-        const destination = typeof uid === 'number' ? await destinationOf(context, mailbox) : uid
-        if (typeof uid === 'number' && 'record' in destination) {
-          return await replaceWith(context, uid, destination.record.id, composed.messages[0] as NewMessage)
+        const to = await resolveMailbox(context, mailbox)
+        if (typeof uid === 'number' && to !== undefined) {
+          return await replaceWith(context, uid, to, composed.messages[0] as NewMessage)
         }
         composed.release()
-        return destination as Reply
+        return typeof uid === 'number' ? no('There is no such mailbox', 'TRYCREATE') : uid
       } catch (error) {
         releaseIfRefused(composed, error)
         throw error
