@@ -204,6 +204,7 @@ export class StressSession {
         true,
       ))
     if (kind === 14) return void (await this.#command('UID SEARCH DELETED'))
+    if (kind === 15 && random.chance(0.3)) return this.#replace()
     return this.#copy()
   }
 
@@ -405,6 +406,25 @@ export class StressSession {
       to,
       numbersOf(from).map((it) => this.#ground.serialAt(source, it)),
     )
+  }
+
+  /** RFC 8508: the new letter is in before the old one goes, or nothing has happened. */
+  async #replace(): Promise<void> {
+    const known = this.#belief.messages.flatMap(({ uid }) => uid ?? [])
+    if (known.length === 0 || this.#mailbox === keptMailbox) return
+    const target = this.#anyMailbox()
+    const serial = this.#ground.nextSerial()
+    const bytes = stressLetter(serial)
+    const command = `UID REPLACE ${this.#random.pick(known)} ${quoted(wireNames[target] ?? target)} () {${bytes.length}+}`
+    const tag = this.#send(command)
+    this.#client.link.write(Buffer.concat([bytes, Buffer.from('\r\n')]))
+    const { status, untagged } = await this.#answer(tag, false)
+    assert.ok(status.startsWith('OK') || allowedRefusals.test(status), status)
+    const texts = [...untagged.map((line) => line.text), status]
+    const [, uidValidity, uids] =
+      /\[APPENDUID (\d+) ([\d:,]+)\]/.exec(texts.find((text) => text.includes('[APPENDUID ')) ?? '') ?? []
+    assert.equal(uids !== undefined, status.startsWith('OK'), texts.join(' | '))
+    if (uids !== undefined) this.#ground.noteArrived(Number(uidValidity), uids, [serial])
   }
 
   /** All is quiet: what is believed is what is there. */
