@@ -29,6 +29,15 @@ function canonical(name: string): string {
   return name.normalize('NFC').replace(/^inbox(?=\/|$)/i, 'INBOX')
 }
 
+/** Names and patterns of mailboxes that may be somebody else's, for `listMailboxes`. */
+export function patternsOf(filters: readonly MailboxFilter[]): string[] {
+  return filters.flatMap((filter) => {
+    if ('names' in filter) return filter.names
+    // One's own and INBOX are nobody else's.
+    return filter.kind === 'PERSONAL' || filter.kind === 'INBOXES' ? [] : ['*']
+  })
+}
+
 /** What the filters go by. The selected mailbox is for whoever asks to know. */
 export type Filtered = Pick<MailboxAccess, 'record' | 'ownerName'>
 

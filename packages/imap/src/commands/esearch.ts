@@ -5,7 +5,7 @@ import { formatMailbox, formatString } from '../wire/encode.ts'
 import { fault } from '../wire/syntax-error.ts'
 import { listMailboxes, shownName } from '../mailbox-access.ts'
 import type { MailboxAccess } from '../mailbox-access.ts'
-import { matchesFilter, parseMailboxFilter } from '../mailbox-filter.ts'
+import { matchesFilter, parseMailboxFilter, patternsOf } from '../mailbox-filter.ts'
 import type { FilterKind, MailboxFilter } from '../mailbox-filter.ts'
 import { findMessages, wantsRelevancy } from '../search/find-messages.ts'
 import type { Searched } from '../search/find-messages.ts'
@@ -56,7 +56,7 @@ interface Source extends Searched {
 async function* sources(context: Context, filters: readonly MailboxFilter[]): AsyncGenerator<Source> {
   const { state } = context
   const view = state.kind === 'selected' ? state.view : undefined
-  for (const access of await listMailboxes(context)) {
+  for (const access of await listMailboxes(context, patternsOf(filters))) {
     const { mailboxes, record } = access
     const selected = view?.mailbox === record.id
     const wanted = filters.some((filter) => (filter.kind === 'SELECTED' ? selected : matchesFilter(filter, access)))

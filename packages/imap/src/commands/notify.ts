@@ -1,6 +1,6 @@
 // NOTIFY (RFC 5465): which events of which mailboxes the client wants to hear of, also when it asks for nothing.
 import { listMailboxes } from '../mailbox-access.ts'
-import { matchesFilter } from '../mailbox-filter.ts'
+import { matchesFilter, patternsOf } from '../mailbox-filter.ts'
 import { noAccessAnswer, statusAnswer } from '../notify/mailbox-answers.ts'
 import { notifyOf } from '../notify/notifier.ts'
 import { EVENTS, hasMessageEvents, isSelected, parseNotify } from '../notify/notify-request.ts'
@@ -52,7 +52,8 @@ export const notify = command<NotifyRequest>({
     if (namesIn(groups) > context.limits.notifyNamesMax) return no('Too many mailboxes', 'NOTIFICATIONOVERFLOW')
     // RFC 5465 §3.1: what has gathered until now is told first, as by NOOP.
     await context.announce(true)
-    const accesses = await listMailboxes(context)
+    const filters = groups.map(({ filter }) => filter).filter((filter) => !isSelected(filter))
+    const accesses = await listMailboxes(context, patternsOf(filters))
     notifyOf(context, groups, accesses)
     await tellState(context, groups, accesses, status)
     return ok('It will be told')

@@ -34,15 +34,19 @@ export const wordOfKey: Readonly<Record<SortKeyName, WordName | undefined>> = {
   DISPLAYTO: 'displayTo',
 }
 
-/** `(REVERSE DATE SUBJECT)` */
+/** `(REVERSE DATE SUBJECT)`. A key that comes again says nothing new. */
 export function parseSortCriteria(cursor: Cursor): SortCriterion[] {
-  return cursor.list(() => {
+  const criteria = new Map<SortKeyName, SortCriterion>()
+  cursor.list(() => {
     let name = cursor.keyword()
     const reverse = name === 'REVERSE'
     if (reverse) {
       cursor.space()
       name = cursor.keyword()
     }
-    return Object.hasOwn(wordOfKey, name) ? { key: name as SortKeyName, reverse } : fault('there is no such sort key')
+    if (!Object.hasOwn(wordOfKey, name)) fault('there is no such sort key')
+    const key = name as SortKeyName
+    if (!criteria.has(key)) criteria.set(key, { key, reverse })
   })
+  return [...criteria.values()]
 }
