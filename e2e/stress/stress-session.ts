@@ -41,6 +41,7 @@ export class StressSession {
   #belief!: ImapBelief
   #mailbox: string | undefined
   #readOnly = false
+  #selecting = false
   #kept: Kept | undefined
   /** The last lines, for a failure. */
   readonly #lines: string[] = []
@@ -79,7 +80,8 @@ export class StressSession {
     try {
       await this.#step()
     } catch (error) {
-      if (!(error instanceof Bye && this.#isPassing())) throw error
+      if (!(error instanceof Bye && (this.#mailbox === undefined || this.#isPassing()))) throw error
+      this.#selecting = false
       this.#client.link.destroy()
       await this.#connect()
     }
@@ -126,8 +128,17 @@ export class StressSession {
   #hear(line: ImapLine, numbersFixed: boolean): void {
     this.#note(line.text)
     this.#ground.answers += 1
+    if (line.text.startsWith('* OK [CLOSED]') && !this.#selecting) this.#closedUnasked()
     this.#belief.take(line.text, { numbersFixed })
     this.#readBody(line)
+  }
+
+  /** The selected mailbox is gone: only one that comes and goes may be. */
+  #closedUnasked(): void {
+    if (!this.#isPassing()) throw new Error(`CLOSED, unasked, in ${this.#mailbox ?? 'no mailbox'}`)
+    this.#belief.close()
+    this.#mailbox = undefined
+    this.#kept = undefined
   }
 
   /** A whole body must be the letter that it says it is, and the one that this UID has always been. */
@@ -157,6 +168,8 @@ export class StressSession {
 
   async #command(command: string, numbersFixed = false): Promise<Said> {
     const said = await this.#answer(this.#send(command), numbersFixed)
+    // What was selected has been closed within this step.
+    if (said.status.startsWith('BAD') && this.#mailbox === undefined) throw new Bye(said.status)
     assert.ok(said.status.startsWith('OK') || allowedRefusals.test(said.status), said.status)
     return said
   }
@@ -232,7 +245,9 @@ export class StressSession {
         : ' (CONDSTORE)'
       : ''
     this.#belief.willSelect()
+    this.#selecting = true
     const { status, untagged } = await this.#command(`${verb} ${quoted(name)}${how}`)
+    this.#selecting = false
     if (!status.startsWith('OK')) {
       this.#belief.close()
       this.#mailbox = undefined
