@@ -200,8 +200,8 @@ export function capabilityProblems(): string[] {
   return problems
 }
 
-/** Told only to one who has not logged in. */
-const beforeLogin = /^(?:AUTH=|STARTTLS$|LOGINDISABLED$)/
+/** Told only to one who has not logged in; SAVELIMIT, only in place of MESSAGELIMIT (RFC 9738 §3). */
+const notCounted = /^(?:AUTH=|STARTTLS$|LOGINDISABLED$|SAVELIMIT$)/
 
 /** What its RFC says is played, the refusals too: some test cites it, some test has an answer that is no success. */
 function proofProblems({ protocol, name, rfc, shownBy }: CapabilityRow): string[] {
@@ -245,7 +245,7 @@ function tableOf(protocol: Protocol): string[] {
 
 export function capabilitySections(): string {
   const count = capabilityRows().filter(
-    (row) => row.protocol === 'imap' && row.isAdvertised && !beforeLogin.test(row.name),
+    (row) => row.protocol === 'imap' && row.isAdvertised && !notCounted.test(row.name),
   ).length
   return [
     '## IMAP, by capability\n',
