@@ -1,6 +1,6 @@
-// node packages/search/test/bench.ts [--short] [count …]: how fast letters are taken in, how much disk they take, how fast they
+// node packages/search/test/bench.ts [--short] [--copies=N] [count …]: how fast letters are taken in, how much disk they take, how fast they
 // are found. Letters of about 3 KB with the headers of the day, English by Zipf's law, a quarter Chinese.
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { foldText } from '@skein/mail'
@@ -9,7 +9,9 @@ import { han, letterOf, vocabulary } from './bench-letters.ts'
 import { AccountIndex } from '../src/account-index.ts'
 import { letterTexts } from '../src/letter-texts.ts'
 import { searchLimits } from '../src/limits.ts'
+import { readManifest, writeManifest } from '../src/manifest.ts'
 import { rankMessages } from '../src/rank.ts'
+import { SEGMENT_FILES } from '../src/segment-writer.ts'
 import { VocabularyCache } from '../src/vocabulary.ts'
 
 function ended<Value>(steps: Generator<unknown, Value>): Value {
@@ -21,6 +23,21 @@ function ended<Value>(steps: Generator<unknown, Value>): Value {
 
 function diskBytes(directory: string): number {
   return readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0)
+}
+
+function copySegments(directory: string): void {
+  const manifest = readManifest(directory)
+  if (manifest === undefined) return
+  const segments = [...manifest.segments]
+  for (let copy = 1; copy < copies; copy++) {
+    for (const name of segments) {
+      const next = String(manifest.next++)
+      for (const kind of SEGMENT_FILES)
+        copyFileSync(join(directory, `${name}.${kind}`), join(directory, `${next}.${kind}`))
+      manifest.segments.push(next)
+    }
+  }
+  writeManifest(directory, manifest)
 }
 
 const queries: [string, TextField, string][] = [
@@ -37,6 +54,8 @@ const queries: [string, TextField, string][] = [
 ]
 
 const short = process.argv.includes('--short')
+/** `--copies=N`: the segments are there N times, for the size of a mailbox that would take long to make. */
+const copies = Number(process.argv.find((each) => each.startsWith('--copies='))?.slice(9) ?? 1)
 const counts = process.argv
   .slice(2)
   .map(Number)
@@ -45,7 +64,7 @@ for (const count of counts.length > 0 ? counts : [10_000, 100_000]) {
   const directory = mkdtempSync(join(tmpdir(), 'skein-search-bench-'))
   try {
     const cache = new VocabularyCache(searchLimits.vocabularyBytesMax)
-    const index = new AccountIndex(directory, cache)
+    let index = new AccountIndex(directory, cache)
     let bytes = 0
     let addMs = 0
     let mergeMs = 0
@@ -74,6 +93,12 @@ for (const count of counts.length > 0 ? counts : [10_000, 100_000]) {
     ended(index.flush())
     const cpuMs = (process.cpuUsage().user - cpuBefore) / 1000
     const disk = diskBytes(directory)
+    if (copies > 1) {
+      index.close()
+      copySegments(directory)
+      index = new AccountIndex(directory, cache)
+      console.log(`${count * copies} letters, the same ${copies} times`)
+    }
     const rate = (ms: number) => Math.round((count * 1000) / ms)
     console.log(`${count} letters, ${(bytes / count / 1024).toFixed(1)} KB each`)
     console.log(
