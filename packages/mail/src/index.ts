@@ -22,7 +22,9 @@ export {
   foldedBody,
   foldedHeader,
   foldedHeaderHas,
+  foldedMachineHeader,
   foldedPartHeaders,
+  isMachineField,
 } from './search-text.ts'
 export { unicodeCasemap } from './unicode-casemap.ts'
 export { type ReceivedTrace, countReceived, findMessageId, formatReceived, formatReturnPath } from './trace-header.ts'

@@ -22,9 +22,30 @@ function oneAddress({ name, mailbox, host }: EnvelopeAddress): string {
   return name === null ? address : `${name} <${address}>`
 }
 
-/** `name: value` lines of the message's header, decoded and folded. */
+/** Signatures and tokens of machines: nothing that a person looks for, and different in every letter. */
+const machineFields = new Set([
+  'dkim-signature',
+  'domainkey-signature',
+  'x-google-dkim-signature',
+  'arc-seal',
+  'arc-message-signature',
+  'x-gm-message-state',
+  'x-ms-exchange-antispam-messagedata-0',
+])
+
+/** @param name of a header field, in any case */
+export function isMachineField(name: string): boolean {
+  return machineFields.has(name.toLowerCase())
+}
+
+/** `name: value` lines of the message's header, decoded and folded, without those of machines. */
 export function foldedHeader(header: Uint8Array): string {
-  return foldText(headerLines(header, 0, header.length))
+  return foldText(headerLines(header, 0, header.length, false))
+}
+
+/** Those of machines: only who asks for such a field by its name finds it. */
+export function foldedMachineHeader(header: Uint8Array): string {
+  return foldText(headerLines(header, 0, header.length, true))
 }
 
 /** The same of the parts' headers (RFC 9051 §6.4.4 TEXT: MIME header fields too) and of enclosed messages' ones. */
@@ -35,7 +56,7 @@ export function foldedPartHeaders(bytes: Uint8Array, index: MessageIndex): strin
 }
 
 function collectHeaders(bytes: Uint8Array, part: MimePart, out: string[]): void {
-  const own = headerLines(bytes, part.headerStart, part.headerEnd)
+  const own = headerLines(bytes, part.headerStart, part.headerEnd, false)
   if (own !== '') out.push(own)
   // RFC 2231 spells names in ways that nobody types.
   for (const name of [part.parameters['name'], part.disposition?.parameters['filename']]) {
@@ -44,8 +65,9 @@ function collectHeaders(bytes: Uint8Array, part: MimePart, out: string[]): void 
   for (const child of part.children) collectHeaders(bytes, child, out)
 }
 
-function headerLines(bytes: Uint8Array, start: number, end: number): string {
+function headerLines(bytes: Uint8Array, start: number, end: number, machine: boolean): string {
   return parseHeaderFields(bytes, start, end)
+    .filter((field) => machineFields.has(field.lower) === machine)
     .map((field) => `${field.name}: ${decodedFieldValue(bytes, field)}`)
     .join('\n')
 }

@@ -79,12 +79,14 @@ const letterTexts: fc.Arbitrary<LetterTexts> = fc
     const header = foldText(
       `Subject: ${texts.subject}\nX-Long-Name: ${value}`.replaceAll(/\n(?!X-)/g, ' '),
     ).toWellFormed()
-    return { ...folded, header } as LetterTexts
+    return { ...folded, header, machine: foldText('Dkim-Signature: seal report').toWellFormed() } as LetterTexts
   })
 
 function plainly(texts: LetterTexts, { field, name, text: wanted }: TextQuery): boolean {
   if (field === 'text') return [texts.header, texts.parts, texts.body].some((each) => each.includes(wanted))
-  if (field === 'header') return foldedHeaderHas(texts.header, foldText(name ?? ''), wanted)
+  if (field === 'header') {
+    return [texts.header, texts.machine].some((each) => foldedHeaderHas(each, foldText(name ?? ''), wanted))
+  }
   return texts[field].includes(wanted)
 }
 
@@ -112,7 +114,7 @@ function wantedIn(texts: readonly LetterTexts[]): fc.Arbitrary<TextQuery> {
     { weight: 4, arbitrary: part },
     { weight: 1, arbitrary: text.map((each) => foldText(each).toWellFormed()) },
   )
-  const names = fc.constantFrom('subject', 'x-long-name', 'x-long', 'none')
+  const names = fc.constantFrom('subject', 'x-long-name', 'x-long', 'none', 'dkim-signature')
   return fc.record({ field: fc.constantFrom(...fields), name: names, text: any })
 }
 

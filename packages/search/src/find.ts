@@ -1,4 +1,5 @@
 // Which messages of one segment a query finds: by terms where they say it all, else by the text of those that may.
+import { isMachineField } from '@skein/mail'
 import type { PreparedQuery } from './letter.ts'
 import { maskOf, packedHas } from './letter.ts'
 import { LetterState } from './segment-writer.ts'
@@ -63,6 +64,7 @@ function* findOne(
 }
 
 function demandsOf(query: PreparedQuery): { demands: Demand[]; exact: boolean } {
+  if (query.field === 'header' && isMachineField(query.name)) return { demands: [], exact: false }
   const probe = probeOf(query.text)
   if (query.field !== 'header') return probe
   // The name stands whole, between a line's start and a colon.

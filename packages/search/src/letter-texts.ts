@@ -1,5 +1,13 @@
 // Bytes of a message to the texts that a search looks through, its attachments' text too.
-import { foldText, foldedAddresses, foldedBody, foldedHeader, foldedPartHeaders, indexMessage } from '@skein/mail'
+import {
+  foldText,
+  foldedAddresses,
+  foldedBody,
+  foldedHeader,
+  foldedMachineHeader,
+  foldedPartHeaders,
+  indexMessage,
+} from '@skein/mail'
 import { attachmentTexts } from './attachment-texts.ts'
 import type { LetterTexts } from './letter.ts'
 
@@ -15,6 +23,7 @@ export async function letterTexts(bytes: Uint8Array, attachments: boolean): Prom
     to: foldedAddresses(envelope.to),
     cc: foldedAddresses(envelope.cc),
     bcc: foldedAddresses(envelope.bcc),
+    machine: foldedMachineHeader(bytes.subarray(0, index.root.headerEnd)),
     header: foldedHeader(bytes.subarray(0, index.root.headerEnd)),
     parts: foldedPartHeaders(bytes, index),
     body: attached === '' ? body : `${body}\n${foldText(attached)}`,

@@ -1,9 +1,9 @@
 // One message as the index holds it: its folded texts, one after another, and whether a query finds them.
 // Promises: what is found here is what a plain look at the message finds; the index only says where to look.
-import { foldText, foldedHeaderHas } from '@skein/mail'
+import { foldText, foldedHeaderHas, isMachineField } from '@skein/mail'
 import type { TextField, TextQuery } from '@skein/mailboxes'
 
-export const SECTIONS = ['subject', 'from', 'to', 'cc', 'bcc', 'header', 'parts', 'body'] as const
+export const SECTIONS = ['subject', 'from', 'to', 'cc', 'bcc', 'machine', 'header', 'parts', 'body'] as const
 export type Section = (typeof SECTIONS)[number]
 export type LetterTexts = Record<Section, string>
 
@@ -14,6 +14,8 @@ export const MASKS: Record<Section, number> = {
   to: 4,
   cc: 8,
   bcc: 16,
+  /** Has no terms. */
+  machine: 0,
   header: 32,
   parts: 32,
   body: 64,
@@ -49,16 +51,19 @@ const spans: Record<TextField, [number, number]> = {
   to: [2, 3],
   cc: [3, 4],
   bcc: [4, 5],
-  header: [5, 6],
-  text: [5, 8],
-  body: [7, 8],
+  header: [5, 7],
+  text: [6, 9],
+  body: [8, 9],
 }
 
 /** @param packed as `packTexts` made it */
 export function packedHas(packed: Buffer, query: PreparedQuery): boolean {
   const { field, needle } = query
   const [first, end] = spans[field]
-  if (field === 'header') return foldedHeaderHas(sectionOf(packed, first).toString(), query.name, query.text)
+  if (field === 'header') {
+    const section = isMachineField(query.name) ? first : first + 1
+    return foldedHeaderHas(sectionOf(packed, section).toString(), query.name, query.text)
+  }
   if (needle.length === 0) return true
   // Most hold it nowhere: where it stands is asked only of the others.
   let section = 0

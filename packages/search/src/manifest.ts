@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib'
 import { IndexDamaged } from './paged-file.ts'
 
 /** Of the files and of what makes terms: where it differs, the index is made again. */
-export const INDEX_VERSION = 1
+export const INDEX_VERSION = 2
 
 export interface IndexedMailbox {
   id: string

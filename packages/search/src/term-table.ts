@@ -24,6 +24,7 @@ export class TermTable {
         continue
       }
       const mask = MASKS[section]
+      if (mask === 0) continue
       eachTerm(texts[section], (term) => {
         const before = found.get(term)
         if (before === undefined) {

@@ -1,6 +1,15 @@
 // Search keys to functions. Each says true, false, or undefined where it needs more of the message than it was given:
 // so that a search opens bodies only of messages about which everything cheaper leaves a doubt.
-import { foldText, foldedAddresses, foldedBody, foldedHeader, foldedHeaderHas, foldedPartHeaders } from '@skein/mail'
+import {
+  foldText,
+  foldedAddresses,
+  foldedBody,
+  foldedHeader,
+  foldedHeaderHas,
+  foldedMachineHeader,
+  foldedPartHeaders,
+  isMachineField,
+} from '@skein/mail'
 import type { MessageIndex } from '@skein/mail'
 import type { MessageRecord } from '@skein/mailboxes'
 import { dayOf } from '../wire/date-time.ts'
@@ -189,8 +198,11 @@ function textMatcher(key: TextKey): Matcher {
         index === undefined ? undefined : foldedAddresses(index.envelope[key.field]).includes(wanted)
     case 'header': {
       const name = foldText(key.name)
+      const lines = isMachineField(key.name)
+        ? ({ header }: Candidate) => (header === undefined ? '' : foldedMachineHeader(header))
+        : headerText
       return (candidate) =>
-        candidate.header === undefined ? undefined : foldedHeaderHas(headerText(candidate), name, wanted)
+        candidate.header === undefined ? undefined : foldedHeaderHas(lines(candidate), name, wanted)
     }
     case 'body':
       return (candidate) => (candidate.whole === undefined ? undefined : bodyText(candidate).includes(wanted))
