@@ -54,7 +54,7 @@ export async function annotations(
 }
 
 /** One change after the other: each counts on what the ones before have made durable. */
-export function setAnnotations(
+export async function setAnnotations(
   account: Account,
   mailbox: MailboxId | null,
   changes: readonly AnnotationChange[],

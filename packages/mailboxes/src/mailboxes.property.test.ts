@@ -10,6 +10,7 @@ import { createMailboxes } from './mailboxes.ts'
 import type { AccountMailboxes, FlagChange, JournalEntry, MailboxRecord, MessageRecord, NewMessage } from './ports.ts'
 
 const accountId = 'a'.repeat(32)
+const reader = 'b'.repeat(32)
 const names = ['INBOX', 'Sent', 'work', 'work/old', 'Älter']
 const flags = ['\\Seen', '\\Deleted', '\\Flagged', 'todo', '$Label1']
 
@@ -18,6 +19,8 @@ interface ModelMessage {
   flags: Set<string>
   emailId: string
   size: number
+  /** By somebody with whom the mailbox is shared. */
+  seenByReader: boolean
 }
 
 interface ModelMailbox {
@@ -25,6 +28,7 @@ interface ModelMailbox {
   uidValidity: number
   uidNext: number
   messages: ModelMessage[]
+  shared: boolean
 }
 
 type Step =
@@ -33,6 +37,8 @@ type Step =
   | { do: 'store'; in: number; pick: number; mode: FlagChange['mode']; flags: string[] }
   | { do: 'copy' | 'move'; from: number; to: number; pick: number }
   | { do: 'expunge'; in: number; pick: number }
+  | { do: 'seen'; in: number; pick: number; seen: boolean }
+  | { do: 'replace'; from: number; to: number; pick: number }
   | { do: 'create' | 'delete'; name: number }
   | { do: 'rename'; from: number; to: number }
   | { do: 'together'; in: number; picks: number[]; flags: string[]; expunged: number }
@@ -80,6 +86,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('expunge' as const), in: mailboxIndex, pick }) },
   {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('seen' as const), in: mailboxIndex, pick, seen: fc.boolean() }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('replace' as const), from: mailboxIndex, to: mailboxIndex, pick }),
+  },
+  {
     weight: 3,
     arbitrary: fc.record({ do: fc.constantFrom('create' as const, 'delete' as const), name: mailboxIndex }),
   },
@@ -105,6 +119,8 @@ class Trial {
   log: MemoryMessageLog = createMemoryMessageLog()
   store: MemoryMailboxStore = createMemoryMailboxStore()
   account!: AccountMailboxes
+  /** The same account as somebody else sees it. */
+  visitor!: AccountMailboxes
   readonly model = new Map<string, ModelMailbox>()
   /** Highest UID ever seen, by UIDVALIDITY. */
   readonly #highest = new Map<number, number>()
@@ -121,9 +137,14 @@ class Trial {
       assert.equal(entry.seq, this.account.state().seq, 'told when it is visible')
       this.#heard.push(entry)
     })
-    for (const { id, name, uidValidity } of this.account.list()) {
-      if (!this.model.has(id)) this.model.set(id, { name, uidValidity, uidNext: 1, messages: [] })
+    if (this.model.size === 0) {
+      for (const name of ['INBOX', 'Sent']) {
+        const { id } = this.account.byName(name) as MailboxRecord
+        await this.account.setAcl(id, { who: reader, rights: 'lrs' }, 'replace')
+      }
     }
+    this.visitor = await mailboxes.openShared(accountId, reader)
+    this.#adopt()
   }
 
   #named(name: string): ModelMailbox | undefined {
@@ -186,6 +207,10 @@ class Trial {
         return this.#copy(it, counts)
       case 'expunge':
         return this.#expunge(it, counts)
+      case 'seen':
+        return this.#seen(it, counts)
+      case 'replace':
+        return this.#replace(it, counts)
       case 'create':
         return this.#create(names[it.name] as string, counts)
       case 'delete':
@@ -225,7 +250,13 @@ class Trial {
     const mailbox = this.model.get(id) as ModelMailbox
     await this.#outcome(this.account.append(id, messages), counts, () => {
       for (const { blob, emailId } of messages) {
-        mailbox.messages.push({ uid: mailbox.uidNext++, flags: new Set(wanted), emailId, size: blob.length })
+        mailbox.messages.push({
+          uid: mailbox.uidNext++,
+          flags: new Set(wanted),
+          emailId,
+          size: blob.length,
+          seenByReader: false,
+        })
       }
     })
   }
@@ -261,7 +292,10 @@ class Trial {
     const first = target.uidNext
     const call = it.do === 'copy' ? this.account.copy(from, uids, to) : this.account.move(from, uids, to)
     const result = await this.#outcome(call, counts, () => {
-      for (const one of chosen) target.messages.push({ ...one, uid: target.uidNext++, flags: new Set(one.flags) })
+      for (const one of chosen) {
+        const seenByReader = one.seenByReader && target.shared
+        target.messages.push({ ...one, uid: target.uidNext++, flags: new Set(one.flags), seenByReader })
+      }
       if (it.do === 'move') source.messages = source.messages.filter((one) => !chosen.includes(one))
     })
     assert.deepEqual(
@@ -280,6 +314,38 @@ class Trial {
       mailbox.messages = mailbox.messages.filter((one) => !chosen.includes(one))
     })
     assert.deepEqual(gone, uids)
+  }
+
+  async #seen(it: Extract<Step, { do: 'seen' }>, counts: boolean): Promise<void> {
+    const id = this.#idOf(it.in)
+    if (id === undefined || !(this.model.get(id) as ModelMailbox).shared) return
+    const chosen = this.#picked(this.model.get(id) as ModelMailbox, it.pick)
+    const uids = chosen.map((one) => one.uid)
+    const call = this.visitor.store(id, uids, { mode: it.seen ? 'add' : 'remove', flags: ['\\Seen', '\\Deleted'] })
+    await this.#outcome(call, counts, () => {
+      for (const one of chosen) one.seenByReader = it.seen
+    })
+  }
+
+  async #replace(it: Extract<Step, { do: 'replace' }>, counts: boolean): Promise<void> {
+    const from = this.#idOf(it.from)
+    const to = this.#idOf(it.to)
+    if (from === undefined || to === undefined) return
+    const source = this.model.get(from) as ModelMailbox
+    const target = this.model.get(to) as ModelMailbox
+    const old = this.#picked(source, it.pick)[0]
+    const blob = await this.log.append([Buffer.alloc(20, 98)])
+    const message = { blob, flags: ['\\Flagged'], internalDateMs: 1, emailId: `r${this.random.integer(2 ** 31)}` }
+    const call = this.account.replace(from, old?.uid ?? 2 ** 31, message, { to })
+    const uid = target.uidNext
+    const appended = await this.#outcome(call, counts, () => {
+      if (old === undefined) return
+      source.messages = source.messages.filter((one) => one !== old)
+      const { emailId } = message
+      const fresh = { uid: target.uidNext++, flags: new Set(message.flags), emailId, size: 20, seenByReader: false }
+      target.messages.push(fresh)
+    })
+    assert.equal(appended?.uid, uid)
   }
 
   /** Changes of the same messages that are under way at the same time, each built on the one before. */
@@ -317,15 +383,21 @@ class Trial {
     const outcomes = await Promise.allSettled(calls)
     const failed = outcomes.find((one) => one.status === 'rejected')
     if (!failed || counts) for (const change of changes) change()
-    if (failed) throw failed.reason
+    if (!failed) return
+    // One that found nothing to do was planned anew after the failure, behind the others: the order is the account's.
+    for (const { uid, flags: settled } of counts ? await this.account.messages(id) : []) {
+      const one = mailbox.messages.find((it) => it.uid === uid)
+      if (one) one.flags = new Set(settled)
+    }
+    throw failed.reason
   }
 
   /** What the account has and the model has not was just made: the journal check holds it to the truth. */
   #adopt(): void {
-    for (const { id, name, uidValidity } of this.account.list()) {
+    for (const { id, name, uidValidity, acl } of this.account.list()) {
       const known = this.model.get(id)
       if (known) known.name = name
-      else this.model.set(id, { name, uidValidity, uidNext: 1, messages: [] })
+      else this.model.set(id, { name, uidValidity, uidNext: 1, messages: [], shared: acl !== undefined })
     }
   }
 
@@ -348,7 +420,10 @@ class Trial {
       if (from !== 'INBOX') return
       const source = this.model.get(inbox) as ModelMailbox
       const target = this.#named(to) as ModelMailbox
-      for (const one of source.messages) target.messages.push({ ...one, uid: target.uidNext++ })
+      for (const one of source.messages) {
+        const seenByReader = one.seenByReader && target.shared
+        target.messages.push({ ...one, uid: target.uidNext++, seenByReader })
+      }
       source.messages = []
     })
   }
@@ -366,6 +441,7 @@ class Trial {
       const messages = await this.store.loadMessages(accountId, record.id)
       assert.deepEqual(await this.account.messages(record.id), messages, 'memory is as the disk')
       this.#checkMailbox(record, messages)
+      await this.#checkShared(record)
       used += record.bytes
     }
     assert.equal(this.account.state().usedBytes, used)
@@ -376,6 +452,28 @@ class Trial {
     }
     this.#heard = []
     await this.#checkJournal()
+  }
+
+  /** What somebody else sees, and which UIDs are remembered to be gone. */
+  async #checkShared({ id, uidNext }: MailboxRecord): Promise<void> {
+    const expected = this.model.get(id) as ModelMailbox
+    const there = new Set(expected.messages.map((one) => one.uid))
+    const gone: number[] = []
+    for (let uid = 1; uid < uidNext; uid++) if (!there.has(uid)) gone.push(uid)
+    assert.deepEqual(await this.account.vanished(id, 0), gone)
+    const record = this.visitor.byId(id)
+    assert.equal(record !== undefined, expected.shared)
+    if (record === undefined) return
+    const messages = await this.visitor.messages(id)
+    assert.deepEqual(
+      messages.map((it) => [it.uid, [...it.flags].sort()]),
+      expected.messages.map((it) => {
+        const others = [...it.flags].filter((flag) => flag !== '\\Seen')
+        return [it.uid, (it.seenByReader ? ['\\Seen', ...others] : others).sort()]
+      }),
+    )
+    assert.equal(record.unseen, expected.messages.filter((it) => !it.seenByReader).length)
+    assert.ok(messages.every((it) => it.modseq <= record.highestModseq))
   }
 
   #checkMailbox(record: MailboxRecord, messages: readonly MessageRecord[]): void {

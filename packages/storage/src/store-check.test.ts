@@ -8,7 +8,7 @@ import { isErrorCode, silentLogger } from '@skein/runtime'
 import { VirtualClock, createSeededRandom } from '@skein/testkit'
 import { Database, type DatabaseOp } from './database.ts'
 import { compactMessages, measureLiveBytes } from './live-blobs.ts'
-import { encodeMailbox, encodeState, decodeMailbox, decodeState } from './mailbox-records.ts'
+import { encodeMailbox, encodeReader, encodeState, decodeMailbox, decodeState } from './mailbox-records.ts'
 import { createMailboxStore, mailboxKeys } from './mailbox-store.ts'
 import { openMessageLog } from './message-log.ts'
 import { encodePage, messageKeys } from './message-pages.ts'
@@ -255,3 +255,30 @@ async function count(database: Database, prefix: string): Promise<number> {
   for await (const _ of database.prefix(prefix)) total += 1
   return total
 }
+
+test('what readers have, and the index of shares, are made right', async (t) => {
+  const { account, clock, database, inbox, log, mailboxes, put, store } = await setup(t)
+  const bob = 'b'.repeat(32)
+  await account.setAcl(inbox, { who: bob, rights: 'lrs' }, 'replace')
+  await put(1)
+  await put(2)
+  const shared = await mailboxes.openShared(accountId, bob)
+  await shared.store(inbox, [1], { mode: 'add', flags: ['\\Seen'] })
+  await mailboxes.close()
+  assert.equal((await checkStore({ database, log, clock })).problemCount, 0)
+  const reader = { user: bob, seen: 7, highestModseq: 1, subscribed: false }
+  await database.write([
+    { type: 'put', key: mailboxKeys.reader(accountId, inbox, bob), value: encodeReader(reader) },
+    { type: 'del', key: mailboxKeys.share(bob, accountId, inbox) },
+    { type: 'put', key: mailboxKeys.share('c'.repeat(32), accountId, inbox), value: Buffer.from([1]) },
+  ])
+  const found = await checkStore({ database, log, clock }, { repair: true })
+  assert.deepEqual(found.problems.map(({ code }) => code).sort(), [
+    'reader-counts-wrong',
+    'share-index-wrong',
+    'share-index-wrong',
+  ])
+  assert.equal((await checkStore({ database, log, clock })).problemCount, 0)
+  assert.equal((await store.loadState(accountId))?.readers[0]?.reader.seen, 1)
+  assert.deepEqual(await store.sharedWith(bob), [{ owner: accountId, mailbox: inbox }])
+})

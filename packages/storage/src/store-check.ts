@@ -8,6 +8,7 @@ import { type Database, type DatabaseOp, type DatabaseReader, afterPrefix } from
 import { decodeInfo, decodeJournalEntry, decodeMailbox } from './mailbox-records.ts'
 import { decodeState, encodeInfo, encodeMailbox, encodeState } from './mailbox-records.ts'
 import { mailboxKeys } from './mailbox-store.ts'
+import { sharingProblems } from './sharing-check.ts'
 import { mailboxesWithMessages, readDeltas, readMailboxMessages } from './message-pages.ts'
 
 export interface StoreCheckComponents {
@@ -39,6 +40,8 @@ export type StoreProblemCode =
   | 'used-bytes-wrong'
   | 'journal-gap'
   | 'info-damaged'
+  | 'reader-counts-wrong'
+  | 'share-index-wrong'
 
 export interface StoreProblem {
   code: StoreProblemCode
@@ -173,6 +176,7 @@ class AccountCheck {
       this.#note('used-bytes-wrong', `${state.usedBytes} bytes are counted where ${usedBytes} are used`, true)
       this.#fix({ type: 'put', key: mailboxKeys.state(this.#account), value: encodeState({ ...state, usedBytes }) })
     }
+    await this.#checkSharing(mailboxes)
     await this.#checkJournal(state)
     await this.#checkInfos()
     await this.#write()
@@ -328,6 +332,16 @@ class AccountCheck {
   async #findStrayMessages(mailboxes: ReadonlyMap<string, MailboxRecord>): Promise<void> {
     for (const id of await mailboxesWithMessages(this.#reader, this.#account, this.#deltas)) {
       if (!mailboxes.has(id)) this.#note('mailbox-missing', `there are messages of a mailbox ${id} that does not exist`)
+    }
+  }
+
+  /** What others than the owner have: their counts, and the index that leads them here. */
+  async #checkSharing(mailboxes: ReadonlyMap<string, MailboxRecord>): Promise<void> {
+    const ground = { reader: this.#reader, account: this.#account, mailboxes }
+    const messages = (mailbox: string) => readMailboxMessages(this.#reader, this.#account, mailbox, this.#deltas)
+    for await (const { code, text, ops } of sharingProblems(ground, messages)) {
+      this.#note(code, text, true)
+      for (const op of ops) this.#fix(op)
     }
   }
 
