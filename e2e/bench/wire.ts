@@ -8,8 +8,8 @@ export interface User {
   password: string
 }
 
-/** Enough for any last line of an answer. */
-const tailBytes = 512
+/** Enough for any last line of an answer: LOGIN tells all capabilities in one. */
+const tailBytes = 4096
 
 export class Wire {
   socket: Socket
