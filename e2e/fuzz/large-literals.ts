@@ -5,7 +5,7 @@ import { type FuzzAccount, rssBytes } from './fuzz-node.ts'
 
 const chunk = Buffer.alloc(64 * 1024, 'a line of sixty-four bytes, to be sent again and again and again\r\n')
 /** While the letters come: what sockets and the log hold. */
-const streamingGrowthBytesMax = 180 * 1024 * 1024
+const streamingGrowthBytesMax = 320 * 1024 * 1024
 /** Once they are there: each is read back for its index, one at a time; what is done with waits for the garbage collector. */
 const growthBytesMax = 640 * 1024 * 1024
 
