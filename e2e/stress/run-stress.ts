@@ -27,7 +27,7 @@ export async function runStress(
   seed: number,
   seconds: number,
 ): Promise<StressFigures> {
-  const ground = new StressGround(nodes, user, password, seconds, imapSessions)
+  const ground = new StressGround(nodes, user, password, seconds, imapSessions + 2)
   const random = createSeededRandom(seed)
   try {
     {
@@ -59,13 +59,14 @@ export async function runStress(
 }
 
 async function deliver(ground: StressGround, random: SeededRandom): Promise<void> {
-  await using client = await SmtpClient.connect({ host: ground.address(1), port: ports.smtp })
+  await using client = await SmtpClient.connect({ host: ground.address(0), port: ports.smtp })
   await client.ehlo()
   while (!ground.over) {
     const { code, text } = await client.send('wang@elsewhere.test', [ground.user], stressLetter(ground.nextSerial()))
     assert.equal(code, 250, text)
     await delay(random.between(0, 150))
   }
+  await ground.quiet()
 }
 
 /** Reads some letters, takes a few away, sometimes goes without QUIT. */
@@ -87,6 +88,7 @@ async function popMail(ground: StressGround, random: SeededRandom): Promise<void
     if (random.chance(0.7)) await client.quit()
     await delay(random.between(50, 400))
   }
+  await ground.quiet()
 }
 
 /** Another session may have expunged it: then an error, never other bytes. */
