@@ -39,7 +39,7 @@ test('log-in mechanisms with real clients', { timeout: 300_000 }, async (t) => {
 
   await stage.step('two nodes, aaa on the first, bbb on the second', async () => {
     const nodes = await startMesh(['bj', 'hk'], {
-      settings: { tls: { 'client-authorities': certificate.authority } },
+      settings: { tls: { 'client-authorities': certificate.authority }, smtp: { 'channel-binding': true } },
     })
     stage.add(...nodes)
     ;[bj, hk] = nodes as [SkeinNode, SkeinNode]

@@ -114,6 +114,12 @@ export const configSchema = z.strictObject({
         .describe(
           'Addresses or CIDR ranges that get no greeting pause, and no limit of connections per address (POP3 too).',
         ),
+      'channel-binding': z
+        .boolean()
+        .default(false)
+        .describe(
+          'Whether submission offers SCRAM-SHA-256-PLUS. Off: neomutt with GNU SASL takes it where it is offered, cannot do it and gives up.',
+        ),
     })
     .prefault({})
     .describe('SMTP and submission.'),
@@ -156,6 +162,12 @@ export const configSchema = z.strictObject({
         .max(36_500)
         .optional()
         .describe('Days for which letters stay, as POP3 tells clients (EXPIRE); left out: NEVER removed. Only told.'),
+      'ascii-headers': z
+        .boolean()
+        .default(false)
+        .describe(
+          'Whether a client that does not say UTF8 gets UTF-8 in a letter’s header made ASCII (RFC 6856); else every letter goes out byte for byte, which every client known to us reads and which keeps its signatures.',
+        ),
     })
     .prefault({})
     .describe('POP3.'),

@@ -57,6 +57,7 @@ export async function openFrontDoors(
       commandTimeoutMs: config.smtp['command-timeout-seconds'] * 1000,
       dataTimeoutMs: config.smtp['data-timeout-seconds'] * 1000,
       trustedAddresses: config.smtp.trusted,
+      channelBinding: config.smtp['channel-binding'],
     },
   )
   const imap = createImapServer(
@@ -87,6 +88,7 @@ export async function openFrontDoors(
     {
       hostName,
       expireDays: config.pop3['expire-days'],
+      asciiHeaders: config.pop3['ascii-headers'],
       connectionsMax: config.pop3['connections-max'],
       connectionsPerAddressMax: config.pop3['connections-per-address-max'],
       trustedAddresses: config.smtp.trusted,

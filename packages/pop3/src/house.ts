@@ -27,6 +27,7 @@ export interface Security {
 export interface Pop3House extends Pop3Components {
   hostName: string
   expireDays: number | undefined
+  asciiHeaders: boolean
   limits: Pop3Limits
   maildrops: MaildropLocks
   security(): Security

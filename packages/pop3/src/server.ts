@@ -24,6 +24,8 @@ export interface Pop3Settings extends Partial<Pop3Limits> {
   trustedAddresses?: readonly string[]
   /** Days for which messages are kept, as EXPIRE tells clients (RFC 2449 §6.7). Default: NEVER removed. Only told, not done. */
   expireDays?: number | undefined
+  /** Whether clients that did not say UTF8 get UTF-8 in a message's header made ASCII (RFC 6856 §2). Default: byte for byte. */
+  asciiHeaders?: boolean
 }
 
 /** starttls: port 110, with STLS. implicit: port 995, TLS from the first byte (RFC 8314 §3). */
@@ -72,6 +74,7 @@ export function createPop3Server(components: Pop3Components, settings: Pop3Setti
     ...components,
     hostName: settings.hostName,
     expireDays: settings.expireDays,
+    asciiHeaders: settings.asciiHeaders ?? false,
     limits,
     maildrops: new MaildropLocks(mailboxes, limits),
     security: () => security,

@@ -64,7 +64,7 @@ export async function startServer(
   for (const message of messages) await deliver(message)
   const server = createPop3Server(
     { mailboxes, authenticator, tls, ...components, ...(options.carrier ? { carrier: options.carrier } : {}) },
-    { hostName: 'pop.test', ...settings },
+    { hostName: 'pop.test', asciiHeaders: true, ...settings },
   )
   const { port } = await server.listen({ host, port: 0, mode })
   return {

@@ -19,6 +19,7 @@ export interface SmtpHouse extends SmtpComponents {
   limits: SmtpLimits
   bareLineEnds: 'refuse' | 'normalise'
   isTrusted: (address: string) => boolean
+  channelBinding: boolean
   counter: ConnectionCounter
   /** Whose certificates clients may show. */
   clientAuthorities(): readonly X509Certificate[]

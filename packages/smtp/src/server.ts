@@ -15,6 +15,8 @@ export interface SmtpSettings extends Partial<SmtpLimits> {
   bareLineEnds?: 'refuse' | 'normalise'
   /** Addresses and CIDR blocks that get no greeting pause and no limit per address. Default: loopback. */
   trustedAddresses?: readonly string[]
+  /** Whether submission offers SCRAM-SHA-256-PLUS. Default: yes. */
+  channelBinding?: boolean
 }
 
 export interface SmtpServer {
@@ -42,6 +44,7 @@ export function createSmtpServer(components: SmtpComponents, settings: SmtpSetti
     limits,
     bareLineEnds: settings.bareLineEnds ?? 'refuse',
     isTrusted,
+    channelBinding: settings.channelBinding ?? true,
     counter: new ConnectionCounter(limits.connectionsMax, limits.connectionsPerAddressMax, isTrusted),
     clientAuthorities: () => clientAuthorities,
   }

@@ -291,9 +291,10 @@ export class SmtpSession extends SMTPConnection {
 
   #saslFacts(): SaslFacts {
     const { remoteAddress, _socket: stream } = this
-    const { clock, clientAuthorities } = this.#house
+    const { clock, clientAuthorities, channelBinding } = this.#house
     const authorities = clientAuthorities()
-    return saslFactsOf({ remoteAddress, protocol: 'submission', stream, authorities, nowMs: clock.nowMs() })
+    const facts = saslFactsOf({ remoteAddress, protocol: 'submission', stream, authorities, nowMs: clock.nowMs() })
+    return channelBinding ? facts : { ...facts, channelBindings: undefined }
   }
 
   override handler_AUTH(command: Buffer, callback: () => void): void {

@@ -1,4 +1,5 @@
-// RETR (RFC 1939 §5): the message byte for byte, or with an ASCII header where the client did not say UTF8 (RFC 6856 §2).
+// RETR (RFC 1939 §5): the message byte for byte, or, where the server is set so, with an ASCII header for
+// a client that did not say UTF8 (RFC 6856 §2).
 import { answers } from '../answers.ts'
 import { downgradeMessage, downgradeStream } from '../wire/downgrade.ts'
 import { defineCommand, parseNumber } from './command.ts'
@@ -13,8 +14,7 @@ export const retr = defineCommand({
     const message = session.maildrop.message(number)
     if (!message) return answers.noSuchMessage
     const bytes = await openMessage(session.maildrop, number, message, house.limits.wholeMessageBytesMax)
-    if (session.utf8) return { kind: 'message', text: `${message.size} octets`, bytes }
-    // RFC 6856 §2: a client that did not say UTF8 gets what it can read.
+    if (session.utf8 || !house.asciiHeaders) return { kind: 'message', text: `${message.size} octets`, bytes }
     if (!(bytes instanceof Uint8Array)) {
       return { kind: 'message', text: `${message.size} octets`, bytes: downgradeStream(bytes) }
     }

@@ -29,7 +29,7 @@ export const top = defineCommand({
     return {
       kind: 'message',
       text: 'top of message',
-      bytes: topOf(session.utf8 ? bytes : downgradeStream(bytes), lines),
+      bytes: topOf(session.utf8 || !house.asciiHeaders ? bytes : downgradeStream(bytes), lines),
     }
   },
 })
