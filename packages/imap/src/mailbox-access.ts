@@ -84,7 +84,7 @@ function accessAt(place: NamePlace): MailboxAccess | undefined {
 }
 
 /** The mailbox's name as this client sees it. */
-export function shownName(access: Pick<MailboxAccess, 'record' | 'ownerName'>): string {
+export function shownName(access: { record: Pick<MailboxRecord, 'name'>; ownerName: string | undefined }): string {
   const { record, ownerName } = access
   return ownerName === undefined ? record.name : `${PREFIX}${ownerName.replaceAll('/', SLASH_SHOWN)}/${record.name}`
 }
@@ -101,6 +101,12 @@ export async function listMailboxes(context: Context, patterns: readonly string[
   })
   if (context.services.directory === undefined || !patterns.some(mayNameOthers)) return own
   return [...own, ...(await listShared(context))]
+}
+
+/** Names of one's own that are subscribed without a mailbox, in order. */
+export function listSubscribedNames(context: Context): string[] {
+  const { subscribedNames = [] } = accountOf(context).mailboxes.state()
+  return subscribedNames.filter((name) => !isOthers(name))
 }
 
 function mayNameOthers(pattern: string): boolean {

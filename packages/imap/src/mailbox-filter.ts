@@ -1,4 +1,5 @@
 // Which mailboxes a command speaks of (RFC 5465 §6, RFC 7377 §2.2): by name, below a name, subscribed, one's own.
+import type { MailboxRecord } from '@skein/mailboxes'
 import type { MailboxAccess } from './mailbox-access.ts'
 import { shownName } from './mailbox-access.ts'
 import type { Cursor } from './wire/cursor.ts'
@@ -39,7 +40,10 @@ export function patternsOf(filters: readonly MailboxFilter[]): string[] {
 }
 
 /** What the filters go by. The selected mailbox is for whoever asks to know. */
-export type Filtered = Pick<MailboxAccess, 'record' | 'ownerName'>
+export interface Filtered {
+  record: Readonly<Pick<MailboxRecord, 'name' | 'subscribed'>>
+  ownerName: MailboxAccess['ownerName']
+}
 
 export function matchesFilter(filter: MailboxFilter, access: Filtered): boolean {
   const name = shownName(access)

@@ -35,6 +35,7 @@ const codes: Readonly<Record<string, string>> = {
   'mailbox-has-children': 'HASCHILDREN',
   'mailbox-undeletable': 'CANNOT',
   'too-many-mailboxes': 'LIMIT',
+  'too-many-subscriptions': 'LIMIT',
   'too-many-keywords': 'LIMIT',
   'flag-invalid': 'CANNOT',
   'mailbox-full': 'LIMIT',

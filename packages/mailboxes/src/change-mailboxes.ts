@@ -113,8 +113,7 @@ export async function rename(
       const fresh = checkedName(target + name.slice(source.length))
       if (plannedTable.byName(fresh)) throw failures.mailboxExists()
       const record = draft.mailbox(id)
-      record.name = fresh
-      draft.noteMailbox(record)
+      draft.renameMailbox(record, fresh)
     }
   })
 }
@@ -158,12 +157,14 @@ export function subscribe(
   origin?: unknown,
 ): Promise<void> {
   return account.change(origin, (draft) => {
-    const known = account.plannedTable.byName(canonicalName(wanted))
-    if (!known) throw failures.noSuchMailbox()
+    const name = canonicalName(wanted)
+    const known = account.plannedTable.byName(name)
     if (visitor) {
+      if (!known) throw failures.noSuchMailbox()
       demand(known, visitor, '')
       return draft.subscribeReader(known.id, visitor.user, subscribed)
     }
+    if (!known) return draft.subscribeName(subscribed ? checkedName(wanted) : name, subscribed)
     if (known.subscribed === subscribed) return
     const record = draft.mailbox(known.id)
     record.subscribed = subscribed

@@ -1,11 +1,12 @@
 // One commit in the making: every change goes through it, so that counts, UIDs, quota and journal always agree.
 // Built without waiting, on top of what was planned before; nothing has happened until it is handed in.
 import { failures } from './failures.ts'
+import { compareNames } from './mailbox-name.ts'
 import { seen } from './flags.ts'
 import { mailboxMemoryLimits } from './limits.ts'
 import type { MailboxTable } from './mailbox-table.ts'
 import { withFlags } from './message-list.ts'
-import { MODSEQ_EPOCH } from './ports.ts'
+import { MODSEQ_EPOCH, mailboxLimits } from './ports.ts'
 import type { AccountMailboxState, AnnotationRecord, JournalOp, MailboxCommit, MailboxId } from './ports.ts'
 import type { MailboxRecord, MessageInfo, MessageRecord, QuotaLimits } from './ports.ts'
 import type { ReaderRecord, SeenMark, SpecialUse } from './ports.ts'
@@ -92,7 +93,7 @@ export class CommitDraft {
       uidNext: 1,
       highestModseq: this.modseq,
       specialUse,
-      subscribed,
+      subscribed: this.#takeSubscription(name) || subscribed,
       messages: 0,
       unseen: 0,
       bytes: 0,
@@ -110,12 +111,43 @@ export class CommitDraft {
     this.#ops.push({ op: 'mailbox', mailbox: { ...record } })
   }
 
+  /** A name without a mailbox. @throws SkeinError `too-many-subscriptions` */
+  subscribeName(name: string, subscribed: boolean): void {
+    const { subscribedNames = [] } = this.state
+    if (subscribedNames.includes(name) === subscribed) return
+    if (subscribed && !this.#hasRoomForSubscription) throw failures.tooManySubscriptions()
+    const names = subscribedNames.filter((it) => it !== name)
+    if (subscribed) names.push(name)
+    if (names.length > 0) this.state.subscribedNames = names.sort(compareNames)
+    else delete this.state.subscribedNames
+    this.#ops.push({ op: 'subscription', name, subscribed })
+  }
+
+  get #hasRoomForSubscription(): boolean {
+    return (this.state.subscribedNames ?? []).length < mailboxLimits.subscribedNamesMax
+  }
+
+  /** The name gets a mailbox: a subscription is the mailbox's from now on. @returns whether there was one */
+  #takeSubscription(name: string): boolean {
+    if (!(this.state.subscribedNames ?? []).includes(name)) return false
+    this.subscribeName(name, false)
+    return true
+  }
+
+  renameMailbox(record: MailboxRecord, name: string): void {
+    record.name = name
+    if (this.#takeSubscription(name)) record.subscribed = true
+    this.noteMailbox(record)
+  }
+
   deleteMailbox(record: MailboxRecord): void {
     this.#mailboxes.set(record.id, null)
     this.state.usedBytes -= record.bytes
     this.#countMessages(-record.messages)
     for (const grantee of granteesOf(record.acl)) this.#deleteShares.push({ grantee, mailbox: record.id })
     this.#ops.push({ op: 'mailbox-delete', mailbox: record.id, name: record.name })
+    // RFC 9051 §6.3.7: the subscription does not go with the mailbox. A delete is not refused for it.
+    if (record.subscribed && this.#hasRoomForSubscription) this.subscribeName(record.name, true)
   }
 
   /** @throws SkeinError `over-quota` */

@@ -13,6 +13,8 @@ export const failures = {
   mailboxExists: () => new SkeinError('mailbox-exists', 'refused', 'a mailbox of that name exists already'),
   nameInvalid: (why: string) => new SkeinError('mailbox-name-invalid', 'refused', `the mailbox name ${why}`),
   tooManyMailboxes: () => new SkeinError('too-many-mailboxes', 'refused', 'the account has too many mailboxes'),
+  tooManySubscriptions: () =>
+    new SkeinError('too-many-subscriptions', 'refused', 'too many names without a mailbox are subscribed'),
   hasChildren: () => new SkeinError('mailbox-has-children', 'refused', 'the mailbox has mailboxes below it'),
   undeletable: () => new SkeinError('mailbox-undeletable', 'refused', 'INBOX can not be deleted'),
   /** @param what bytes, messages or mailboxes: the resource that is used up */

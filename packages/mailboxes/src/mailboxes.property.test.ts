@@ -29,6 +29,7 @@ interface ModelMailbox {
   uidNext: number
   messages: ModelMessage[]
   shared: boolean
+  subscribed: boolean
 }
 
 type Step =
@@ -41,6 +42,7 @@ type Step =
   | { do: 'replace'; from: number; to: number; pick: number }
   | { do: 'create' | 'delete'; name: number }
   | { do: 'rename'; from: number; to: number }
+  | { do: 'subscribe'; name: number; subscribed: boolean }
   | { do: 'together'; in: number; picks: number[]; flags: string[]; expunged: number }
   | { do: 'load'; in: number }
   | { do: 'fail'; reachesDisk: boolean }
@@ -99,6 +101,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('rename' as const), from: mailboxIndex, to: mailboxIndex }) },
   {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('subscribe' as const), name: mailboxIndex, subscribed: fc.boolean() }),
+  },
+  {
     weight: 4,
     arbitrary: fc.record({
       do: fc.constant('together' as const),
@@ -122,6 +128,8 @@ class Trial {
   /** The same account as somebody else sees it. */
   visitor!: AccountMailboxes
   readonly model = new Map<string, ModelMailbox>()
+  /** Subscribed without a mailbox. */
+  readonly #subscribedNames = new Set<string>()
   /** Highest UID ever seen, by UIDVALIDITY. */
   readonly #highest = new Map<number, number>()
   #modseq = 0
@@ -217,6 +225,8 @@ class Trial {
         return this.#delete(names[it.name] as string, counts)
       case 'rename':
         return this.#rename(names[it.from] as string, names[it.to] as string, counts)
+      case 'subscribe':
+        return this.#subscribe(names[it.name] as string, it.subscribed, counts)
       case 'together':
         return this.#together(it, counts)
       case 'load': {
@@ -394,11 +404,24 @@ class Trial {
 
   /** What the account has and the model has not was just made: the journal check holds it to the truth. */
   #adopt(): void {
+    const atFirst = this.model.size === 0
     for (const { id, name, uidValidity, acl } of this.account.list()) {
       const known = this.model.get(id)
-      if (known) known.name = name
-      else this.model.set(id, { name, uidValidity, uidNext: 1, messages: [], shared: acl !== undefined })
+      const shared = acl !== undefined
+      const fresh = known ?? { name, uidValidity, uidNext: 1, messages: [], shared, subscribed: atFirst }
+      this.model.set(id, fresh)
+      fresh.name = name
+      if (this.#subscribedNames.delete(name)) fresh.subscribed = true
     }
+  }
+
+  async #subscribe(name: string, subscribed: boolean, counts: boolean): Promise<void> {
+    await this.#outcome(this.account.subscribe(name, subscribed), counts, () => {
+      const known = this.#named(name)
+      if (known) known.subscribed = subscribed
+      else if (subscribed) this.#subscribedNames.add(name)
+      else this.#subscribedNames.delete(name)
+    })
   }
 
   async #create(name: string, counts: boolean): Promise<void> {
@@ -409,7 +432,10 @@ class Trial {
 
   async #delete(name: string, counts: boolean): Promise<void> {
     const known = this.account.byName(name)
-    await this.#outcome(this.account.delete(name), counts, () => known && this.model.delete(known.id))
+    await this.#outcome(this.account.delete(name), counts, () => {
+      if (known && this.model.get(known.id)?.subscribed) this.#subscribedNames.add(name)
+      if (known) this.model.delete(known.id)
+    })
     assert.ok(name !== 'INBOX' && known && ![...this.model.values()].some((it) => it.name.startsWith(`${name}/`)))
   }
 
@@ -445,6 +471,7 @@ class Trial {
       used += record.bytes
     }
     assert.equal(this.account.state().usedBytes, used)
+    assert.deepEqual(this.account.state().subscribedNames ?? [], [...this.#subscribedNames].sort())
     for (const name of names) assert.equal(this.account.byName(name)?.name, this.#named(name)?.name)
     for (const entry of this.#heard) {
       assert.ok(entry.modseq > this.#modseq, 'MODSEQ rises with each change')
@@ -479,6 +506,7 @@ class Trial {
   #checkMailbox(record: MailboxRecord, messages: readonly MessageRecord[]): void {
     const expected = this.model.get(record.id) as ModelMailbox
     assert.equal(record.name, expected.name)
+    assert.equal(record.subscribed, expected.subscribed)
     assert.equal(record.uidValidity, expected.uidValidity)
     assert.deepEqual(
       messages.map((it) => [it.uid, it.emailId, it.size, [...it.flags].sort()]),
@@ -500,6 +528,7 @@ class Trial {
   /** A replica that knows nothing but the journal comes to the same. */
   async #checkJournal(): Promise<void> {
     const replica = new Map<string, Map<number, MessageRecord>>()
+    const subscribedNames = new Set<string>()
     let seq = 0
     for await (const entry of this.store.journal(accountId, 0)) {
       assert.equal(entry.seq, ++seq)
@@ -512,7 +541,10 @@ class Trial {
           )
           replica.set(op.mailbox.id, replica.get(op.mailbox.id) ?? new Map())
         }
-        if (op.op === 'mailbox-delete') replica.delete(op.mailbox)
+        if (op.op === 'subscription') {
+          if (op.subscribed) subscribedNames.add(op.name)
+          else assert.ok(subscribedNames.delete(op.name))
+        } else if (op.op === 'mailbox-delete') replica.delete(op.mailbox)
         else if (op.op === 'add') replica.get(op.mailbox)?.set(op.message.uid, op.message)
         else if (op.op === 'expunge') assert.ok(replica.get(op.mailbox)?.delete(op.uid))
         else if (op.op === 'flags') {
@@ -522,6 +554,7 @@ class Trial {
         }
       }
     }
+    assert.deepEqual([...subscribedNames].sort(), [...this.#subscribedNames].sort())
     for (const { id } of this.account.list()) {
       assert.deepEqual([...(replica.get(id)?.values() ?? [])], await this.account.messages(id))
     }

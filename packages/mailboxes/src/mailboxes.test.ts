@@ -422,7 +422,39 @@ test('subscriptions are kept', async () => {
   const loaded = await store.loadState(accountId)
   assert.equal(loaded?.mailboxes.find((it) => it.name === 'x')?.subscribed, true)
   assert.equal(loaded?.mailboxes.find((it) => it.name === 'Junk')?.subscribed, false)
-  await assert.rejects(account.subscribe('none', true), (error) => isErrorCode(error, 'no-such-mailbox'))
+  await assert.rejects(account.subscribe('a//b', true), (error) => isErrorCode(error, 'mailbox-name-invalid'))
+})
+
+test('a name is subscribed without a mailbox, until it has one', async () => {
+  const { account, store } = await setup()
+  const names = async () => (await store.loadState(accountId))?.state.subscribedNames
+  assert.equal(await names(), undefined)
+  await account.subscribe('later/below', true)
+  await account.subscribe('later', true)
+  await account.subscribe('later', true)
+  await account.delete('Junk')
+  assert.deepEqual(await names(), ['Junk', 'later', 'later/below'])
+  // The parent that is made on the way is subscribed too; a mailbox that is renamed onto such a name as well.
+  assert.equal((await account.create('later/below')).subscribed, true)
+  assert.equal(account.byName('later')?.subscribed, true)
+  await account.create('x')
+  await account.rename('x', 'Junk')
+  assert.equal(account.byName('Junk')?.subscribed, true)
+  assert.equal(await names(), undefined)
+  await account.subscribe('x', false)
+  await account.subscribe('x', true)
+  await account.subscribe('x', false)
+  assert.equal(await names(), undefined)
+})
+
+test('names without a mailbox are bounded; a delete is not refused for them', async () => {
+  const { account } = await setup()
+  for (let at = 0; at < mailboxLimits.subscribedNamesMax; at++) await account.subscribe(`n${at}`, true)
+  await assert.rejects(account.subscribe('more', true), (error) => isErrorCode(error, 'too-many-subscriptions'))
+  await account.delete('Junk')
+  assert.equal(account.state().subscribedNames?.includes('Junk'), false)
+  await account.subscribe('n0', false)
+  await account.subscribe('more', true)
 })
 
 test('a list that loads while messages come and go ends up right', async () => {

@@ -154,6 +154,8 @@ export interface AccountMailboxState {
   quotaMailboxes?: number
   /** Messages of all mailboxes; missing until the first change. */
   usedMessages?: number
+  /** Names that the owner has subscribed without there being a mailbox (RFC 9051 §6.3.7), in order. Missing: none. */
+  subscribedNames?: readonly string[]
 }
 
 /** One entry of the account's single change feed and journal: what replication ships, what IDLE, CONDSTORE and JMAP read. */
@@ -177,6 +179,8 @@ export type JournalOp =
   /** `value` null: removed. */
   | { op: 'annotation'; mailbox: MailboxId | null; user: AccountId | null; name: string; value: string | null }
   | { op: 'quota'; limits: QuotaLimits }
+  /** A name comes into `subscribedNames`, or leaves them. */
+  | { op: 'subscription'; name: string; subscribed: boolean }
 
 /** One atomic, durable step of an account. Everything in it becomes true together, or nothing does. */
 export interface MailboxCommit {
@@ -321,13 +325,19 @@ export interface AccountMailboxes extends AsyncDisposable {
   /** What whoever opened the account may do with the mailbox: all for its owner; '' where there is none (RFC 4314 §2.1). */
   rights(mailbox: MailboxId): Rights
 
-  /** Makes missing parents too. @throws `mailbox-exists`, `mailbox-name-invalid`, `too-many-mailboxes` */
+  /** Makes missing parents too. A name that is subscribed makes a subscribed mailbox. @throws `mailbox-exists`, `mailbox-name-invalid`, `too-many-mailboxes` */
   create(name: string, options?: { specialUse?: SpecialUse; origin?: unknown }): Promise<MailboxRecord>
   /** Children move along; renaming INBOX moves its messages to the new name (RFC 9051 §6.3.6). @throws `no-such-mailbox`, `mailbox-exists` */
   rename(from: string, to: string, options?: { origin?: unknown }): Promise<void>
-  /** @throws `no-such-mailbox`, `mailbox-has-children`, `mailbox-undeletable` (INBOX) */
+  /**
+   * A subscription stays with the name, where `subscribedNames` has room.
+   * @throws `no-such-mailbox`, `mailbox-has-children`, `mailbox-undeletable` (INBOX)
+   */
   delete(name: string, options?: { origin?: unknown }): Promise<void>
-  /** Subscribing a name without a mailbox is kept out: @throws `no-such-mailbox`. */
+  /**
+   * The owner may subscribe a name without a mailbox too (RFC 9051 §6.3.7).
+   * @throws `mailbox-name-invalid`, `too-many-subscriptions`; for others than the owner `no-such-mailbox`
+   */
   subscribe(name: string, subscribed: boolean, options?: { origin?: unknown }): Promise<void>
 
   /** The messages of a mailbox in ascending UID: the live, committed array, loaded when first asked for. Never change it. */
@@ -473,6 +483,8 @@ export const mailboxLimits = {
   mailboxNameBytesMax: 1024,
   mailboxDepthMax: 32,
   mailboxesPerAccountMax: 10_000,
+  /** Names subscribed without a mailbox; they are written with every change of the account. */
+  subscribedNamesMax: 200,
   keywordsPerMailboxMax: 200,
   keywordBytesMax: 255,
   aclEntriesMax: 200,

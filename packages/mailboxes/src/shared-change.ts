@@ -33,6 +33,7 @@ function translated(ground: SharedGround, op: JournalOp, user: string): JournalO
   const { marks } = ground
   switch (op.op) {
     case 'quota':
+    case 'subscription':
       return []
     // The name is nobody's business who could not see it.
     case 'mailbox-delete':

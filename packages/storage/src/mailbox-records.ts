@@ -30,6 +30,7 @@ const opCodes = {
   reader: 8,
   annotation: 9,
   quota: 10,
+  subscription: 11,
 } as const
 /** Several `flags` operations in a row that say the same. */
 const flagsRunCode = 6
@@ -206,6 +207,7 @@ function writeOp(op: JournalOp): void {
     case 'reader':
     case 'annotation':
     case 'quota':
+    case 'subscription':
       writer.longText(JSON.stringify(op))
       break
   }
@@ -268,6 +270,7 @@ function readOp(code: number, reader: RecordReader, bytes: Uint8Array): JournalO
     case opCodes.reader:
     case opCodes.annotation:
     case opCodes.quota:
+    case opCodes.subscription:
       return JSON.parse(reader.longText()) as JournalOp
     default:
       throw damagedRecord(`journal operation ${code}`)

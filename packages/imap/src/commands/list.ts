@@ -5,7 +5,7 @@ import type { Cursor } from '../wire/cursor.ts'
 import { formatMailbox } from '../wire/encode.ts'
 import { matchesPattern } from '../wire/list-pattern.ts'
 import { fault } from '../wire/syntax-error.ts'
-import { OTHER_USERS, listMailboxes, shownName } from '../mailbox-access.ts'
+import { OTHER_USERS, listMailboxes, listSubscribedNames, shownName } from '../mailbox-access.ts'
 import type { MailboxAccess } from '../mailbox-access.ts'
 import { myRightsAnswer } from './acl.ts'
 import { command, loggedIn } from './command.ts'
@@ -77,8 +77,10 @@ function parseList(cursor: Cursor): ListArguments {
 
 interface Listed {
   name: string
-  /** Undefined: only a level above what others share. */
+  /** Undefined: only a level above what others share, or no mailbox at all. */
   access: MailboxAccess | undefined
+  /** There is no mailbox: a name that is subscribed, or a level above one (RFC 5258 §3). */
+  missing: boolean
   /** Fits the selection options itself. */
   fits: boolean
   matched: boolean
@@ -88,7 +90,12 @@ interface Listed {
   fittingBelowUnlisted: boolean
 }
 
-function survey(mailboxes: readonly MailboxAccess[], args: ListArguments): Map<string, Listed> {
+/** @param names subscribed without a mailbox */
+function survey(
+  mailboxes: readonly MailboxAccess[],
+  names: readonly string[],
+  args: ListArguments,
+): Map<string, Listed> {
   const byName = new Map<string, Listed>()
   const patterns = args.patterns.map((pattern) => args.reference + pattern)
   for (const access of mailboxes) {
@@ -100,6 +107,7 @@ function survey(mailboxes: readonly MailboxAccess[], args: ListArguments): Map<s
     byName.set(name, {
       name,
       access,
+      missing: false,
       fits: (!args.select.subscribed || record.subscribed) && (!args.select.specialUse || record.specialUse !== null),
       matched: patterns.some((pattern) => matchesPattern(pattern, name)),
       hasChildren: false,
@@ -107,11 +115,18 @@ function survey(mailboxes: readonly MailboxAccess[], args: ListArguments): Map<s
       fittingBelowUnlisted: false,
     })
   }
+  for (const name of args.select.subscribed ? names : []) {
+    for (const level of [...levelsAbove(name), name]) {
+      if (!byName.has(level)) byName.set(level, missingName(level, args, patterns))
+    }
+    const listed = byName.get(name) as Listed
+    listed.fits = !args.select.specialUse
+  }
   for (const [name, listed] of byName) {
-    for (let at = name.lastIndexOf('/'); at > 0; at = name.lastIndexOf('/', at - 1)) {
-      const parent = byName.get(name.slice(0, at))
+    for (const level of levelsAbove(name)) {
+      const parent = byName.get(level)
       if (parent === undefined) continue
-      parent.hasChildren = true
+      if (!listed.missing) parent.hasChildren = true
       if (!listed.fits) continue
       parent.fittingBelow = true
       if (!listed.matched) parent.fittingBelowUnlisted = true
@@ -131,6 +146,7 @@ function levelAbove(name: string, args: ListArguments, patterns: readonly string
   return {
     name,
     access: undefined,
+    missing: false,
     fits: !args.select.subscribed && !args.select.specialUse,
     matched: patterns.some((pattern) => matchesPattern(pattern, name)),
     hasChildren: true,
@@ -139,10 +155,24 @@ function levelAbove(name: string, args: ListArguments, patterns: readonly string
   }
 }
 
+/** Nearest first. */
+function levelsAbove(name: string): string[] {
+  const levels: string[] = []
+  for (let at = name.lastIndexOf('/'); at > 0; at = name.lastIndexOf('/', at - 1)) levels.push(name.slice(0, at))
+  return levels
+}
+
+function missingName(name: string, args: ListArguments, patterns: readonly string[]): Listed {
+  return { ...levelAbove(name, args, patterns), missing: true, fits: false, hasChildren: false }
+}
+
 function listAnswer(context: Context, listed: Listed, args: ListArguments): string {
   const attributes: string[] = [listed.hasChildren ? '\\HasChildren' : '\\HasNoChildren']
   const record = listed.access?.record
-  if (record === undefined) attributes.unshift('\\Noselect')
+  if (listed.missing) {
+    attributes.unshift('\\NonExistent')
+    if (listed.fits) attributes.push('\\Subscribed')
+  } else if (record === undefined) attributes.unshift('\\Noselect')
   else {
     if (record.specialUse !== null) attributes.push(record.specialUse)
     if (args.returned.subscribed && record.subscribed) attributes.push('\\Subscribed')
@@ -174,7 +204,8 @@ export const list = command({
       return ok('That is all')
     }
     const patterns = args.patterns.map((pattern) => args.reference + pattern)
-    for (const listed of survey(await listMailboxes(context, patterns), args).values()) {
+    const mailboxes = await listMailboxes(context, patterns)
+    for (const listed of survey(mailboxes, listSubscribedNames(context), args).values()) {
       // RFC 5258 §3.5: what does not fit is shown only for a fitting child that is not listed itself.
       const shown = listed.fits || (args.select.recursive && listed.fittingBelowUnlisted)
       if (!listed.matched || !shown) continue
@@ -198,18 +229,19 @@ export const lsub = command({
   },
   async run(context, pattern) {
     const answers = new Map<string, string>()
-    for (const access of await listMailboxes(context, [pattern])) {
-      if (!access.record.subscribed) continue
-      const name = shownName(access)
-      if (matchesPattern(pattern, name)) answers.set(name, '()')
+    const add = (name: string, attributes: string) => {
+      if (matchesPattern(pattern, name)) answers.set(name, attributes)
       // RFC 3501 §6.3.9: with %, a name that is only a parent of a subscribed one.
       else if (pattern.includes('%')) {
-        for (let at = name.lastIndexOf('/'); at > 0; at = name.lastIndexOf('/', at - 1)) {
-          const parent = name.slice(0, at)
+        for (const parent of levelsAbove(name)) {
           if (matchesPattern(pattern, parent) && !answers.has(parent)) answers.set(parent, '(\\Noselect)')
         }
       }
     }
+    for (const access of await listMailboxes(context, [pattern])) {
+      if (access.record.subscribed) add(shownName(access), '()')
+    }
+    for (const name of listSubscribedNames(context)) add(name, '(\\Noselect)')
     for (const [name, attributes] of answers) {
       context.out.text(`* LSUB ${attributes} "/" ${formatMailbox(name, context.enabled.utf8)}\r\n`)
     }

@@ -1,5 +1,5 @@
 // SUBSCRIBE and UNSUBSCRIBE (RFC 9051 §6.3.7, §6.3.8).
-import { resolveMailbox } from '../mailbox-access.ts'
+import { resolveMailbox, resolveName } from '../mailbox-access.ts'
 import { no, ok } from '../replies.ts'
 import { command, loggedIn, parseMailbox } from './command.ts'
 import type { Command } from './command.ts'
@@ -12,8 +12,11 @@ function subscribeCommand(name: 'SUBSCRIBE' | 'UNSUBSCRIBE'): Command {
     parse: parseMailbox,
     async run(context, mailbox) {
       const access = await resolveMailbox(context, mailbox)
-      if (access === undefined) return no('There is no such mailbox', 'NONEXISTENT')
-      await access.mailboxes.subscribe(access.name, subscribed, { origin: context.origin })
+      // A name of one's own needs no mailbox.
+      const place = access ?? (await resolveName(context, mailbox))
+      const missing = access === undefined && place?.ownerName !== undefined
+      if (place === undefined || missing) return no('There is no such mailbox', 'NONEXISTENT')
+      await place.mailboxes.subscribe(place.name, subscribed, { origin: context.origin })
       return ok(subscribed ? 'Subscribed' : 'Unsubscribed')
     },
   })

@@ -40,8 +40,17 @@ export function metadataAnswer(context: Context, mailbox: Mailbox | undefined, e
   return `* METADATA ${name} ${[...entries].join(' ')}\r\n`
 }
 
+/** Its name may be subscribed all the same. */
 export function deletedAnswer(context: Context, mailbox: Mailbox): string {
-  return `* LIST (\\NonExistent) "/" ${nameOf(context, mailbox)}\r\n`
+  const { mailboxes, record, ownerName } = mailbox
+  const { subscribedNames = [] } = mailboxes.state()
+  return nameAnswer(context, shownName(mailbox), ownerName === undefined && subscribedNames.includes(record.name))
+}
+
+/** Of a name without a mailbox. */
+export function nameAnswer(context: Context, name: string, subscribed: boolean): string {
+  const attributes = subscribed ? '\\NonExistent \\Subscribed' : '\\NonExistent'
+  return `* LIST (${attributes}) "/" ${formatMailbox(name, context.enabled.utf8)}\r\n`
 }
 
 /** RFC 5465 §3.1: it was named, and may not be read. */

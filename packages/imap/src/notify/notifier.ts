@@ -3,11 +3,11 @@
 import type { AccountChange, AccountMailboxes, JournalOp, MailboxRecord } from '@skein/mailboxes'
 import type { Context } from '../commands/command.ts'
 import { fetchUnasked } from '../fetch/unasked-fetch.ts'
-import { matchesFilter } from '../mailbox-filter.ts'
+import { matchesFilter, type Filtered } from '../mailbox-filter.ts'
 import type { MailboxAccess } from '../mailbox-access.ts'
 import type { AnnounceMoment, News, NewsSource } from '../news.ts'
 import type { MailboxView } from '../view.ts'
-import { deletedAnswer, listAnswer, metadataAnswer, statusAnswer } from './mailbox-answers.ts'
+import { deletedAnswer, listAnswer, metadataAnswer, nameAnswer, statusAnswer } from './mailbox-answers.ts'
 import { isSelected } from './notify-request.ts'
 import type { EventGroup, EventName } from './notify-request.ts'
 
@@ -93,7 +93,10 @@ export class Notifier implements NewsSource {
       if (op.op === 'mailbox') this.#noteMailbox(op.mailbox, mailboxes, own)
       else if (op.op === 'mailbox-delete') this.#noteDeleted(op.mailbox, own)
       else if (op.op === 'reader') this.#noteReader(op, mailboxes, own)
-      else if (op.op === 'annotation') this.#noteAnnotation(op, own)
+      // Beside another operation a mailbox of that name came or went: the name was subscribed before, and is.
+      else if (op.op === 'subscription') {
+        if (!own && change.entry.ops.length === 1 && mailboxes === this.#account) this.#noteSubscription(op)
+      } else if (op.op === 'annotation') this.#noteAnnotation(op, own)
       else if (op.op === 'seen' && op.user === this.#account?.accountId) {
         if (!own && !this.#isSelected(op.mailbox)) this.#noteMessage(op.mailbox, 'flags')
       } else if (op.op === 'add' || op.op === 'expunge' || op.op === 'flags') {
@@ -109,7 +112,7 @@ export class Notifier implements NewsSource {
     return state.kind === 'selected' && state.view.mailbox === mailbox
   }
 
-  #wants(event: EventName, known: Known): boolean {
+  #wants(event: EventName, known: Filtered): boolean {
     return this.#groups.some(({ filter, events }) => events.has(event) && matchesFilter(filter, known))
   }
 
@@ -151,6 +154,13 @@ export class Notifier implements NewsSource {
   ): void {
     const record = mailboxes.byId(mailbox)
     if (record !== undefined && user === this.#account?.accountId) this.#noteMailbox(record, mailboxes, own)
+  }
+
+  /** RFC 5465 §5.5, of a name without a mailbox. */
+  #noteSubscription({ name, subscribed }: Extract<JournalOp, { op: 'subscription' }>): void {
+    if (!this.#wants('SubscriptionChange', { record: { name, subscribed }, ownerName: undefined })) return
+    this.#lists.push(nameAnswer(this.#context, name, subscribed))
+    this.#checkRoom()
   }
 
   get #account(): AccountMailboxes | undefined {

@@ -268,7 +268,8 @@ export class Cursor {
   }
 
   #decodeName(bytes: string): string {
-    return this.utf8 ? decodeUtf8(bytes) : decodeMailboxName(bytes)
+    const text = decodeUtf8(bytes)
+    return this.utf8 ? text : decodeMailboxName(text)
   }
 }
 

@@ -1,4 +1,5 @@
-// Mailbox names on the wire: modified UTF-7 (RFC 3501 §5.1.3), or UTF-8 once the client asked for it (RFC 6855).
+// Mailbox names on the wire: sent as modified UTF-7 (RFC 3501 §5.1.3), or as UTF-8 once the client asked for it (RFC 6855).
+// Read leniently: what is not ASCII stands for itself, since there are clients that send UTF-8 without having asked.
 import { fault } from './syntax-error.ts'
 
 /** Unicode to modified UTF-7. */
@@ -10,9 +11,12 @@ export function encodeMailboxName(name: string): string {
   })
 }
 
-/** @throws SyntaxFault where the text is not well-formed modified UTF-7. */
+/**
+ * @param text as Unicode: the bytes, read as UTF-8
+ * @throws SyntaxFault where it is not well-formed modified UTF-7
+ */
 export function decodeMailboxName(text: string): string {
-  if (!/^[ -~]*$/.test(text)) fault('a mailbox name outside ASCII needs ENABLE UTF8=ACCEPT')
+  if (/[\x00-\x1f\x7f]/.test(text)) fault('a mailbox name has control characters')
   if (!text.includes('&')) return text
   let name = ''
   let at = 0

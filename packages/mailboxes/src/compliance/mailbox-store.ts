@@ -73,6 +73,7 @@ export function mailboxStoreCompliance(name: string, setup: () => Promise<Mailbo
       const base = sampleCommit(1)
       const commit: MailboxCommit = {
         ...base,
+        state: { ...base.state, subscribedNames: ['Älter', '旧/gone'] },
         entry: { ...base.entry, ops },
         putMailboxes: [mailbox],
         putMessages: messages.map((record) => ({ mailbox: inbox, record })),

@@ -37,6 +37,8 @@ export const sharedRecordTests: Readonly<Record<string, (parts: Parts) => Promis
       { op: 'annotation', mailbox: inbox, user: bob, name: '/comment', value: 'h\u00ff' },
       { op: 'annotation', mailbox: null, user: null, name: '/x', value: null },
       { op: 'quota', limits: { bytes: 1, messages: 2, mailboxes: 3 } },
+      { op: 'subscription', name: 'Älter/旧', subscribed: true },
+      { op: 'subscription', name: 'gone', subscribed: false },
     ]
     const first = sampleCommit(1, {
       putMailboxes: [sampleMailbox(inbox)],
