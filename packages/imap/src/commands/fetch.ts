@@ -44,7 +44,7 @@ function parseFetch(cursor: Cursor): FetchArguments {
         partial = cursor.partialRange()
       } else if (name === 'CHANGEDSINCE') {
         cursor.space()
-        changedSince = cursor.number()
+        changedSince = cursor.number63()
       } else fault('there is no such modifier')
     })
   }

@@ -30,7 +30,7 @@ function parseStore(cursor: Cursor): StoreArguments {
     cursor.list(() => {
       if (cursor.keyword() !== 'UNCHANGEDSINCE') fault('there is no such modifier')
       cursor.space()
-      unchangedSince = cursor.number()
+      unchangedSince = cursor.number63()
     })
     cursor.space()
   }

@@ -67,7 +67,7 @@ const size =
   (comparison: 'larger' | 'smaller'): Reader =>
   (cursor) => {
     cursor.space()
-    return { kind: 'size', comparison, bytes: cursor.number() }
+    return { kind: 'size', comparison, bytes: cursor.number63() }
   }
 
 const keyword =
@@ -110,7 +110,7 @@ function modseq(cursor: Cursor): SearchKey {
     if (!['PRIV', 'SHARED', 'ALL'].includes(cursor.keyword())) fault('priv, shared or all is wanted')
     cursor.space()
   }
-  return { kind: 'modseq', least: cursor.number() }
+  return { kind: 'modseq', least: cursor.number63() }
 }
 
 const readers: Readonly<Record<string, Reader>> = {

@@ -136,6 +136,13 @@ export class Cursor {
     return Number.isSafeInteger(value) ? value : fault('a number is out of range')
   }
 
+  /** number64 or mod-sequence-value, up to 2^63-1; what is too large to tell apart is larger than all there is. */
+  number63(): number {
+    const value = BigInt(this.#match(/[0-9]{1,19}(?![0-9])/y, 'a number'))
+    if (value > 0x7fff_ffff_ffff_ffffn) fault('a number is out of range')
+    return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
+  }
+
   nonZeroNumber(): number {
     return this.number() || fault('zero is not allowed here')
   }
