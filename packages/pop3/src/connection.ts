@@ -402,10 +402,11 @@ export class Pop3Connection implements CommandContext {
     const socket = this.#socket
     if (socket.destroyed || !socket.writable) return
     // Few small pieces are cheaper copied into one; what is large goes as it is, in one system call all the same.
-    const [first] = out
-    if (out.length === 1 && first !== undefined) return void socket.write(first)
+    const pieces = joinSmall(out)
+    const [first] = pieces
+    if (pieces.length === 1 && first !== undefined) return void socket.write(first)
     socket.cork()
-    for (const data of joinSmall(out)) socket.write(data)
+    for (const data of pieces) socket.write(data)
     socket.uncork()
   }
 
@@ -422,26 +423,24 @@ export class Pop3Connection implements CommandContext {
   }
 }
 
-const smallPieceBytes = 1024
+/** Pieces up to this size are copied together: one copy costs less than a write of many parts. */
+const joinedPieceBytesMax = 32 * 1024
 
-/** The same bytes, small neighbours joined. */
-function joinSmall(pieces: readonly (Buffer | string)[]): (Buffer | string)[] {
-  const joined: (Buffer | string)[] = []
-  let small = ''
-  for (const piece of pieces) {
-    if (piece.length < smallPieceBytes) {
-      small += typeof piece === 'string' ? utf8AsLatin1(piece) : piece.toString('latin1')
-      continue
-    }
-    if (small !== '') joined.push(Buffer.from(small, 'latin1'))
-    small = ''
-    joined.push(piece)
+/** The same bytes in few pieces: what is large stays as it is, what lies between is joined. */
+function joinSmall(pieces: readonly (Buffer | string)[]): Buffer[] {
+  const joined: Buffer[] = []
+  let small: Buffer[] = []
+  const close = () => {
+    if (small.length > 0) joined.push(small.length === 1 ? (small[0] as Buffer) : Buffer.concat(small))
+    small = []
   }
-  if (small !== '') joined.push(Buffer.from(small, 'latin1'))
+  for (const piece of pieces) {
+    const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece
+    if (bytes.length > joinedPieceBytesMax) {
+      close()
+      joined.push(bytes)
+    } else small.push(bytes)
+  }
+  close()
   return joined
-}
-
-/** Text in Chinese is sent as UTF-8. */
-function utf8AsLatin1(text: string): string {
-  return Buffer.byteLength(text) === text.length ? text : Buffer.from(text).toString('latin1')
 }
