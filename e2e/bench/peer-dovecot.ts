@@ -95,6 +95,9 @@ userdb {
   driver = static
   args = uid=mail gid=mail home=${directory}/mail/%n
 }
+service imap {
+  process_limit = 2500
+}
 service auth {
   unix_listener auth-bench {
     mode = 0666
