@@ -10,7 +10,7 @@ export function createHomeMailboxes(mailboxes: Mailboxes, accounts: AccountStore
     deleteAccount: (accountId) => mailboxes.deleteAccount(accountId),
     close: () => mailboxes.close(),
     serverAnnotations: () => mailboxes.serverAnnotations(),
-    setServerAnnotations: (changes) => mailboxes.setServerAnnotations(changes),
+    setServerAnnotations: (changes, options) => mailboxes.setServerAnnotations(changes, options),
     onServerAnnotations: (listener) => mailboxes.onServerAnnotations(listener),
     // What is shared can be used where its owner is at home.
     async sharersWith(accountId) {

@@ -176,7 +176,7 @@ export class SimulatedNode {
       openShared: (owner, user) => mailboxes.openShared(owner, user),
       sharersWith: (id) => mailboxes.sharersWith(id),
       serverAnnotations: () => mailboxes.serverAnnotations(),
-      setServerAnnotations: (changes) => mailboxes.setServerAnnotations(changes),
+      setServerAnnotations: (changes, options) => mailboxes.setServerAnnotations(changes, options),
       onServerAnnotations: (listener) => mailboxes.onServerAnnotations(listener),
       async open(id) {
         try {

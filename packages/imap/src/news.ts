@@ -56,8 +56,8 @@ export class News {
   readonly #session: NewsSession
   /** Few sessions have any. */
   #sources: NewsSource[] | undefined
-  /** Ways to stop listening, by account. */
-  #followed: Map<AccountMailboxes, () => void> | undefined
+  /** Accounts that are listened to, and how often that was asked for. */
+  #followed: Map<AccountMailboxes, { stop: () => void; times: number }> | undefined
   #wakePlanned = false
   /** Changes that were noted. */
   #noted = 0
@@ -66,24 +66,27 @@ export class News {
     this.#session = session
   }
 
-  /** Listens to an account until `unfollow`. */
+  /** Listens to an account until as many calls of `unfollow`. */
   follow(mailboxes: AccountMailboxes): void {
     this.#followed ??= new Map()
-    if (this.#followed.has(mailboxes)) return
-    this.#followed.set(
-      mailboxes,
-      mailboxes.onChange((change) => this.#note(change, mailboxes)),
-    )
+    const known = this.#followed.get(mailboxes)
+    if (known !== undefined) known.times++
+    else {
+      const stop = mailboxes.onChange((change) => this.#note(change, mailboxes))
+      this.#followed.set(mailboxes, { stop, times: 1 })
+    }
   }
 
   unfollow(mailboxes: AccountMailboxes): void {
-    this.#followed?.get(mailboxes)?.()
+    const known = this.#followed?.get(mailboxes)
+    if (known === undefined || --known.times > 0) return
+    known.stop()
     this.#followed?.delete(mailboxes)
   }
 
   /** Listens to nothing any more. */
   stop(): void {
-    for (const stop of this.#followed?.values() ?? []) stop()
+    for (const { stop } of this.#followed?.values() ?? []) stop()
     this.#followed = undefined
     for (const source of this.#sources ?? []) source.stop?.()
     this.#sources = undefined

@@ -44,7 +44,7 @@ class OpenAccounts implements RepairableMailboxes {
   /** The longest unused first. */
   readonly #accounts = new Map<string, OpenAccount>()
   readonly #serial = new SerialByKey<string>()
-  readonly #annotationListeners = new Set<(names: readonly string[]) => void>()
+  readonly #annotationListeners = new Set<(names: readonly string[], origin: unknown) => void>()
   #sweep: Timer | null = null
   #closed = false
 
@@ -133,7 +133,10 @@ class OpenAccounts implements RepairableMailboxes {
     return new Map(records.map(({ name, value }) => [name, value]))
   }
 
-  setServerAnnotations(changes: readonly { name: string; value: string | null }[]): Promise<void> {
+  setServerAnnotations(
+    changes: readonly { name: string; value: string | null }[],
+    { origin }: { origin?: unknown } = {},
+  ): Promise<void> {
     for (const change of changes) checkAnnotation(change)
     return this.#serial.run('server annotations', async () => {
       const names = new Set((await this.serverAnnotations()).keys())
@@ -144,13 +147,13 @@ class OpenAccounts implements RepairableMailboxes {
       if (names.size > mailboxLimits.annotationsMax) throw failures.tooManyAnnotations()
       for (const { name, value } of changes) await this.#parts.store.putServerAnnotation(name.toLowerCase(), value)
       const set = changes.map(({ name }) => name.toLowerCase())
-      for (const listener of this.#annotationListeners) listener(set)
+      for (const listener of this.#annotationListeners) listener(set, origin)
     })
   }
 
-  onServerAnnotations(listener: (names: readonly string[]) => void): () => void {
+  onServerAnnotations(listener: (names: readonly string[], origin: unknown) => void): () => void {
     // A listener given twice is called twice.
-    const own = (names: readonly string[]) => listener(names)
+    const own = (names: readonly string[], origin: unknown) => listener(names, origin)
     this.#annotationListeners.add(own)
     return () => void this.#annotationListeners.delete(own)
   }

@@ -271,9 +271,12 @@ export interface Mailboxes {
   /** Annotations of the server that everybody sees (RFC 5464), by name. */
   serverAnnotations(): Promise<ReadonlyMap<string, string>>
   /** @throws `annotation-invalid`, `annotation-too-big`, `too-many-annotations` */
-  setServerAnnotations(changes: readonly Omit<AnnotationChange, 'shared'>[]): Promise<void>
-  /** Called with the names of annotations of the server that were set. Returns the way to stop. */
-  onServerAnnotations(listener: (names: readonly string[]) => void): () => void
+  setServerAnnotations(
+    changes: readonly Omit<AnnotationChange, 'shared'>[],
+    options?: { origin?: unknown },
+  ): Promise<void>
+  /** Called with the names of annotations of the server that were set, and by whom. Returns the way to stop. */
+  onServerAnnotations(listener: (names: readonly string[], origin: unknown) => void): () => void
   close(): Promise<void>
 }
 

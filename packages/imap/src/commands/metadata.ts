@@ -65,6 +65,9 @@ async function annotationsOf(context: Context, access: MailboxAccess | undefined
     if (access !== undefined || !shared) found.set(`/${shared ? 'shared' : 'private'}${name}`, value)
   }
   if (access === undefined) {
+    const { address } = accountOf(context)
+    // RFC 5464 §3.2.1.1: a URI; every domain has this address (RFC 5321 §4.5.1).
+    found.set('/shared/admin', `mailto:postmaster${address.slice(address.lastIndexOf('@'))}`)
     for (const [name, value] of await context.services.mailboxes.serverAnnotations()) found.set(`/shared${name}`, value)
   }
   return found
@@ -74,14 +77,16 @@ async function annotationsOf(context: Context, access: MailboxAccess | undefined
 function* chosen(all: ReadonlyMap<string, string>, entries: readonly string[], depth: number) {
   const seen = new Set<string>()
   for (const entry of entries) {
-    if (!seen.has(entry)) yield [entry, all.get(entry) ?? null] as const
+    // As in RFC 5464 §4.2.2: with a depth, only what there is.
+    const value = all.get(entry) ?? null
+    if (!seen.has(entry) && (depth === 0 || value !== null)) yield [entry, value] as const
     seen.add(entry)
     if (depth === 0) continue
-    for (const [name, value] of all) {
+    for (const [name, below] of all) {
       if (!name.startsWith(`${entry}/`) || seen.has(name)) continue
       if (name.slice(entry.length + 1).split('/').length > depth) continue
       seen.add(name)
-      yield [name, value] as const
+      yield [name, below] as const
     }
   }
 }
@@ -123,12 +128,14 @@ export const getmetadata = command({
 
 async function setServer(context: Context, changes: readonly AnnotationChange[]): Promise<Reply | undefined> {
   const shared = changes.filter((change) => change.shared)
+  // RFC 5464 §3.2.1.1: how to reach the administrator is not for clients to say.
+  if (shared.some(({ name }) => name === '/admin')) return no('That annotation is read-only', 'NOPERM')
   if (shared.length > 0 && accountOf(context).role !== 'admin') {
     return no('Annotations of the server are for an administrator', 'NOPERM')
   }
   const own = changes.filter((change) => !change.shared)
   if (own.length > 0) await accountOf(context).mailboxes.setAnnotations(null, own, { origin: context.origin })
-  if (shared.length > 0) await context.services.mailboxes.setServerAnnotations(shared)
+  if (shared.length > 0) await context.services.mailboxes.setServerAnnotations(shared, { origin: context.origin })
   return undefined
 }
 

@@ -19,6 +19,11 @@ type Happened = 'messages' | 'flags'
 
 const notifiers = new WeakMap<News, Notifier>()
 
+/** NOTIFY decides what the session is told (RFC 5465 §3.1). */
+export function hasNotifier(news: News): boolean {
+  return notifiers.has(news)
+}
+
 /** From now on these events are told, and no others. */
 export function notifyOf(context: Context, groups: readonly EventGroup[], known: readonly MailboxAccess[]): Notifier {
   const before = notifiers.get(context.news)
@@ -57,7 +62,9 @@ export class Notifier implements NewsSource {
     )
     for (const { mailboxes } of known) context.news.follow(mailboxes)
     if (this.#wantsServer) {
-      this.#stopServer = context.services.mailboxes.onServerAnnotations((names) => this.#noteServer(names))
+      this.#stopServer = context.services.mailboxes.onServerAnnotations((names, origin) => {
+        if (origin !== context.origin) this.#noteServer(names)
+      })
     }
     const events = this.#selected?.events
     context.news.selected = {
@@ -69,6 +76,7 @@ export class Notifier implements NewsSource {
 
   stop(): void {
     this.#stopServer?.()
+    if (notifiers.get(this.#context.news) === this) notifiers.delete(this.#context.news)
   }
 
   get #wantsServer(): boolean {
@@ -186,7 +194,6 @@ export class Notifier implements NewsSource {
     this.#addMetadata(mailbox, `/${user === null ? 'shared' : 'private'}${name}`)
   }
 
-  /** Who set them is not known: whoever did is told too. */
   #noteServer(names: readonly string[]): void {
     if (!this.#wantsServer) return
     for (const name of names) this.#addMetadata(null, `/shared${name}`)
