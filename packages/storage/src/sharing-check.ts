@@ -1,5 +1,6 @@
-// Checks what others than the owner have of an account's mailboxes: counts and marks of readers, the index of shares.
-// All of it can be made again: the marks from themselves, the index from the lists of rights.
+// Checks what others than the owner have of an account's mailboxes: counts and marks of readers, the index of shares;
+// and what is left of mailboxes that are gone. All of it can be made again: the marks from themselves, the index from the
+// lists of rights.
 import { granteesOf, type MailboxRecord, type MessageRecord } from '@skein/mailboxes'
 import type { DatabaseOp } from './database.ts'
 import { afterPrefix } from './database.ts'
@@ -8,7 +9,7 @@ import { applySeenChange, decodeReader, decodeSeenChange, encodeReader, encodeTe
 import { mailboxKeys } from './mailbox-store.ts'
 
 export interface SharingProblem {
-  code: 'reader-counts-wrong' | 'share-index-wrong'
+  code: 'reader-counts-wrong' | 'share-index-wrong' | 'stray-records'
   text: string
   /** Make it right. */
   ops: DatabaseOp[]
@@ -26,6 +27,31 @@ export async function* sharingProblems(
 ): AsyncIterable<SharingProblem> {
   yield* readerProblems(ground, messagesOf)
   yield* indexProblems(ground)
+  yield* strayProblems(ground)
+}
+
+/** Records of mailboxes that are gone, and would only take room. */
+async function* strayProblems({ reader, account }: Ground): AsyncIterable<SharingProblem> {
+  const kinds = [
+    ['marks of readers', mailboxKeys.allSeen(account)],
+    ['expunged UIDs', mailboxKeys.allExpunged(account)],
+    ['annotations', mailboxKeys.allAnnotations(account)],
+  ] as const
+  for (const [what, prefix] of kinds) {
+    let gte: string = prefix
+    for (;;) {
+      let found: string | undefined
+      for await (const key of reader.keysOf({ gte, lt: afterPrefix(prefix), limit: 1 })) found = key
+      const id = found?.slice(prefix.length).split('!')[0]
+      if (id === undefined) break
+      const range = `${prefix}${id}!`
+      gte = afterPrefix(range)
+      // Annotations of the account itself have no mailbox. One whose record is damaged is not gone.
+      if (id === '' || (await reader.get(mailboxKeys.mailbox(account, id))) !== undefined) continue
+      const text = `there are ${what} of a mailbox ${id} that does not exist`
+      yield { code: 'stray-records', text, ops: [{ type: 'del-range', gte: range, lt: gte }] }
+    }
+  }
 }
 
 async function* readerProblems(

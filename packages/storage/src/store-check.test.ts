@@ -282,3 +282,45 @@ test('what readers have, and the index of shares, are made right', async (t) => 
   assert.equal((await store.loadState(accountId))?.readers[0]?.reader.seen, 1)
   assert.deepEqual(await store.sharedWith(bob), [{ owner: accountId, mailbox: inbox }])
 })
+
+test('what is left of a mailbox that is gone is found and taken away, and nothing else', async (t) => {
+  const { account, clock, database, inbox, log, mailboxes, put } = await setup(t)
+  const bob = 'b'.repeat(32)
+  await account.setAcl(inbox, { who: bob, rights: 'lrs' }, 'replace')
+  await put(1)
+  await put(2)
+  const shared = await mailboxes.openShared(accountId, bob)
+  await shared.store(inbox, [1], { mode: 'add', flags: ['\\Seen'] })
+  await account.setAnnotations(inbox, [{ shared: true, name: '/comment', value: 'kept' }])
+  await account.setAnnotations(null, [{ shared: false, name: '/comment', value: 'kept' }])
+  await account.expunge(inbox, [2])
+  await mailboxes.close()
+  const all = async () => {
+    const keys: string[] = []
+    for await (const [key] of database.prefix(mailboxKeys.account(accountId))) keys.push(key)
+    return keys
+  }
+  const before = await all()
+  for (const kind of ['seen', 'exp', 'ann']) {
+    assert.ok(
+      before.some((key) => key.includes(`!${kind}!${inbox}!`)),
+      kind,
+    )
+  }
+  assert.equal((await checkStore({ database, log, clock }, { repair: true })).problemCount, 0)
+  const value = Buffer.from([1])
+  await database.write([
+    { type: 'put', key: mailboxKeys.seenBy(accountId, 'gone1', bob, 3), value },
+    { type: 'put', key: mailboxKeys.expungedBy(accountId, 'gone1', 3), value },
+    { type: 'put', key: mailboxKeys.expungedBy(accountId, 'gone1', 4), value },
+    { type: 'put', key: mailboxKeys.expungedBy(accountId, 'gone2', 5), value },
+    { type: 'put', key: mailboxKeys.annotation(accountId, 'gone2', null, '/comment'), value },
+  ])
+  const found = await checkStore({ database, log, clock }, { repair: true })
+  assert.deepEqual(
+    found.problems.map(({ code, repaired }) => `${code} ${repaired}`),
+    Array(4).fill('stray-records true'),
+  )
+  assert.equal((await checkStore({ database, log, clock })).problemCount, 0)
+  assert.deepEqual(await all(), before)
+})

@@ -42,6 +42,7 @@ export type StoreProblemCode =
   | 'info-damaged'
   | 'reader-counts-wrong'
   | 'share-index-wrong'
+  | 'stray-records'
 
 export interface StoreProblem {
   code: StoreProblemCode
