@@ -240,7 +240,7 @@ export class AnswerWriter {
         text += `${item.label} ${decodable(await this.#binary.size(record, index?.root, item.part))}`
         continue
       }
-      const label = item.partial === undefined ? item.label : `${item.label}<${item.partial.start}>`
+      const label = item.partial === undefined ? item.label : `${item.label}<${item.partial.origin}>`
       const { head, body } =
         item.kind === 'binary'
           ? await this.#binaryPiece(item, record, index)

@@ -25,12 +25,20 @@ export type RecordItem =
 /** Items made from what was parsed at delivery. */
 export type IndexItem = 'ENVELOPE' | 'BODY' | 'BODYSTRUCTURE' | 'PREVIEW'
 
+/** `<start.count>` */
+export interface NamedPartial {
+  start: number
+  count: number
+  /** The start as the client wrote it, and as the answer repeats it. */
+  origin: string
+}
+
 export interface SectionItem {
   kind: 'section'
   /** As the answer names it, without the partial. */
   label: string
   section: Section
-  partial: { start: number; count: number } | undefined
+  partial: NamedPartial | undefined
   /** Fetching it sets \Seen. */
   setsSeen: boolean
 }
@@ -40,7 +48,7 @@ export interface BinaryItem {
   kind: 'binary'
   label: string
   part: readonly number[]
-  partial: { start: number; count: number } | undefined
+  partial: NamedPartial | undefined
   setsSeen: boolean
 }
 
@@ -98,10 +106,10 @@ const PART_DEPTH_MAX = 128
 function parsePart(name: string): { part: number[]; rest: string } {
   const part: number[] = []
   let rest = name
-  for (let match = /^(\d{1,9})(?:\.|$)/.exec(rest); match !== null; match = /^(\d{1,9})(?:\.|$)/.exec(rest)) {
+  for (let match = /^(\d+)(?:\.|$)/.exec(rest); match !== null; match = /^(\d+)(?:\.|$)/.exec(rest)) {
     const number = Number(match[1])
     if (number === 0 || part.length === PART_DEPTH_MAX) fault('there is no such part')
-    part.push(number)
+    part.push(Math.min(number, Number.MAX_SAFE_INTEGER))
     rest = rest.slice(match[0].length)
     if (rest === '' && match[0].endsWith('.')) fault('a section is malformed')
   }
@@ -137,13 +145,15 @@ export function parseSection(cursor: Cursor): { section: Section; label: string 
   return { section, label: `${label}]` }
 }
 
-function parsePartial(cursor: Cursor): { start: number; count: number } | undefined {
+/** RFC 9051 §9 partial: both are number64. */
+function parsePartial(cursor: Cursor): NamedPartial | undefined {
   if (!cursor.take('<')) return undefined
-  const start = cursor.number()
+  const start = cursor.bigint63()
   cursor.want('.')
-  const count = cursor.nonZeroNumber()
+  const count = cursor.number63()
+  if (count === 0) fault('zero is not allowed here')
   cursor.want('>')
-  return { start, count }
+  return { start: Math.min(Number(start), Number.MAX_SAFE_INTEGER), count, origin: String(start) }
 }
 
 /** `[1.2]` or `[]` */
@@ -178,9 +188,12 @@ function parseItem(cursor: Cursor): FetchItem {
   return { kind: 'section', label: name, section: old.section, partial: undefined, setsSeen: old.setsSeen }
 }
 
-/** One item, a macro, or a list of items. */
+/** One item, a macro, or a list of items; each that stands twice counts once. */
 export function parseItems(cursor: Cursor): readonly FetchItem[] {
-  if (cursor.sees('(')) return cursor.list(() => parseItem(cursor))
+  if (cursor.sees('(')) {
+    const items = cursor.list(() => parseItem(cursor))
+    return [...new Map(items.map((item) => [JSON.stringify(item), item])).values()]
+  }
   for (const [name, items] of Object.entries(macros)) if (cursor.takeWord(name)) return items
   return [parseItem(cursor)]
 }

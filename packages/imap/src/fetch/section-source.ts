@@ -2,7 +2,7 @@
 import { headerEnd } from '@skein/mail'
 import type { MessageIndex } from '@skein/mail'
 import type { AccountMailboxes, MessageRecord } from '@skein/mailboxes'
-import type { Section, SectionItem } from './fetch-item.ts'
+import type { Section } from './fetch-item.ts'
 import { locateSection, pickFields } from './section.ts'
 import type { ByteRange } from './section.ts'
 
@@ -11,7 +11,10 @@ const HELD_BYTES_MAX = 256 * 1024
 /** Most headers fit in the first read. */
 const HEADER_READ_BYTES = 8 * 1024
 
-type Wanted = Pick<SectionItem, 'section' | 'partial'>
+interface Wanted {
+  section: Section
+  partial: { start: number; count: number } | undefined
+}
 
 /** Undefined where there is no such part. @param index undefined where the message itself is asked for. */
 export async function readSection(

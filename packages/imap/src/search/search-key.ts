@@ -74,7 +74,8 @@ const keyword =
   (set: boolean): Reader =>
   (cursor) => {
     cursor.space()
-    return flag(cursor.flag(), set)(cursor)
+    // RFC 9051 §9 flag-keyword: an atom, so no system flag.
+    return flag(cursor.atom(), set)(cursor)
   }
 
 const object =

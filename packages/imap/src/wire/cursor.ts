@@ -138,9 +138,13 @@ export class Cursor {
 
   /** number64 or mod-sequence-value, up to 2^63-1; what is too large to tell apart is larger than all there is. */
   number63(): number {
+    return Math.min(Number(this.bigint63()), Number.MAX_SAFE_INTEGER)
+  }
+
+  /** The same, exactly. */
+  bigint63(): bigint {
     const value = BigInt(this.#match(/[0-9]{1,19}(?![0-9])/y, 'a number'))
-    if (value > 0x7fff_ffff_ffff_ffffn) fault('a number is out of range')
-    return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
+    return value > 0x7fff_ffff_ffff_ffffn ? fault('a number is out of range') : value
   }
 
   nonZeroNumber(): number {
