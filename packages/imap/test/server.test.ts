@@ -267,3 +267,20 @@ test('a new certificate is shown to new connections', async () => {
   await server.close({ drainMs: 0 })
   assert.equal(listeners.size, 0)
 })
+
+// RFC 5464 §4.3
+test('annotations: any bytes up to the limit, too big and too many say so', async () => {
+  await using harness = await startHarness()
+  await using client = await TestClient.loggedIn(harness.port)
+  const set = async (entries: string) => (await client.run(`SETMETADATA INBOX (${entries})`)).status
+  assert.match(await set('/shared/vendor/x ~{3+}\r\na\0b'), /^OK/)
+  const { untagged } = await client.run('GETMETADATA INBOX /shared/vendor/x')
+  assert.deepEqual(untagged, ['* METADATA INBOX (/shared/vendor/x ~{3}\r\na\0b)'])
+  assert.match(await set(`/shared/comment {65000+}\r\n${'x'.repeat(65_000)}`), /^OK/)
+  assert.match(await set(`/shared/comment {65537+}\r\n${'x'.repeat(65_537)}`), /^NO \[METADATA MAXSIZE 65536\]/)
+  const refused = await client.run('SETMETADATA INBOX (/shared/comment {65537}')
+  assert.match(refused.status, /^NO \[METADATA MAXSIZE 65536\]/)
+  const many = Array.from({ length: 101 }, (_, index) => `/private/a${index} "1"`)
+  assert.match(await set(many.join(' ')), /^NO \[METADATA TOOMANY\]/)
+  assert.match(await set(many.slice(1).join(' ')), /^OK/)
+})

@@ -139,6 +139,9 @@ async function setServer(context: Context, changes: readonly AnnotationChange[])
   return undefined
 }
 
+/** RFC 5464 §4.3. */
+const tooBig = no('The value is too big', `METADATA MAXSIZE ${mailboxLimits.annotationValueBytesMax}`)
+
 export const setmetadata = command({
   name: 'SETMETADATA',
   states: loggedIn,
@@ -154,12 +157,16 @@ export const setmetadata = command({
     })
     return { mailbox, changes }
   },
+  intake: () => ({
+    // Before its bytes come, where the client waits.
+    accept: (_soFar, { bytes }) => (bytes > mailboxLimits.annotationValueBytesMax ? tooBig : 'hold'),
+  }),
   async run(context, { mailbox, changes }) {
     if (mailbox === '') return (await setServer(context, changes)) ?? ok('The annotations are set')
     const access = await resolveMailbox(context, mailbox)
     if (access === undefined) return no('There is no such mailbox', 'NONEXISTENT')
     if (changes.some(({ value }) => value !== null && value.length > mailboxLimits.annotationValueBytesMax)) {
-      return no('The value is too big', `METADATA MAXSIZE ${mailboxLimits.annotationValueBytesMax}`)
+      return tooBig
     }
     await access.mailboxes.setAnnotations(access.record.id, changes, { origin: context.origin })
     return ok('The annotations are set')
