@@ -138,7 +138,8 @@ export function createImapServer(components: ImapComponents, settings: ImapSetti
 
   return {
     async listen({ host, port, mode }) {
-      const server = createServer({ pauseOnConnect: false, allowHalfOpen: false }, (socket) => {
+      // Commands that were sent before a client closed its half are answered: `printf … | nc -N`.
+      const server = createServer({ pauseOnConnect: false, allowHalfOpen: true }, (socket) => {
         accept(socket, mode).catch((error: unknown) => logger.error({ error }, 'an IMAP connection failed'))
       })
       await new Promise<void>((resolve, reject) => {
@@ -243,6 +244,7 @@ function secureStream(stream: Duplex, { context, clientAuthorities }: Security):
       secured.off('secure', settle)
       secured.off('error', settle)
       secured.off('close', closed)
+      secured.off('end', closed)
       if (error === undefined) return resolve(secured)
       secured.on('error', () => {})
       secured.destroy()
@@ -252,5 +254,7 @@ function secureStream(stream: Duplex, { context, clientAuthorities }: Security):
     secured.on('secure', settle)
     secured.on('error', settle)
     secured.on('close', closed)
+    // A client may close its half early and still be answered, but not within a handshake.
+    secured.on('end', closed)
   })
 }
