@@ -138,7 +138,14 @@ export class News {
    */
   #tellNow(): boolean {
     const { state, enabled, out, watching } = this.#session
-    if (!watching || this.#sources !== undefined || state.kind !== 'selected' || out.congested) return false
+    if (
+      !watching ||
+      this.#sources !== undefined ||
+      this.selected !== EVERYTHING ||
+      state.kind !== 'selected' ||
+      out.congested
+    )
+      return false
     const { view, mailboxes } = state
     if (view.gone || view.newsCount > TOLD_AT_ONCE) return false
     const live = mailboxes.messagesNow(view.mailbox)

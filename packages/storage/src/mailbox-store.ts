@@ -89,6 +89,7 @@ class LevelMailboxStore implements MailboxStore {
   loadMessages(accountId: string, mailbox: string): Promise<MessageRecord[]> {
     return this.#database.atOneMoment(async (reader) => {
       const deltas = await readDeltas(reader, accountId)
+      this.#checkpoints.noteFound(accountId, deltas.length)
       return readMailboxMessages(reader, accountId, mailbox, deltas)
     })
   }

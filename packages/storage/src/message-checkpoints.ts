@@ -31,12 +31,12 @@ interface Progress {
   bytes: number
   messages: number
   /** Mailboxes deleted while a fold is under way. */
-  dropped: Set<MailboxId>
+  dropped: Set<MailboxId> | null
   folding: Promise<void> | null
 }
 
 function newProgress(): Progress {
-  return { deltas: 0, bytes: 0, messages: 0, dropped: new Set(), folding: null }
+  return { deltas: 0, bytes: 0, messages: 0, dropped: null, folding: null }
 }
 
 export class MessageCheckpoints {
@@ -57,7 +57,15 @@ export class MessageCheckpoints {
     progress.deltas += 1
     progress.bytes += bytes
     progress.messages += messages
-    if (progress.folding) for (const mailbox of dropped) progress.dropped.add(mailbox)
+    for (const mailbox of dropped) progress.dropped?.add(mailbox)
+  }
+
+  /** So many deltas were found, those of earlier runs among them: they count towards the next fold. */
+  noteFound(account: string, deltas: number): void {
+    if (deltas < this.#limits.deltasMax) return
+    const progress = this.#progress.get(account) ?? newProgress()
+    this.#progress.set(account, progress)
+    progress.deltas = Math.max(progress.deltas, deltas)
   }
 
   /** To be called when a commit is durable: folds where it is time. */
@@ -78,7 +86,7 @@ export class MessageCheckpoints {
     const mine = progress
     mine.folding ??= this.#fold(account, mine).finally(() => {
       mine.folding = null
-      mine.dropped.clear()
+      mine.dropped = null
     })
     return mine.folding
   }
@@ -90,11 +98,12 @@ export class MessageCheckpoints {
   }
 
   async #fold(account: string, progress: Progress): Promise<void> {
-    Object.assign(progress, { deltas: 0, bytes: 0, messages: 0 })
+    const dropped = new Set<MailboxId>()
+    Object.assign(progress, { deltas: 0, bytes: 0, messages: 0, dropped })
     let pending: DatabaseOp[] = []
     let pendingBytes = 0
     const flush = async () => {
-      const ops = pending.filter((op) => op.type !== 'put' || !progress.dropped.has(mailboxOfPage(account, op.key)))
+      const ops = pending.filter((op) => op.type !== 'put' || !dropped.has(mailboxOfPage(account, op.key)))
       pending = []
       pendingBytes = 0
       if (ops.length > 0) await this.#database.write(ops)

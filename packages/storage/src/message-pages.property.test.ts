@@ -149,6 +149,28 @@ test('many commits leave few deltas, and a restart in the middle of a fold loses
   assert.ok(pages >= 4, `${pages} pages`)
 })
 
+test('deltas that earlier runs left are folded too, once they are many', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'skein-pages-'))
+  const database = await Database.open(directory)
+  t.after(async () => {
+    await database.close()
+    await rm(directory, { recursive: true })
+  })
+  const model = new Model()
+  for (let run = 0; run < 3; run++) {
+    const store = createMailboxStore(database, { deltasMax: 50 })
+    await store.loadMessages(account, boxes[0])
+    for (let count = 0; count < 30; count++) {
+      await store.commit(model.commit({ kind: 'append', box: 0, count: 1, gap: 0 }))
+    }
+  }
+  const deadline = Date.now() + 5_000
+  let deltas = Number.POSITIVE_INFINITY
+  while (deltas > 50 && Date.now() < deadline) deltas = (await readDeltas(database, account)).length
+  assert.ok(deltas <= 50, `${deltas} deltas are left of 90`)
+  assert.equal((await createMailboxStore(database).loadMessages(account, boxes[0])).length, 90)
+})
+
 test('a flag set on ten thousand messages takes few bytes', () => {
   const model = new Model()
   model.commit({ kind: 'append', box: 0, count: 10_000, gap: 0 })
