@@ -29,6 +29,8 @@ export const accountLimits = {
   remoteLoginTimeoutMs: 10_000,
   /** How long a login waits for the line to the home, where that broke a moment ago or this node has just started. */
   lineWaitMs: 3_000,
+  /** How soon it asks again over a line that stands and yet did not carry the question. */
+  lineRetryMs: 100,
   lineLostRecentlyMs: 10_000,
   /** From the login at another node to the session's beginning at its home. */
   sessionTicketKeepMs: 30_000,

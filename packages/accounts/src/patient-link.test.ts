@@ -7,7 +7,7 @@ import { createPatientLink } from './patient-link.ts'
 
 function setup() {
   const clock = new VirtualClock()
-  const state = { isUp: false, asked: 0, fails: 0 }
+  const state = { isUp: false, asked: 0, fails: 0, failsStanding: 0 }
   const listeners = new Set<(peer: string, state: 'up' | 'down') => void>()
   const link: PeerLink = {
     self: 'edge',
@@ -19,6 +19,7 @@ function setup() {
     },
     async request() {
       state.asked += 1
+      if (state.failsStanding-- > 0) throw new SkeinError('peer-unreachable', 'temporary', 'no requests of this kind now')
       if (state.isUp && state.fails-- <= 0) return new Uint8Array(1)
       if (state.isUp) set('down')
       throw new SkeinError('peer-unreachable', 'temporary', 'not connected')
@@ -73,4 +74,21 @@ test('a line that breaks while it is asked is asked once more when it is back', 
   await clock.advance(0)
   assert.equal(outcome(), 'answered')
   assert.equal(state.asked, 2)
+})
+
+test('a line that stands but does not carry the question is asked again, for no longer than the wait', async () => {
+  const { clock, state, set, ask } = setup()
+  const waiting = await ask()
+  state.failsStanding = 3
+  set('up')
+  await clock.advance(0)
+  assert.equal(waiting(), 'waiting')
+  await clock.advance(accountLimits.lineRetryMs * 4)
+  assert.equal(waiting(), 'answered')
+  assert.equal(state.asked, 4)
+
+  state.failsStanding = 1_000
+  const never = await ask()
+  await clock.advance(accountLimits.lineWaitMs + accountLimits.lineRetryMs)
+  assert.equal(never(), 'refused')
 })

@@ -1,6 +1,6 @@
 // Lines between nodes break for a moment, and a node that has just started has none yet: who logs in then is not sent away, but
 // waits for the line. A home that has been gone for longer is answered for at once.
-import { type Clock, type NodeId, type PeerLink, isErrorCode } from '@skein/runtime'
+import { type Clock, type NodeId, type PeerLink, isErrorCode, sleep } from '@skein/runtime'
 import { accountLimits } from './limits.ts'
 
 /** `link`, whose requests wait up to `lineWaitMs` for a peer that was lost a moment ago, or not reached yet since the start. */
@@ -16,7 +16,8 @@ export function createPatientLink(link: PeerLink, clock: Clock): PeerLink {
     }
   })
 
-  function whenBack(peer: NodeId): Promise<void> {
+  /** Resolves when the peer is back, or `withinMs` have passed. */
+  function whenBack(peer: NodeId, withinMs: number): Promise<void> {
     return new Promise((resolve) => {
       const wakers = waiting.get(peer) ?? new Set()
       waiting.set(peer, wakers)
@@ -26,10 +27,15 @@ export function createPatientLink(link: PeerLink, clock: Clock): PeerLink {
         if (wakers.size === 0) waiting.delete(peer)
         resolve()
       }
-      const timer = clock.setTimer(accountLimits.lineWaitMs, wake)
+      const timer = clock.setTimer(withinMs, wake)
       wakers.add(wake)
     })
   }
+
+  const isConnected = (peer: NodeId) => link.connected().includes(peer)
+
+  const wasLostLately = (peer: NodeId) =>
+    clock.monotonicMs() - (lostMs.get(peer) ?? startedMs) < accountLimits.lineLostRecentlyMs
 
   return {
     self: link.self,
@@ -37,16 +43,19 @@ export function createPatientLink(link: PeerLink, clock: Clock): PeerLink {
     handle: (service, handler) => link.handle(service, handler),
     onPeerChange: (listener) => link.onPeerChange(listener),
     async request(to, service, payload, options) {
-      const isLost = !link.connected().includes(to)
-      const sinceMs = clock.monotonicMs() - (lostMs.get(to) ?? startedMs)
-      if (isLost && sinceMs < accountLimits.lineLostRecentlyMs) await whenBack(to)
-      try {
-        return await link.request(to, service, payload, options)
-      } catch (error) {
-        // It broke while it was asked; nothing that a log-in asks does harm when asked twice.
-        if (isLost || !isErrorCode(error, 'peer-unreachable') || link.connected().includes(to)) throw error
-        await whenBack(to)
-        return link.request(to, service, payload, options)
+      if (!isConnected(to) && !wasLostLately(to)) return link.request(to, service, payload, options)
+      const untilMs = clock.monotonicMs() + accountLimits.lineWaitMs
+      while (true) {
+        const leftMs = untilMs - clock.monotonicMs()
+        if (leftMs > 0 && !isConnected(to)) await whenBack(to, leftMs)
+        try {
+          return await link.request(to, service, payload, options)
+        } catch (error) {
+          // It broke while it was asked, or is being replaced by another; nothing that a log-in asks does harm when asked twice.
+          const mayPass = isErrorCode(error, 'peer-unreachable') || isErrorCode(error, 'peer-not-serving')
+          if (!mayPass || clock.monotonicMs() >= untilMs) throw error
+          if (isConnected(to)) await sleep(clock, accountLimits.lineRetryMs)
+        }
       }
     },
   }
