@@ -19,7 +19,8 @@ function setup() {
     },
     async request() {
       state.asked += 1
-      if (state.failsStanding-- > 0) throw new SkeinError('peer-unreachable', 'temporary', 'no requests of this kind now')
+      if (state.failsStanding-- > 0)
+        throw new SkeinError('peer-unreachable', 'temporary', 'no requests of this kind now')
       if (state.isUp && state.fails-- <= 0) return new Uint8Array(1)
       if (state.isUp) set('down')
       throw new SkeinError('peer-unreachable', 'temporary', 'not connected')
