@@ -55,6 +55,13 @@ export interface DomainRecord {
   replicas: number
 }
 
+/** One DKIM key as the DNS tells it: the TXT record of `<selector>._domainkey.<domain>`, the same for every domain of the mesh. */
+export interface DkimSelector {
+  selector: string
+  /** `v=DKIM1; k=…; p=…` */
+  record: string
+}
+
 /** One node of the mesh as everybody sees it. */
 export interface NodeRecord {
   id: NodeId
@@ -76,6 +83,8 @@ export interface NodeRecord {
   hostName: string
   /** Ports on which people and other mail systems reach it, by service (`imaps` -> 993). A node of an older version says none. */
   services?: Readonly<Record<string, number>>
+  /** DKIM keys with which it signs letters that enter the mesh there. */
+  dkim?: readonly DkimSelector[]
 }
 
 /** The user-to-node map and the mesh's shared settings, as this node knows them now. Look-ups are in memory or level, never the network. */

@@ -177,6 +177,38 @@ export interface LetterWriter {
   abort(): Promise<void>
 }
 
+/** A letter that its sender has sent to the end, before this node says whether it takes it. */
+export interface ExaminedLetter {
+  id: QueueId
+  source: IntakeSource
+  from: string
+  /** As given at RCPT. */
+  recipients: readonly string[]
+  /** The letter as it will be kept, without what this node puts on top. May be read more than once. */
+  bytes(): AsyncIterable<Uint8Array>
+  size: number
+}
+
+/**
+ * take: into the queue and the mailbox. junk: the same, and filed under Junk where it ends. refuse: the sender is told so at the
+ * end of the message, and nothing is kept.
+ */
+export type Examination =
+  | {
+      verdict: 'take' | 'junk'
+      /** Header fields for the top of the letter, each ended by CR LF: Authentication-Results, DKIM-Signature and the like. */
+      fields: string
+      /** One sentence for `skein trace`, or ''. */
+      detail: string
+    }
+  | { verdict: 'refuse'; code: number; status: string; text: string }
+
+/** Looks at each letter once, where it enters the mesh: what strangers sent is judged, what our users sent is signed. */
+export interface LetterExaminer {
+  /** Never throws for what the letter says. Where it can't say now (its DNS is silent) it answers as its policy says. */
+  examine(letter: ExaminedLetter, signal: AbortSignal): Promise<Examination>
+}
+
 /** What `skein queue` does. */
 export interface QueueControl {
   list(): QueueItem[]

@@ -1,6 +1,6 @@
 // The face of the ledger towards the daemon: mesh life, membership, users, shared settings, status.
 // Every change made here is signed and durable before its promise resolves; peers learn of it at once.
-import type { AccountId, Directory, DirectoryEntry, DomainRecord, EntryState } from '@skein/accounts'
+import type { AccountId, Directory, DirectoryEntry, DkimSelector, DomainRecord, EntryState } from '@skein/accounts'
 import type { NodeId, PeerLink } from '@skein/runtime'
 import type { MeshGate } from './ports.ts'
 
@@ -18,6 +18,8 @@ export interface NodeProfile {
   capacity?: number
   /** Ports on which people and other mail systems reach it, by service. Said in the node's own document only. */
   services?: Record<string, number>
+  /** DKIM keys with which it signs letters that enter the mesh there. Said in the node's own document only. */
+  dkim?: DkimSelector[]
 }
 
 export interface Invite {

@@ -28,6 +28,15 @@ const readers: { [Field in keyof Required<NodeProfile>]: (value: CborValue) => N
     const ports = Object.entries(value).filter(([, port]) => isPort(port)) as [string, number][]
     return Object.fromEntries(ports.filter(([service]) => /^[a-z0-9]{1,32}$/.test(service)).slice(0, 32))
   },
+  dkim: (value) => {
+    if (!Array.isArray(value)) return undefined
+    return value.slice(0, 8).flatMap((item) => {
+      if (typeof item !== 'object' || item === null || Array.isArray(item) || item instanceof Uint8Array) return []
+      const { selector, record } = item
+      const isWhole = typeof selector === 'string' && typeof record === 'string'
+      return isWhole && /^[a-z0-9-]{1,63}$/.test(selector) && record.length <= 1024 ? [{ selector, record }] : []
+    })
+  },
 }
 
 /** The keys and values that say these fields. */

@@ -67,5 +67,6 @@ function recordOf(id: NodeId, profile: NodeProfile, { fieldsOf, settingsOf }: No
     witness: self.witness ?? false,
     hostName: self.hostName,
     services: self.services ?? {},
+    dkim: self.dkim ?? [],
   }
 }
