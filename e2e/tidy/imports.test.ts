@@ -71,7 +71,9 @@ const dependencyHomes: Record<string, string> = {
 /** What the domain never touches: sockets, disk, processes. node:crypto is pure and allowed. */
 const domainBuiltins = new Set(['node:crypto', 'node:buffer', 'node:util', 'node:url', 'node:zlib', 'node:assert'])
 const domainHomes = new Set(
-  ['mail', 'accounts', 'mailboxes', 'delivery', 'replication', 'filtering', 'reports'].map((name) => `packages/${name}`),
+  ['mail', 'accounts', 'mailboxes', 'delivery', 'replication', 'filtering', 'reports'].map(
+    (name) => `packages/${name}`,
+  ),
 )
 
 function packageOf(specifier: string): string {
