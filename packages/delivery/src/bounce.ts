@@ -5,13 +5,14 @@ import { composeDsn, formatReceived, formatReturnPath, headerEnd, type DsnRecipi
 import type { MessageLog } from '@skein/mailboxes'
 import type { Directory } from '@skein/accounts'
 import type { Clock } from '@skein/runtime'
-import type { QueueId, QueueItem, QueueRecipient } from './ports.ts'
+import type { LetterExaminer, QueueId, QueueItem, QueueRecipient } from './ports.ts'
 import { meaningOf } from './route.ts'
 
 export interface BounceComponents {
   log: MessageLog
   directory: Directory
   clock: Clock
+  examiner?: LetterExaminer
 }
 
 export interface BounceSettings {
@@ -36,7 +37,7 @@ export function noticeId(letter: QueueId, kind: 'failure' | 'delay', notice: num
  * @param to where the sender's address leads; nowhere, and the notice fails as a letter to nobody does.
  */
 export async function composeNotice(
-  { log, directory, clock }: BounceComponents,
+  { log, directory, clock, examiner }: BounceComponents,
   item: QueueItem,
   to: readonly string[],
   recipients: readonly QueueRecipient[],
@@ -63,7 +64,8 @@ export async function composeNotice(
   })
   const returnPath = Buffer.from(formatReturnPath(''))
   const received = formatReceived({ by: settings.hostName, protocol: 'SKEIN', id, for: item.from, dateMs: nowMs })
-  const blob = await log.append([returnPath, Buffer.from(received), bytes])
+  const signature = (await examiner?.signOwn(bytes)) ?? ''
+  const blob = await log.append([returnPath, Buffer.from(signature + received), bytes])
   return {
     id,
     from: '',

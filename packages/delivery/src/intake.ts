@@ -9,17 +9,20 @@ import { newRecipient } from './bounce.ts'
 import type { FullMailboxes } from './full-mailboxes.ts'
 import { HeaderCollector, readRelayedHeader, readSubmittedHeader, type LetterHeader } from './letter-header.ts'
 import type { Placement } from './placement.ts'
-import type {
-  DeliveryLimits,
-  DeliveryResult,
-  Intake,
-  IntakeEnvelope,
-  IntakeSource,
-  LetterWriter,
-  QueueId,
-  QueueItem,
-  QueueRecipient,
-  RecipientVerdict,
+import {
+  LetterRefused,
+  type DeliveryLimits,
+  type DeliveryResult,
+  type Examination,
+  type Intake,
+  type IntakeEnvelope,
+  type IntakeSource,
+  type LetterExaminer,
+  type LetterWriter,
+  type QueueId,
+  type QueueItem,
+  type QueueRecipient,
+  type RecipientVerdict,
 } from './ports.ts'
 import { checkRecipient } from './recipient-check.ts'
 import { retryPauseMs } from './retry-schedule.ts'
@@ -36,6 +39,7 @@ export interface IntakeComponents {
   clock: Clock
   random: Random
   logger: Logger
+  examiner?: LetterExaminer
   /** Bytes of small letters that are in memory on their way in, of all front doors together. */
   memory: { bytes: number }
   newId(): QueueId
@@ -55,6 +59,7 @@ export class DeliveryIntake implements Intake {
   readonly #parts: IntakeComponents
   readonly #settings: IntakeSettings
   readonly #finishing = new Set<Promise<unknown>>()
+  #stopping = new AbortController()
   #open = false
   /** Letters that went into mailboxes without touching the queue. */
   direct = 0
@@ -65,12 +70,14 @@ export class DeliveryIntake implements Intake {
   }
 
   start(): void {
+    this.#stopping = new AbortController()
     this.#open = true
   }
 
   /** Takes nothing new; resolves when what was being finished is. */
   async stop(): Promise<void> {
     this.#open = false
+    this.#stopping.abort(new SkeinError('shutting-down', 'temporary', 'this node is stopping'))
     while (this.#finishing.size > 0) await Promise.allSettled(this.#finishing)
   }
 
@@ -97,7 +104,7 @@ export class DeliveryIntake implements Intake {
           await letter.abort()
           throw new SkeinError('shutting-down', 'temporary', 'this node is stopping')
         }
-        const work = letter.finish()
+        const work = letter.finish(this.#stopping.signal)
         this.#finishing.add(work)
         try {
           const outcome = await work
@@ -163,7 +170,7 @@ class IncomingLetter {
     await this.#writer?.abort()
   }
 
-  async finish(): Promise<{ queueId: QueueId; direct: boolean }> {
+  async finish(signal: AbortSignal): Promise<{ queueId: QueueId; direct: boolean }> {
     try {
       if (!this.#header && !this.#refusal) {
         this.#header = this.#read(this.#collector.end())
@@ -175,20 +182,63 @@ class IncomingLetter {
       throw error
     }
     const recipients = this.#recipients()
+    const examination = this.#examined(recipients, signal)
+    const found = 'then' in examination ? await examination : examination
     const returnPath = Buffer.from(formatReturnPath(this.#envelope.from))
-    const fields = Buffer.from(this.#traceFields())
-    const item = (blob: BlobRef) => this.#item(recipients, blob, returnPath.length)
+    const fields = Buffer.from(found.fields + this.#traceFields())
+    const item = (blob: BlobRef) => this.#item(recipients, blob, returnPath.length, found)
     this.#over = true
-    if (this.#writer) return this.#accept(item(await this.#writer.finish([returnPath, fields])), undefined)
+    if (this.#writer) return this.#accept(item(await this.#writer.finish([returnPath, fields])), undefined, found)
     const bytes = Buffer.concat([returnPath, fields, ...this.#held])
     this.#forgetHeld()
-    return this.#accept(item(await this.#parts.log.append([bytes])), bytes)
+    return this.#accept(item(await this.#parts.log.append([bytes])), bytes, found)
+  }
+
+  #examined(recipients: readonly { address: string }[], signal: AbortSignal): Promise<Taken> | Taken {
+    const { examiner, directory } = this.#parts
+    const { source } = this.#envelope
+    if (!examiner) return nothingFound
+    const leaves = recipients.some(({ address }) => !directory.domain(address.slice(address.lastIndexOf('@') + 1)))
+    return examiner.concerns(source, leaves) ? this.#examine(examiner, leaves, signal) : nothingFound
+  }
+
+  /** @throws LetterRefused; nothing was kept then, as after any other error. */
+  async #examine(examiner: LetterExaminer, leaves: boolean, signal: AbortSignal): Promise<Taken> {
+    const { source, from, recipients } = this.#envelope
+    const { added, messageId } = this.#header as LetterHeader
+    const head = Buffer.from(added)
+    const [writer, held] = [this.#writer, this.#held]
+    const letter = {
+      ...{ id: this.#id, source, from, recipients, leaves },
+      size: head.length + (writer?.length ?? this.#heldBytes),
+      async *bytes() {
+        if (head.length > 0) yield head
+        yield* writer ? writer.written() : held
+      },
+    }
+    try {
+      const found = await examiner.examine(letter, signal)
+      if (found.verdict !== 'refuse') return found
+      const step = { what: 'refused', recipient: '', detail: `${found.code} ${found.status} ${found.text}` }
+      this.#parts.tracer.record({ id: this.#id, messageId }, [step])
+      throw new LetterRefused(found)
+    } catch (error) {
+      await this.abort()
+      throw error
+    }
   }
 
   #read(header: Buffer): LetterHeader {
-    if (this.#envelope.source.kind !== 'submission') return readRelayedHeader(header)
+    const isOurs = (name: string) => this.#isOurName(name)
+    if (this.#envelope.source.kind !== 'submission') return readRelayedHeader(header, isOurs)
     const messageId = `${this.#id}@${this.#settings.hostName}`
-    return readSubmittedHeader(header, { messageId, nowMs: this.#envelope.receivedMs })
+    return readSubmittedHeader(header, { messageId, nowMs: this.#envelope.receivedMs }, isOurs)
+  }
+
+  #isOurName(name: string): boolean {
+    const { directory } = this.#parts
+    if (name === this.#settings.hostName.toLowerCase() || directory.domain(name)) return true
+    return directory.nodes().some((node) => node.hostName.toLowerCase() === name)
   }
 
   /** Keeps a copy, or hands the bytes on: whoever wrote them may use their memory again. */
@@ -288,6 +338,7 @@ class IncomingLetter {
     recipients: readonly { address: string; original: string }[],
     blob: BlobRef,
     returnPathBytes: number,
+    found: Taken,
   ): QueueItem {
     const { from, receivedMs, source, smtpUtf8, eightBit } = this.#envelope
     const nowMs = this.#parts.clock.nowMs()
@@ -310,21 +361,26 @@ class IncomingLetter {
       },
       smtpUtf8,
       eightBit,
+      ...(found.verdict === 'junk' && { junk: true }),
     }
   }
 
   /** A few recipients, all here: straight into their mailboxes. Else, or where one takes nothing now: into the queue. */
-  async #accept(item: QueueItem, bytes: Uint8Array | undefined): Promise<{ queueId: QueueId; direct: boolean }> {
+  async #accept(
+    item: QueueItem,
+    bytes: Uint8Array | undefined,
+    found: Taken,
+  ): Promise<{ queueId: QueueId; direct: boolean }> {
     const { directory, placement, log, enqueue, tracer } = this.#parts
     const { limits, routes } = this.#settings
-    const steps: TraceStep[] = [this.#acceptedStep(item)]
+    const steps: TraceStep[] = [this.#acceptedStep(item, found.detail)]
     let waiting = item
     const addressees = item.recipients.flatMap((recipient) => {
       const route = routeRecipient(directory, recipient, routes)
       return route.kind === 'local' ? [{ index: recipient.index, accountId: route.accountId }] : []
     })
     if (addressees.length === item.recipients.length && addressees.length <= limits.directRecipientsMax) {
-      const results = await placement.put({ id: item.id, blob: item.blob, ...(bytes && { bytes }) }, addressees)
+      const results = await placement.put({ ...item, ...(bytes && { bytes }) }, addressees)
       waiting = this.#withResults(item, results, steps)
       if (waiting.recipients.every((it) => it.state === 'delivered')) {
         tracer.record(item, steps)
@@ -341,10 +397,11 @@ class IncomingLetter {
     return { queueId: item.id, direct: false }
   }
 
-  #acceptedStep(item: QueueItem): TraceStep {
+  #acceptedStep(item: QueueItem, found: string): TraceStep {
     const { source } = this.#envelope
     const who = source.account?.address ?? `${source.helo} [${source.remoteAddress}]`
-    return { what: 'accepted', recipient: '', detail: `${item.size} bytes from ${who} by ${source.protocol}` }
+    const detail = `${item.size} bytes from ${who} by ${source.protocol}${found && `; ${found}`}`
+    return { what: 'accepted', recipient: '', detail }
   }
 
   #withResults(item: QueueItem, results: readonly Answer[], steps: TraceStep[]): QueueItem {
@@ -365,6 +422,10 @@ class IncomingLetter {
     return { ...item, recipients }
   }
 }
+
+type Taken = Exclude<Examination, { verdict: 'refuse' }>
+
+const nothingFound: Taken = { verdict: 'take', fields: '', detail: '' }
 
 function headerTooLarge(bytes: number): SkeinError {
   return new SkeinError('header-too-large', 'permanent', `message headers may have ${bytes} bytes`)

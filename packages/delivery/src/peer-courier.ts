@@ -96,6 +96,7 @@ export class PeerCourier implements Courier {
       smtpUtf8: item.smtpUtf8,
       eightBit: item.eightBit,
       receivedMs: item.receivedMs,
+      ...(item.junk && { junk: true }),
       body: small ? await this.#parts.log.read(item.blob, skip) : null,
     }
     let reply = await this.#ask(node, offer, signal)

@@ -115,6 +115,20 @@ class StreamWriter implements BlobWriter {
     }
   }
 
+  async *written(): AsyncIterable<Uint8Array> {
+    await this.#tail
+    const file = this.#file
+    const end = file?.position ?? soloBodyStart
+    for (let at = soloBodyStart; file && at < end;) {
+      const piece = Buffer.allocUnsafe(Math.min(pieceBytes, end - at))
+      const count = await this.#components.disk.read(file.fd, piece, at)
+      if (count < piece.length) throw new SkeinError('store-failed', 'temporary', 'the disk of this server failed')
+      yield piece
+      at += count
+    }
+    yield* this.#held
+  }
+
   async finish(prefix: readonly Uint8Array[] = []): Promise<BlobRef> {
     assert(!this.#done, 'a blob writer is finished once')
     this.#done = true
