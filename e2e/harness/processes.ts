@@ -1,6 +1,6 @@
 // Every process that the harness starts: captured output, ended by pid when the test ends, however it ends.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { within } from './poll.ts'
@@ -197,4 +197,14 @@ export function temporaryDirectory(name: string): string {
   const directory = mkdtempSync(join(tmpdir(), `skein-e2e-${name}-`))
   if (process.env['SKEIN_E2E_KEEP'] !== '1') directories.add(directory)
   return directory
+}
+
+/** Numbers of a user of this machine. @throws Error where there is none of that name */
+export function systemUser(name: string): { uid: number; gid: number } {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${name}:`))
+  if (!line) throw new Error(`no system user ${name}`)
+  const [, , uid, gid] = line.split(':')
+  return { uid: Number(uid), gid: Number(gid) }
 }
