@@ -11,6 +11,13 @@ export const harnessLimits = {
   commandTimeoutMs: 60_000,
 } as const
 
+/** Milliseconds of processor time that a process has used: the same on a busy machine, where the clock on the wall is not. */
+export function processorMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
+  // utime and stime, in ticks of 10 ms.
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
 const running = new Set<TrackedProcess>()
 const directories = new Set<string>()
 const lastTasks: (() => void)[] = []
