@@ -4,16 +4,16 @@ import type { Directory } from '@skein/accounts'
 import { formatReceived, formatReturnPath } from '@skein/mail'
 import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type Random } from '@skein/runtime'
+import { addresseesOf, type Addressees } from './addressees.ts'
 import { answers, type Answer } from './answers.ts'
 import { newRecipient } from './bounce.ts'
+import { examineLetter, type Taken } from './examination.ts'
 import type { FullMailboxes } from './full-mailboxes.ts'
 import { HeaderCollector, readRelayedHeader, readSubmittedHeader, type LetterHeader } from './letter-header.ts'
 import type { Placement } from './placement.ts'
 import {
-  LetterRefused,
   type DeliveryLimits,
   type DeliveryResult,
-  type Examination,
   type Intake,
   type IntakeEnvelope,
   type IntakeSource,
@@ -26,7 +26,7 @@ import {
 } from './ports.ts'
 import { checkRecipient } from './recipient-check.ts'
 import { retryPauseMs } from './retry-schedule.ts'
-import { expandAddress, queueAddress, routeRecipient, type RouteSettings } from './route.ts'
+import { routeRecipient, type RouteSettings } from './route.ts'
 import { checkSender, maySpeakAs } from './sender-check.ts'
 import type { Tracer, TraceStep } from './trace.ts'
 
@@ -181,12 +181,11 @@ class IncomingLetter {
       await this.abort()
       throw error
     }
-    const recipients = this.#recipients()
-    const examination = this.#examined(recipients, signal)
-    const found = 'then' in examination ? await examination : examination
+    const addressees = this.#addressees()
+    const found = await this.#examined(addressees, signal)
     const returnPath = Buffer.from(formatReturnPath(this.#envelope.from))
     const fields = Buffer.from(found.fields + this.#traceFields())
-    const item = (blob: BlobRef) => this.#item(recipients, blob, returnPath.length, found)
+    const item = (blob: BlobRef) => this.#item(addressees, blob, returnPath.length, found)
     this.#over = true
     if (this.#writer) return this.#accept(item(await this.#writer.finish([returnPath, fields])), undefined, found)
     const bytes = Buffer.concat([returnPath, fields, ...this.#held])
@@ -194,34 +193,11 @@ class IncomingLetter {
     return this.#accept(item(await this.#parts.log.append([bytes])), bytes, found)
   }
 
-  #examined(recipients: readonly { address: string }[], signal: AbortSignal): Promise<Taken> | Taken {
-    const { examiner, directory } = this.#parts
-    const { source } = this.#envelope
-    if (!examiner) return nothingFound
-    const leaves = recipients.some(({ address }) => !directory.domain(address.slice(address.lastIndexOf('@') + 1)))
-    return examiner.concerns(source, leaves) ? this.#examine(examiner, leaves, signal) : nothingFound
-  }
-
-  /** @throws LetterRefused; nothing was kept then, as after any other error. */
-  async #examine(examiner: LetterExaminer, leaves: boolean, signal: AbortSignal): Promise<Taken> {
-    const { source, from, recipients } = this.#envelope
+  async #examined(addressees: Addressees, signal: AbortSignal): Promise<Taken> {
     const { added, messageId } = this.#header as LetterHeader
-    const head = Buffer.from(added)
-    const [writer, held] = [this.#writer, this.#held]
-    const letter = {
-      ...{ id: this.#id, source, from, recipients, leaves },
-      size: head.length + (writer?.length ?? this.#heldBytes),
-      async *bytes() {
-        if (head.length > 0) yield head
-        yield* writer ? writer.written() : held
-      },
-    }
+    const letter = { id: this.#id, messageId, added, writer: this.#writer, held: this.#held }
     try {
-      const found = await examiner.examine(letter, signal)
-      if (found.verdict !== 'refuse') return found
-      const step = { what: 'refused', recipient: '', detail: `${found.code} ${found.status} ${found.text}` }
-      this.#parts.tracer.record({ id: this.#id, messageId }, [step])
-      throw new LetterRefused(found)
+      return await examineLetter(this.#parts, this.#envelope, addressees, letter, signal)
     } catch (error) {
       await this.abort()
       throw error
@@ -302,20 +278,12 @@ class IncomingLetter {
     }
   }
 
-  /** After aliases, each address once. Whoever the map has lost since RCPT stays, so that the sender hears of it. */
-  #recipients(): { address: string; original: string }[] {
+  #addressees(): Addressees {
     const { directory, logger } = this.#parts
-    const seen = new Map<string, string>()
-    for (const original of this.#envelope.recipients) {
-      const { targets, refusals } = expandAddress(directory, original, this.#settings.routes)
-      for (const target of targets) if (!seen.has(target)) seen.set(target, original)
-      if (targets.length === 0) seen.set(queueAddress(directory, original) ?? original, original)
-      else if (refusals.length > 0) {
-        const passedOver = refusals.map(({ address, refusal }) => `${address}: ${refusal.text}`)
-        logger.warn({ queueId: this.#id, alias: original, passedOver }, 'an alias leads to addresses that take no mail')
-      }
-    }
-    return Array.from(seen, ([address, original]) => ({ address, original }))
+    return addresseesOf(this.#envelope, directory, this.#settings.routes, (alias, refusals) => {
+      const passedOver = refusals.map(({ address, refusal }) => `${address}: ${refusal.text}`)
+      logger.warn({ queueId: this.#id, alias, passedOver }, 'an alias leads to addresses that take no mail')
+    })
   }
 
   #traceFields(): string {
@@ -334,19 +302,15 @@ class IncomingLetter {
     )
   }
 
-  #item(
-    recipients: readonly { address: string; original: string }[],
-    blob: BlobRef,
-    returnPathBytes: number,
-    found: Taken,
-  ): QueueItem {
-    const { from, receivedMs, source, smtpUtf8, eightBit } = this.#envelope
+  #item({ named, expansionsOwed }: Addressees, blob: BlobRef, returnPathBytes: number, found: Taken): QueueItem {
+    const { from, receivedMs, source, smtpUtf8, eightBit, options } = this.#envelope
     const nowMs = this.#parts.clock.nowMs()
+    const firstAttemptMs = Math.max(nowMs, options?.holdUntilMs ?? 0)
     return {
       id: this.#id,
       from,
-      recipients: recipients.map(({ address, original }, index) =>
-        newRecipient(index, address, original, nowMs, this.#parts.directory),
+      recipients: named.map((it, index) =>
+        newRecipient(index, it.address, it.original, firstAttemptMs, this.#parts.directory, it.options),
       ),
       blob,
       returnPathBytes,
@@ -362,6 +326,8 @@ class IncomingLetter {
       smtpUtf8,
       eightBit,
       ...(found.verdict === 'junk' && { junk: true }),
+      ...(options && { options }),
+      ...(expansionsOwed.length > 0 && { expansionsOwed }),
     }
   }
 
@@ -379,10 +345,11 @@ class IncomingLetter {
       const route = routeRecipient(directory, recipient, routes)
       return route.kind === 'local' ? [{ index: recipient.index, accountId: route.accountId }] : []
     })
-    if (addressees.length === item.recipients.length && addressees.length <= limits.directRecipientsMax) {
+    const mayGoDirect = addressees.length === item.recipients.length && item.options?.holdUntilMs === undefined
+    if (mayGoDirect && addressees.length <= limits.directRecipientsMax) {
       const results = await placement.put({ ...item, ...(bytes && { bytes }) }, addressees)
       waiting = this.#withResults(item, results, steps)
-      if (waiting.recipients.every((it) => it.state === 'delivered')) {
+      if (isSettled(waiting)) {
         tracer.record(item, steps)
         return { queueId: item.id, direct: true }
       }
@@ -423,9 +390,10 @@ class IncomingLetter {
   }
 }
 
-type Taken = Exclude<Examination, { verdict: 'refuse' }>
-
-const nothingFound: Taken = { verdict: 'take', fields: '', detail: '' }
+/** Delivered, and nobody waits to hear of it. */
+function isSettled({ recipients, expansionsOwed }: QueueItem): boolean {
+  return !expansionsOwed && recipients.every((it) => it.state === 'delivered' && !it.successOwed)
+}
 
 function headerTooLarge(bytes: number): SkeinError {
   return new SkeinError('header-too-large', 'permanent', `message headers may have ${bytes} bytes`)

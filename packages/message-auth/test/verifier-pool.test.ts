@@ -160,7 +160,7 @@ const hanging = (): DnsResolver & { asked: () => number } => {
     asked++
     return new Promise<never>(() => {})
   }
-  return { a: wait, aaaa: wait, mx: wait, txt: wait, ptr: wait, tlsa: wait, asked: () => asked }
+  return { a: wait, aaaa: wait, mx: wait, txt: wait, ptr: wait, cname: wait, tlsa: wait, asked: () => asked }
 }
 
 async function until(isSo: () => boolean): Promise<void> {

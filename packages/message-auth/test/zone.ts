@@ -36,6 +36,7 @@ export class ZoneResolver implements DnsResolver {
   a = (host: string) => this.#find('A', host)
   aaaa = (host: string) => this.#find('AAAA', host)
   txt = (name: string) => this.#find('TXT', name)
+  cname = (name: string) => this.#find('CNAME', name)
   ptr = (address: string) => this.#find('PTR', address)
 
   async mx(domain: string) {
