@@ -21,6 +21,8 @@ export interface DataDirectory {
   tlsKey: string
   /** Fingerprint of the certificate that the node made itself. */
   tlsSelfMade: string
+  /** Keys with which letters are signed. */
+  dkim: string
   database: string
   messages: string
   /** May be removed at any time: it is made again. */
@@ -38,6 +40,7 @@ export function dataDirectory(directory: string): DataDirectory {
     tlsCert: join(root, 'tls', 'cert.pem'),
     tlsKey: join(root, 'tls', 'key.pem'),
     tlsSelfMade: join(root, 'tls', 'self-made'),
+    dkim: join(root, 'dkim'),
     database: join(root, 'db'),
     messages: join(root, 'messages'),
     search: join(root, 'search'),

@@ -24,7 +24,7 @@ async function recordsOf(dns: DnsResolver, type: QuestionType, name: string): Pr
       return all(await dns.mx(name)).map(({ exchange, preference }) => ({ exchange, priority: preference }))
     case 'PTR':
       return all(await dns.ptr(addressOf(name)))
-    case 'TXT':
+    default:
       return all(await dns.txt(name)).map((text) => [text])
   }
 }

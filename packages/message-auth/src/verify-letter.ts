@@ -65,7 +65,7 @@ async function spfOf(
     const isError = result === 'permerror' || result === 'temperror'
     return { scope, domain, result, reason: isError ? reasonIn(found.status.comment, domain) : '' }
   } catch (error) {
-    return { scope, domain, result: 'temperror', reason: String((error as Error).message) }
+    return { scope, domain, result: 'temperror', reason: (error as Error).message }
   }
 }
 

@@ -1,5 +1,6 @@
 // A verifying thread: takes letters, whole or in pieces, asks its DNS questions of the node, and answers. Holds nothing else.
 import { parentPort } from 'node:worker_threads'
+import type { CheckedLetter } from '@skein/filtering'
 import { messageAuthLimits } from './limits.ts'
 import type { DnsAnswer, FromWorker, LetterRequest, QuestionType, ToWorker } from './requests.ts'
 import { sealLetter } from './seal-letter.ts'
@@ -66,15 +67,9 @@ async function run(request: LetterRequest): Promise<void> {
   }
 }
 
-function work(request: LetterRequest, letter: AsyncIterable<Uint8Array>) {
-  switch (request.kind) {
-    case 'verify':
-      return verifyLetter(letter, request, resolver())
-    case 'sign':
-      return signLetter(letter, request)
-    case 'seal':
-      return sealLetter(letter, request)
-  }
+function work(request: LetterRequest, letter: AsyncIterable<Uint8Array>): Promise<CheckedLetter | string> {
+  if (request.kind === 'verify') return verifyLetter(letter, request, resolver())
+  return request.kind === 'sign' ? signLetter(letter, request) : sealLetter(letter, request)
 }
 
 async function* piecesOf(id: number, job: Job, asks: boolean): AsyncIterable<Uint8Array> {
