@@ -12,6 +12,8 @@ export interface Line {
   running: number
   /** In a row; 0 while it answers. */
   failures: number
+  /** Counts what was learned of the destination: an attempt that began before its last change says nothing new by failing. */
+  era: number
   blockedUntilMs: number
   /** What it said, or did not, last. */
   trouble: DeliveryResult | null
@@ -45,6 +47,7 @@ export class DestinationLines {
         waiting: new Map(),
         running: 0,
         failures: 0,
+        era: 0,
         blockedUntilMs: 0,
         trouble: null,
         timer: undefined,

@@ -208,13 +208,14 @@ export class Scheduler {
     const { keeper, couriers, logger, clock, directory } = this.#parts
     const letter = keeper.get(id)
     if (!letter) return
-    const { kind } = line.destination
+    const { era, destination } = line
+    const { kind } = destination
     line.running++
     if (kind === 'outside') this.#outsideRunning++
     keeper.apply(id, { event: 'started', indexes: recipients.map((it) => it.index) })
     const controller = new AbortController()
     const work = couriers[kind]
-      .deliver({ item: letter.item, recipients }, line.destination, controller.signal)
+      .deliver({ item: letter.item, recipients }, destination, controller.signal)
       .catch((error: unknown): DeliveryResult[] => {
         logger.error({ err: error, queueId: id, destination: line.key }, 'a courier failed')
         const result = { ...answers.internal, atMs: clock.nowMs(), courier: kind, hop: directory.self }
@@ -224,7 +225,7 @@ export class Scheduler {
         this.#running.delete(work)
         line.running--
         if (kind === 'outside') this.#outsideRunning--
-        this.#settle(line, id, recipients, results)
+        this.#settle(line, era, id, recipients, results)
         this.#pump(line)
         this.#tidy(line)
         if (kind === 'outside') this.#outsidePlaceFree()
@@ -240,15 +241,25 @@ export class Scheduler {
     for (const line of this.#lines.all()) if (line.destination.kind === 'outside') this.#pump(line)
   }
 
-  #settle(line: Line, id: QueueId, recipients: readonly QueueRecipient[], results: readonly DeliveryResult[]): void {
+  #settle(
+    line: Line,
+    era: number,
+    id: QueueId,
+    recipients: readonly QueueRecipient[],
+    results: readonly DeliveryResult[],
+  ): void {
     const { keeper, clock, random, directory } = this.#parts
     const { kind } = line.destination
     if (kind !== 'local' && isDestinationDown(results)) {
       const result = results[0] as DeliveryResult
-      const longestMs = kind === 'peer' ? this.#limits.peerBackOffMaxMs : this.#limits.outsideBackOffMaxMs
-      line.failures++
-      line.trouble = result
-      line.blockedUntilMs = clock.nowMs() + Math.min(longestMs, retryPauseMs(kind, line.failures, random))
+      // Many fail together when a line breaks: that is one failure. Those that it broke under may hear of it after it is back.
+      if (era === line.era) {
+        const longestMs = kind === 'peer' ? this.#limits.peerBackOffMaxMs : this.#limits.outsideBackOffMaxMs
+        line.era++
+        line.failures++
+        line.trouble = result
+        line.blockedUntilMs = clock.nowMs() + Math.min(longestMs, retryPauseMs(kind, line.failures, random))
+      }
       const indexes = recipients.map((it) => it.index)
       for (const index of indexes) this.#lines.enter(id, index, line.destination)
       keeper.apply(id, { event: 'deferred', indexes, untilMs: line.blockedUntilMs, result })
@@ -271,6 +282,7 @@ export class Scheduler {
   #signOfLife(peer: NodeId): void {
     const line = this.#lines.get(`peer ${peer}`)
     if (!line) return
+    line.era++
     line.failures = 0
     line.blockedUntilMs = 0
     line.trouble = null
