@@ -7,7 +7,7 @@ import { DestinationLines, type Line } from './destination-lines.ts'
 import { DueHeap } from './due-heap.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
 import type { Courier, DeliveryLimits, DeliveryResult, Destination, QueueId, QueueRecipient } from './ports.ts'
-import { dueRecipients, nextWakeMs, type Outcome } from './queue.ts'
+import { dueRecipients, isOfAge, nextWakeMs, type Outcome } from './queue.ts'
 import { retryPauseMs, type RetryTable } from './retry-schedule.ts'
 import { destinationKey, routeRecipient, type Refusal, type RouteSettings } from './route.ts'
 
@@ -137,13 +137,14 @@ export class Scheduler {
   /** Looks up where these recipients go and puts them in line there. */
   #dispatch(id: QueueId, due: readonly QueueRecipient[]): void {
     const { directory, keeper, clock } = this.#parts
+    const priority = keeper.get(id)?.item.options?.priority
     const lines = new Set<Line>()
     const refused: Outcome[] = []
     for (const recipient of due) {
       const { index } = recipient
       const route = routeRecipient(directory, recipient, this.#routes)
       if (route.kind === 'refused') refused.push({ index, result: this.#refusal(route), retryAtMs: 0 })
-      else lines.add(this.#lines.enter(id, index, route))
+      else lines.add(this.#lines.enter(id, index, route, priority))
     }
     if (refused.length > 0) keeper.apply(id, { event: 'attempted', atMs: clock.nowMs(), outcomes: refused })
     for (const line of lines) {
@@ -173,7 +174,8 @@ export class Scheduler {
   #pump(line: Line): void {
     while (this.#started && line.waiting.size > 0 && line.running < this.#runningMax(line)) {
       if (this.#backsOff(line)) return
-      const [id, indexes] = line.waiting.entries().next().value as [QueueId, Set<number>]
+      const id = line.order.first() as QueueId
+      const indexes = line.waiting.get(id) as Set<number>
       const letter = this.#parts.keeper.get(id)
       const recipients =
         letter?.phase !== 'open'
@@ -261,7 +263,8 @@ export class Scheduler {
         line.blockedUntilMs = clock.nowMs() + Math.min(longestMs, retryPauseMs(kind, line.failures, random))
       }
       const indexes = recipients.map((it) => it.index)
-      for (const index of indexes) this.#lines.enter(id, index, line.destination)
+      const { priority } = keeper.get(id)?.item.options ?? {}
+      for (const index of indexes) this.#lines.enter(id, index, line.destination, priority)
       keeper.apply(id, { event: 'deferred', indexes, untilMs: line.blockedUntilMs, result })
       return
     }
@@ -354,10 +357,9 @@ export class Scheduler {
   #wakeDue(): void {
     const { keeper, clock } = this.#parts
     const nowMs = clock.nowMs()
-    const ageMs = Math.min(this.#limits.delayNoticeAfterMs, this.#limits.queueLifetimeMs)
     for (let id = this.#due.take(nowMs); id !== undefined; id = this.#due.take(nowMs)) {
       const item = keeper.get(id)?.item
-      if (item && nowMs >= item.receivedMs + ageMs) {
+      if (item && isOfAge(item, nowMs, this.#limits)) {
         this.#agedMs.set(id, nowMs)
         keeper.apply(id, { event: 'aged', atMs: nowMs })
       }
