@@ -39,7 +39,7 @@ export class ZoneResolver implements DnsResolver {
   cname = (name: string) => this.#find('CNAME', name)
   ptr = (address: string) => this.#find('PTR', address)
 
-  async mx(domain: string) {
+  mx = async (domain: string) => {
     const { records, authentic } = await this.#find('MX', domain)
     const parsed = records.map((record) => {
       const [preference = '0', exchange = ''] = record.split(' ')
