@@ -12,6 +12,7 @@ import {
   describeExit,
   runCommand,
   temporaryDirectory,
+  processorMs,
 } from './processes.ts'
 
 export const program = fileURLToPath(new URL('../../apps/node/bin/skein.js', import.meta.url))
@@ -97,6 +98,8 @@ export class SkeinNode {
   ready: ReadyLine | undefined
   /** From spawn to the ready line, of the last start. */
   startMs = 0
+  /** Processor time of that start. */
+  startProcessorMs = 0
   private retired = false
   private asking = 0
   private readonly waiting: (() => void)[] = []
@@ -168,6 +171,12 @@ export class SkeinNode {
     writeFileSync(file, text)
   }
 
+  /** Sections that the file does not have yet, as TOML. */
+  appendSettings(toml: string): void {
+    const file = join(this.data, 'skein.toml')
+    writeFileSync(file, `${readFileSync(file, 'utf8').trimEnd()}\n${toml}`)
+  }
+
   /** Starts the daemon and waits for its ready line. */
   async start(args: readonly string[] = []): Promise<ReadyLine> {
     if (this.process && !this.process.exit) throw new Error(`${this.name} is running already`)
@@ -182,6 +191,7 @@ export class SkeinNode {
       `ready line of ${this.name}`,
     )
     this.startMs = performance.now() - started
+    this.startProcessorMs = processorMs(this.process.pid)
     return this.ready
   }
 

@@ -3,10 +3,12 @@ import { createHmac } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { createAuthenticator, createPatientLink } from '@skein/accounts'
 import { createDelivery } from '@skein/delivery'
+import { createDnsResolver } from '@skein/dns'
 import { type MessageLog, createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
 import { type Ledger, createLedger } from '@skein/replication'
 import {
+  type DnsResolver,
   type Logger,
   SkeinError,
   isLoopback,
@@ -15,7 +17,7 @@ import {
   systemRandom as random,
 } from '@skein/runtime'
 import { createTextIndex } from '@skein/search'
-import { createDnsResolver, createOutsideCourier } from '@skein/smtp'
+import { createOutsideCourier } from '@skein/smtp'
 import {
   Database,
   checkStore,
@@ -77,6 +79,10 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   const { database, log, ...stores } = await openStores(paths, logger, opened)
   const { ledger, mesh } = await joinPeers(paths, config, database, logger, opened)
+  const resolver = createDnsResolver(
+    { clock, logger: logger.child({ part: 'dns' }) },
+    { servers: config.outside['dns-servers'], trusted: config.outside['dns-trusted'] },
+  )
   const { directory } = ledger
   const name = directory.node(ledger.self)?.name ?? ledger.self
   const domains = directory.domains().map((domain) => domain.name)
@@ -119,7 +125,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   )
   opened.add('log-ins', () => authenticator.idle())
   const administrators = createAdministrators(stores.accounts)
-  const outside = openOutside(config, log, hostName, logger, opened)
+  const outside = openOutside(config, log, resolver, hostName, logger, opened)
   const delivery = createDelivery(
     {
       queue: stores.queue,
@@ -273,6 +279,7 @@ async function firstSync(ledger: Ledger, mesh: Mesh, logger: Logger): Promise<vo
 function openOutside(
   config: Config,
   log: MessageLog,
+  resolver: DnsResolver,
   hostName: string,
   logger: Logger,
   opened: Opened,
@@ -283,7 +290,7 @@ function openOutside(
       clock,
       random,
       logger: logger.child({ part: 'outside' }),
-      resolver: createDnsResolver({ clock }, { ...listIfAny('servers', config.outside['dns-servers']) }),
+      resolver,
     },
     {
       hostName,
@@ -296,10 +303,6 @@ function openOutside(
   )
   opened.add('outside courier', () => outside.close())
   return outside
-}
-
-function listIfAny<Name extends string>(name: Name, list: string[]): { [Key in Name]?: string[] } {
-  return list.length > 0 ? ({ [name]: list } as { [Key in Name]: string[] }) : {}
 }
 
 function isWildcard(bind: string): boolean {

@@ -1,7 +1,7 @@
 // What the DNS says now, asked through Node's resolver; and of a zone, whether it is signed.
 import { Resolver, getServers } from 'node:dns/promises'
 import type { DnsLookup, DnsType } from '@skein/admin'
-import { createZoneQuestions, serverAddress } from '@skein/dns'
+import { createZoneQuestions, parseServer } from '@skein/dns'
 import { SkeinError, systemClock as clock, systemRandom as random } from '@skein/runtime'
 
 const timeoutMs = 3_000
@@ -31,7 +31,7 @@ export function createDnsLookup(servers: readonly string[]): DnsLookup {
       ),
     PTR: (name) => resolver.resolvePtr(name),
   }
-  const server = serverAddress(servers[0] ?? getServers()[0] ?? '127.0.0.1')
+  const server = parseServer(servers[0] ?? getServers()[0] ?? '127.0.0.1')
   const zones = createZoneQuestions({ clock, random }, { server, timeoutMs })
   const signings = new Map<string, ReturnType<typeof zones.signing>>()
   return {

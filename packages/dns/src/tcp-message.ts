@@ -7,13 +7,6 @@ export interface ServerAddress {
   port: number
 }
 
-/** `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:53`. */
-export function serverAddress(text: string): ServerAddress {
-  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(text)
-  const plain = bracketed ?? /^([^:]+)(?::(\d+))?$/.exec(text)
-  return plain ? { address: plain[1] as string, port: Number(plain[2] ?? 53) } : { address: text, port: 53 }
-}
-
 /** @throws SkeinError `dns-failed` (temporary) */
 export function exchangeOverTcp(
   { address, port }: ServerAddress,
