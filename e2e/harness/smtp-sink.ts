@@ -38,7 +38,8 @@ export class SmtpSink {
       this.sockets.add(socket)
       socket.on('close', () => this.sockets.delete(socket))
       socket.on('error', () => undefined)
-      new SinkSession(this, socket, options)
+      const session = new SinkSession(this, socket, options)
+      socket.setEncoding('latin1').on('data', (chunk: string) => session.take(chunk))
     })
   }
 
@@ -77,11 +78,11 @@ class SinkSession {
     this.lax = reading === 'lax'
     this.extensions = extensions ?? ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'SIZE 100000000']
     this.say('220 sink.test ESMTP')
-    socket.setEncoding('latin1')
-    socket.on('data', (chunk: string) => {
-      this.text += this.lax ? chunk.replaceAll('\0', '') : chunk
-      this.read()
-    })
+  }
+
+  take(chunk: string): void {
+    this.text += this.lax ? chunk.replaceAll('\0', '') : chunk
+    this.read()
   }
 
   private say(line: string): void {
