@@ -46,6 +46,7 @@ import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
 import { portOf } from './profile.ts'
 import { loadTlsMaterial } from './tls-files.ts'
+import { announceKeys, settleKeys } from './tls-keys.ts'
 
 export interface RunningNode {
   name: string
@@ -70,6 +71,7 @@ export async function startDaemon(paths: DataDirectory, config: Config, logger: 
 async function openNode(paths: DataDirectory, config: Config, logger: Logger, opened: Opened): Promise<RunningNode> {
   const startedMs = clock.nowMs()
   let drainMs = 0
+  settleKeys(paths)
   const tls = loadTlsMaterial({
     cert: config.tls.cert || paths.tlsCert,
     key: config.tls.key || paths.tlsKey,
@@ -186,6 +188,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
   await announceServices(ledger, listeners)
+  await announceKeys(ledger, tls, paths, logger)()
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(
     paths.controlSocket,
