@@ -47,6 +47,7 @@ import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
 import { portOf } from './profile.ts'
 import { loadTlsMaterial } from './tls-files.ts'
+import { announceKeys, settleKeys } from './tls-keys.ts'
 
 export interface RunningNode {
   name: string
@@ -71,6 +72,7 @@ export async function startDaemon(paths: DataDirectory, config: Config, logger: 
 async function openNode(paths: DataDirectory, config: Config, logger: Logger, opened: Opened): Promise<RunningNode> {
   const startedMs = clock.nowMs()
   let drainMs = 0
+  settleKeys(paths)
   const tls = loadTlsMaterial({
     cert: config.tls.cert || paths.tlsCert,
     key: config.tls.key || paths.tlsKey,
@@ -193,6 +195,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   examination.keys.start().catch((error: unknown) => {
     logger.error({ error: String(error) }, 'there are no keys to sign letters with')
   })
+  await announceKeys(ledger, tls, paths, logger)()
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(
     paths.controlSocket,
