@@ -47,12 +47,26 @@ export interface DirectoryEntry {
   epoch: number
   replicas: NodeId[]
   state: EntryState
+  /** Where this user's mail goes on to; `keep`: into his own mailbox too. */
+  forward?: Forward
+  /** What he submits is filed under Sent by the mesh. */
+  savesSent?: true
+}
+
+/** Addresses in canonical form, ours or not. */
+export interface Forward {
+  to: readonly string[]
+  keep: boolean
 }
 
 export interface DomainRecord {
   name: string
   policy: 'auto' | 'strict' | 'local'
   replicas: number
+  /** Who gets the mail for addresses of this domain that nobody has. */
+  catchAll?: string
+  /** Every address here that nobody has means the same local part in that domain. */
+  aliasOf?: string
 }
 
 /** One DKIM key as the DNS tells it: the TXT record of `<selector>._domainkey.<domain>`, the same for every domain of the mesh. */

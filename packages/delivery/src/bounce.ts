@@ -87,6 +87,7 @@ export function newRecipient(
   original: string,
   atMs: number,
   directory?: Directory,
+  forwardedFor?: string,
 ): QueueRecipient {
   const meaning = directory && meaningOf(directory, address)
   return {
@@ -94,6 +95,7 @@ export function newRecipient(
     address,
     original,
     ...(meaning?.kind === 'account' && { accountId: meaning.entry.accountId }),
+    ...(forwardedFor !== undefined && { forwardedFor }),
     state: 'pending',
     attempts: 0,
     nextAttemptMs: atMs,

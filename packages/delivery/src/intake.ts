@@ -4,6 +4,7 @@ import type { Directory } from '@skein/accounts'
 import { formatReceived, formatReturnPath } from '@skein/mail'
 import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type Random } from '@skein/runtime'
+import { addressLetter, type Addressed } from './addressing.ts'
 import { answers, type Answer } from './answers.ts'
 import { newRecipient } from './bounce.ts'
 import type { FullMailboxes } from './full-mailboxes.ts'
@@ -23,7 +24,7 @@ import type {
 } from './ports.ts'
 import { checkRecipient } from './recipient-check.ts'
 import { retryPauseMs } from './retry-schedule.ts'
-import { expandAddress, queueAddress, routeRecipient, type RouteSettings } from './route.ts'
+import { routeRecipient, type RouteSettings } from './route.ts'
 import { checkSender, maySpeakAs } from './sender-check.ts'
 import type { Tracer, TraceStep } from './trace.ts'
 
@@ -78,10 +79,10 @@ export class DeliveryIntake implements Intake {
     return checkSender(this.#parts.directory, source, from, this.#settings.routes)
   }
 
-  checkRecipient(source: IntakeSource, address: string): RecipientVerdict {
+  checkRecipient(source: IntakeSource, address: string, from?: string): RecipientVerdict {
     const { directory, full } = this.#parts
     const components = { directory, isOverQuota: (account: string) => full.has(account) }
-    return checkRecipient(components, source, address, this.#settings.routes)
+    return checkRecipient(components, source, address, this.#settings.routes, from)
   }
 
   begin(envelope: IntakeEnvelope): LetterWriter {
@@ -175,6 +176,11 @@ class IncomingLetter {
       throw error
     }
     const recipients = this.#recipients()
+    // RFC 5321 §6.3: it left through these addresses before, and has no other way.
+    if (recipients.every(({ lost }) => lost?.status === '5.4.6')) {
+      await this.abort()
+      throw new SkeinError('mail-loop', 'permanent', recipients[0]?.lost?.text ?? 'the letter goes in a circle')
+    }
     const returnPath = Buffer.from(formatReturnPath(this.#envelope.from))
     const fields = Buffer.from(this.#traceFields())
     const item = (blob: BlobRef) => this.#item(recipients, blob, returnPath.length)
@@ -252,20 +258,18 @@ class IncomingLetter {
     }
   }
 
-  /** After aliases, each address once. Whoever the map has lost since RCPT stays, so that the sender hears of it. */
-  #recipients(): { address: string; original: string }[] {
+  #recipients(): Addressed[] {
     const { directory, logger } = this.#parts
-    const seen = new Map<string, string>()
-    for (const original of this.#envelope.recipients) {
-      const { targets, refusals } = expandAddress(directory, original, this.#settings.routes)
-      for (const target of targets) if (!seen.has(target)) seen.set(target, original)
-      if (targets.length === 0) seen.set(queueAddress(directory, original) ?? original, original)
-      else if (refusals.length > 0) {
+    const { deliveredTo: passed } = this.#header as LetterHeader
+    return addressLetter(
+      directory,
+      this.#envelope.recipients,
+      { ...this.#settings.routes, passed },
+      (alias, refusals) => {
         const passedOver = refusals.map(({ address, refusal }) => `${address}: ${refusal.text}`)
-        logger.warn({ queueId: this.#id, alias: original, passedOver }, 'an alias leads to addresses that take no mail')
-      }
-    }
-    return Array.from(seen, ([address, original]) => ({ address, original }))
+        logger.warn({ queueId: this.#id, alias, passedOver }, 'an alias leads to addresses that take no mail')
+      },
+    )
   }
 
   #traceFields(): string {
@@ -284,19 +288,13 @@ class IncomingLetter {
     )
   }
 
-  #item(
-    recipients: readonly { address: string; original: string }[],
-    blob: BlobRef,
-    returnPathBytes: number,
-  ): QueueItem {
+  #item(recipients: readonly Addressed[], blob: BlobRef, returnPathBytes: number): QueueItem {
     const { from, receivedMs, source, smtpUtf8, eightBit } = this.#envelope
     const nowMs = this.#parts.clock.nowMs()
     return {
       id: this.#id,
       from,
-      recipients: recipients.map(({ address, original }, index) =>
-        newRecipient(index, address, original, nowMs, this.#parts.directory),
-      ),
+      recipients: recipients.map((addressed, index) => this.#recipient(addressed, index, nowMs)),
       blob,
       returnPathBytes,
       size: blob.length,
@@ -313,6 +311,17 @@ class IncomingLetter {
     }
   }
 
+  #recipient({ address, original, forwardedFor, lost }: Addressed, index: number, atMs: number): QueueRecipient {
+    const { directory } = this.#parts
+    const recipient = newRecipient(index, address, original, atMs, directory, forwardedFor)
+    if (!lost) return recipient
+    const { code, status, text } = lost
+    const hop = directory.self
+    const lastResult: DeliveryResult = { atMs, kind: 'permanent', code, status, text, courier: 'local', hop }
+    // RFC 5321 §6.1: a notice's loss is told to nobody.
+    return { ...recipient, state: 'failed', lastResult, ...(this.#envelope.from !== '' && { noticeOwed: index }) }
+  }
+
   /** A few recipients, all here: straight into their mailboxes. Else, or where one takes nothing now: into the queue. */
   async #accept(item: QueueItem, bytes: Uint8Array | undefined): Promise<{ queueId: QueueId; direct: boolean }> {
     const { directory, placement, log, enqueue, tracer } = this.#parts
@@ -320,6 +329,7 @@ class IncomingLetter {
     const steps: TraceStep[] = [this.#acceptedStep(item)]
     let waiting = item
     const addressees = item.recipients.flatMap((recipient) => {
+      if (recipient.state !== 'pending') return []
       const route = routeRecipient(directory, recipient, routes)
       return route.kind === 'local' ? [{ index: recipient.index, accountId: route.accountId }] : []
     })

@@ -18,6 +18,8 @@ export interface QueueRecipient {
   address: string
   /** As given at RCPT. */
   original: string
+  /** Outside, and not named by the sender: the address of ours whose mail goes on there. */
+  forwardedFor?: string
   /**
    * Whom the address meant when the letter came in. He gets it, under whatever name and wherever he lives by then: an
    * attempt whose outcome is unknown and the next one must not reach two accounts. Absent: the address alone counts.
@@ -47,6 +49,8 @@ export interface QueueItem {
    * another node or server begins after it.
    */
   returnPathBytes?: number
+  /** Header fields for the top of the letter, not in the blob: those of one consignment outside. */
+  outsideFields?: string
   /** Bytes of the blob. */
   size: number
   /** The Message-ID header (without brackets), or '' : what `skein trace` looks for. */
@@ -151,8 +155,11 @@ export type RecipientVerdict =
 export interface Intake {
   /** At MAIL: may this source use that envelope sender. Submission: only own address and aliases. */
   checkSender(source: IntakeSource, from: string): RecipientVerdict
-  /** At RCPT, from the map: unknown users are refused at every node; outside domains only for submission. */
-  checkRecipient(source: IntakeSource, address: string): RecipientVerdict
+  /**
+   * At RCPT, from the map: unknown users are refused at every node; outside domains only for submission.
+   * @param from the letter's sender: return addresses take letters without one only
+   */
+  checkRecipient(source: IntakeSource, address: string, from?: string): RecipientVerdict
   begin(envelope: IntakeEnvelope): LetterWriter
 }
 

@@ -15,6 +15,7 @@ export function checkRecipient(
   source: Pick<IntakeSource, 'kind'>,
   text: string,
   settings: RouteSettings = {},
+  from?: string,
 ): RecipientVerdict {
   const address = queueAddress(directory, text)
   if (address === undefined) return { kind: 'refused', code: 501, status: '5.1.3', text: 'that is not an address' }
@@ -26,13 +27,28 @@ export function checkRecipient(
       ? { kind: 'accepted', address }
       : { kind: 'refused', code: 550, status: '5.7.1', text: 'relaying denied: that domain is not served here' }
   }
-  if (meaning.kind === 'account') {
-    // RFC 3463 §3.3: full, and there may be room again later.
-    return isOverQuota(meaning.entry.accountId)
-      ? { kind: 'refused', code: 452, status: '4.2.2', text: 'this mailbox is full' }
-      : { kind: 'accepted', address }
-  }
+  // Whoever forged a sender and had it sent on to himself may not use the return address as a relay.
+  if (meaning.kind === 'returning' && from !== '') return bouncesOnly
+  if (meaning.kind === 'account' && !meaning.entry.forward) return room(meaning.entry.accountId, address, isOverQuota)
   const { targets, refusals } = expandAddress(directory, address, settings)
-  if (targets.length > 0) return { kind: 'accepted', address }
-  return refusals[0]?.refusal ?? { kind: 'refused', code: 550, status: '5.1.1', text: 'no such user here' }
+  const [only] = targets
+  if (only === undefined) {
+    return refusals[0]?.refusal ?? { kind: 'refused', code: 550, status: '5.1.1', text: 'no such user here' }
+  }
+  const end = targets.length === 1 ? meaningOf(directory, only, settings) : undefined
+  return end?.kind === 'account' ? room(end.entry.accountId, address, isOverQuota) : { kind: 'accepted', address }
+}
+
+const bouncesOnly: RecipientVerdict = {
+  kind: 'refused',
+  code: 550,
+  status: '5.7.1',
+  text: 'that address takes notices of delivery only',
+}
+
+// RFC 3463 §3.3: full, and there may be room again later.
+function room(accountId: AccountId, address: string, isFull: (accountId: AccountId) => boolean): RecipientVerdict {
+  return isFull(accountId)
+    ? { kind: 'refused', code: 452, status: '4.2.2', text: 'this mailbox is full' }
+    : { kind: 'accepted', address }
 }
