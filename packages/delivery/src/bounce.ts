@@ -5,7 +5,7 @@ import { composeDsn, formatReceived, formatReturnPath, headerEnd, type DsnRecipi
 import type { MessageLog } from '@skein/mailboxes'
 import type { Directory } from '@skein/accounts'
 import type { Clock } from '@skein/runtime'
-import type { QueueId, QueueItem, QueueRecipient } from './ports.ts'
+import type { QueueId, QueueItem, QueueRecipient, RecipientOptions } from './ports.ts'
 import { meaningOf } from './route.ts'
 
 export interface BounceComponents {
@@ -87,7 +87,7 @@ export function newRecipient(
   original: string,
   atMs: number,
   directory?: Directory,
-  forwardedFor?: string,
+  options?: RecipientOptions,
 ): QueueRecipient {
   const meaning = directory && meaningOf(directory, address)
   return {
@@ -95,12 +95,12 @@ export function newRecipient(
     address,
     original,
     ...(meaning?.kind === 'account' && { accountId: meaning.entry.accountId }),
-    ...(forwardedFor !== undefined && { forwardedFor }),
     state: 'pending',
     attempts: 0,
     nextAttemptMs: atMs,
     lastResult: null,
     delayNoticeSent: false,
+    ...(options && { options }),
   }
 }
 

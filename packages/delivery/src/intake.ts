@@ -4,23 +4,24 @@ import type { Directory } from '@skein/accounts'
 import { formatReceived, formatReturnPath } from '@skein/mail'
 import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type Random } from '@skein/runtime'
-import { addressLetter, type Addressed } from './addressing.ts'
+import { addresseesOf, type Addressees, type NamedAddressee } from './addressees.ts'
 import { answers, type Answer } from './answers.ts'
 import { newRecipient } from './bounce.ts'
 import type { FullMailboxes } from './full-mailboxes.ts'
 import { HeaderCollector, readRelayedHeader, readSubmittedHeader, type LetterHeader } from './letter-header.ts'
 import type { Placement } from './placement.ts'
-import type {
-  DeliveryLimits,
-  DeliveryResult,
-  Intake,
-  IntakeEnvelope,
-  IntakeSource,
-  LetterWriter,
-  QueueId,
-  QueueItem,
-  QueueRecipient,
-  RecipientVerdict,
+import {
+  type DeliveryLimits,
+  type DeliveryResult,
+  type Intake,
+  type IntakeEnvelope,
+  type IntakeSource,
+  type LetterWriter,
+  type QueueId,
+  type QueueItem,
+  type QueueRecipient,
+  type RecipientVerdict,
+  wantsNotice,
 } from './ports.ts'
 import { checkRecipient } from './recipient-check.ts'
 import { retryPauseMs } from './retry-schedule.ts'
@@ -175,15 +176,16 @@ class IncomingLetter {
       await this.abort()
       throw error
     }
-    const recipients = this.#recipients()
+    const addressees = this.#addressees()
+    const [first] = addressees.named
     // RFC 5321 §6.3: it left through these addresses before, and has no other way.
-    if (recipients.every(({ lost }) => lost?.status === '5.4.6')) {
+    if (first?.lost && addressees.named.every(({ lost }) => lost)) {
       await this.abort()
-      throw new SkeinError('mail-loop', 'permanent', recipients[0]?.lost?.text ?? 'the letter goes in a circle')
+      throw new SkeinError('mail-loop', 'permanent', first.lost.text)
     }
     const returnPath = Buffer.from(formatReturnPath(this.#envelope.from))
     const fields = Buffer.from(this.#traceFields())
-    const item = (blob: BlobRef) => this.#item(recipients, blob, returnPath.length)
+    const item = (blob: BlobRef) => this.#item(addressees, blob, returnPath.length)
     this.#over = true
     if (this.#writer) return this.#accept(item(await this.#writer.finish([returnPath, fields])), undefined)
     const bytes = Buffer.concat([returnPath, fields, ...this.#held])
@@ -258,18 +260,13 @@ class IncomingLetter {
     }
   }
 
-  #recipients(): Addressed[] {
+  #addressees(): Addressees {
     const { directory, logger } = this.#parts
     const { deliveredTo: passed } = this.#header as LetterHeader
-    return addressLetter(
-      directory,
-      this.#envelope.recipients,
-      { ...this.#settings.routes, passed },
-      (alias, refusals) => {
-        const passedOver = refusals.map(({ address, refusal }) => `${address}: ${refusal.text}`)
-        logger.warn({ queueId: this.#id, alias, passedOver }, 'an alias leads to addresses that take no mail')
-      },
-    )
+    return addresseesOf(this.#envelope, directory, { ...this.#settings.routes, passed }, (alias, refusals) => {
+      const passedOver = refusals.map(({ address, refusal }) => `${address}: ${refusal.text}`)
+      logger.warn({ queueId: this.#id, alias, passedOver }, 'an alias leads to addresses that take no mail')
+    })
   }
 
   #traceFields(): string {
@@ -288,13 +285,14 @@ class IncomingLetter {
     )
   }
 
-  #item(recipients: readonly Addressed[], blob: BlobRef, returnPathBytes: number): QueueItem {
-    const { from, receivedMs, source, smtpUtf8, eightBit } = this.#envelope
+  #item({ named, expansionsOwed }: Addressees, blob: BlobRef, returnPathBytes: number): QueueItem {
+    const { from, receivedMs, source, smtpUtf8, eightBit, options } = this.#envelope
     const nowMs = this.#parts.clock.nowMs()
+    const firstAttemptMs = Math.max(nowMs, options?.holdUntilMs ?? 0)
     return {
       id: this.#id,
       from,
-      recipients: recipients.map((addressed, index) => this.#recipient(addressed, index, nowMs)),
+      recipients: named.map((it, index) => this.#recipient(it, index, firstAttemptMs)),
       blob,
       returnPathBytes,
       size: blob.length,
@@ -308,18 +306,30 @@ class IncomingLetter {
       },
       smtpUtf8,
       eightBit,
+      ...(options && { options }),
+      ...(expansionsOwed.length > 0 && { expansionsOwed }),
     }
   }
 
-  #recipient({ address, original, forwardedFor, lost }: Addressed, index: number, atMs: number): QueueRecipient {
+  #recipient({ address, original, options, forwardedFor, lost }: NamedAddressee, index: number, atMs: number) {
     const { directory } = this.#parts
-    const recipient = newRecipient(index, address, original, atMs, directory, forwardedFor)
+    const recipient: QueueRecipient = {
+      ...newRecipient(index, address, original, atMs, directory, options),
+      ...(forwardedFor !== undefined && { forwardedFor }),
+    }
     if (!lost) return recipient
     const { code, status, text } = lost
-    const hop = directory.self
-    const lastResult: DeliveryResult = { atMs, kind: 'permanent', code, status, text, courier: 'local', hop }
-    // RFC 5321 §6.1: a notice's loss is told to nobody.
-    return { ...recipient, state: 'failed', lastResult, ...(this.#envelope.from !== '' && { noticeOwed: index }) }
+    const lastResult: DeliveryResult = {
+      atMs,
+      kind: 'permanent',
+      code,
+      status,
+      text,
+      courier: 'local',
+      hop: directory.self,
+    }
+    const isTold = this.#envelope.from !== '' && wantsNotice(options, 'failure')
+    return { ...recipient, state: 'failed' as const, lastResult, ...(isTold && { noticeOwed: index }) }
   }
 
   /** A few recipients, all here: straight into their mailboxes. Else, or where one takes nothing now: into the queue. */
@@ -333,10 +343,11 @@ class IncomingLetter {
       const route = routeRecipient(directory, recipient, routes)
       return route.kind === 'local' ? [{ index: recipient.index, accountId: route.accountId }] : []
     })
-    if (addressees.length === item.recipients.length && addressees.length <= limits.directRecipientsMax) {
+    const mayGoDirect = addressees.length === item.recipients.length && item.options?.holdUntilMs === undefined
+    if (mayGoDirect && addressees.length <= limits.directRecipientsMax) {
       const results = await placement.put({ id: item.id, blob: item.blob, ...(bytes && { bytes }) }, addressees)
       waiting = this.#withResults(item, results, steps)
-      if (waiting.recipients.every((it) => it.state === 'delivered')) {
+      if (isSettled(waiting)) {
         tracer.record(item, steps)
         return { queueId: item.id, direct: true }
       }
@@ -374,6 +385,11 @@ class IncomingLetter {
     })
     return { ...item, recipients }
   }
+}
+
+/** Delivered, and nobody waits to hear of it. */
+function isSettled({ recipients, expansionsOwed }: QueueItem): boolean {
+  return !expansionsOwed && recipients.every((it) => it.state === 'delivered' && !it.successOwed)
 }
 
 function headerTooLarge(bytes: number): SkeinError {
