@@ -27,6 +27,7 @@ import { checkRecipient } from './recipient-check.ts'
 import { retryPauseMs } from './retry-schedule.ts'
 import { routeRecipient, type RouteSettings } from './route.ts'
 import { checkSender, maySpeakAs } from './sender-check.ts'
+import type { Suppression } from './suppression.ts'
 import type { Tracer, TraceStep } from './trace.ts'
 
 export interface IntakeComponents {
@@ -34,6 +35,7 @@ export interface IntakeComponents {
   directory: Directory
   placement: Placement
   full: FullMailboxes
+  suppression: Pick<Suppression, 'refusal'>
   tracer: Tracer
   clock: Clock
   random: Random
@@ -81,8 +83,12 @@ export class DeliveryIntake implements Intake {
   }
 
   checkRecipient(source: IntakeSource, address: string, from?: string): RecipientVerdict {
-    const { directory, full } = this.#parts
-    const components = { directory, isOverQuota: (account: string) => full.has(account) }
+    const { directory, full, suppression } = this.#parts
+    const components = {
+      directory,
+      isOverQuota: (account: string) => full.has(account),
+      deadAddress: (outside: string) => suppression.refusal(outside),
+    }
     return checkRecipient(components, source, address, this.#settings.routes, from)
   }
 

@@ -84,8 +84,13 @@ export function queueAddress(directory: Directory, text: string): string | undef
   if (canonical === undefined) return undefined
   const { domain } = splitAddress(canonical)
   const { local } = splitAddress(text)
-  // A rewritten sender holds a foreign local part.
-  return directory.domain(domain) && !/^"?srs[01]=/i.test(local) ? canonical : `${local}@${domain}`
+  // It holds a foreign local part.
+  return directory.domain(domain) && !looksRewritten(text) ? canonical : `${local}@${domain}`
+}
+
+/** A sender rewritten here or elsewhere (SRS), by its looks. */
+export function looksRewritten(address: string): boolean {
+  return /^"?srs[01]=/i.test(address)
 }
 
 /** RFC 2142 §4, §7; RFC 5321 §4.5.1: who runs the mesh gets this mail where nobody has the name. */
@@ -112,7 +117,8 @@ export function meaningOf(directory: Directory, address: string, settings: Route
   if (record.aliasOf !== undefined && directory.domain(record.aliasOf)) {
     return { kind: 'alias', address, targets: [`${local}@${record.aliasOf}`] }
   }
-  if (roleNames.has(base)) return role(directory, base, domain, settings)
+  const inCharge = roleNames.has(base) ? role(directory, base, domain, settings) : undefined
+  if (inCharge) return inCharge
   if (record.catchAll !== undefined) return { kind: 'alias', address, targets: [record.catchAll] }
   return unknownUser
 }
@@ -139,7 +145,7 @@ function named(directory: Directory, address: string): Meaning | undefined {
 }
 
 // RFC 5321 §4.5.1: every domain that takes mail has a postmaster.
-function role(directory: Directory, name: string, domain: string, settings: RouteSettings): Meaning {
+function role(directory: Directory, name: string, domain: string, settings: RouteSettings): Meaning | undefined {
   const administrators = settings.administrators?.() ?? []
   const inDomain = administrators.filter((address) => splitAddress(address).domain === domain)
   for (const address of [...inDomain, ...administrators]) {
@@ -150,7 +156,7 @@ function role(directory: Directory, name: string, domain: string, settings: Rout
     const meaning = other === domain ? undefined : named(directory, `${name}@${other}`)
     if (meaning && meaning.kind !== 'refused') return meaning
   }
-  return unknownUser
+  return undefined
 }
 
 /** One address after aliases: where its mail really goes. */
@@ -202,8 +208,10 @@ class AddressWalk {
   follow(address: string, depth: number, via: string | undefined): boolean {
     const known = this.#done.get(address)
     if (known !== undefined) return known
-    if (this.#open.has(address) || depth > deliveryLimits.aliasDepthMax) return this.#refuse(address, aliasLoop)
+    if (depth > deliveryLimits.aliasDepthMax) return this.#refuse(address, aliasLoop)
     const meaning = meaningOf(this.#directory, address, this.#settings)
+    // An account that comes up again on its own way is an end: its mailbox.
+    if (meaning.kind !== 'account' && this.#open.has(address)) return this.#refuse(address, aliasLoop)
     const leads = this.#followMeaning(address, meaning, depth, via)
     this.#done.set(address, leads)
     return leads

@@ -126,7 +126,7 @@ test('a sender that leaves no room in a local part is not rewritten', () => {
 })
 
 test('property: every address that fits comes back, none of another secret does, nothing throws', () => {
-  const word = fc.string({ unit: fc.constantFrom(...'abcXYZ019=+-_.\'"\\ <>@'), minLength: 1, maxLength: 20 })
+  const word = fc.string({ unit: fc.constantFrom(...'abcXYZ019=+-_.\'"\\ <>@'.split('')), minLength: 1, maxLength: 20 })
   const domain = fc.constantFrom('example.org', 'a.example', 'srs0.example', 'xn--fiqs8s.example')
   fc.assert(
     fc.property(word, domain, (local, from) => {

@@ -102,7 +102,10 @@ function dayName(nowMs: number): string {
 
 /** Names of days come again after 1,024; a day that is ahead (another node's clock) counts as today. */
 function daysSince(name: string, nowMs: number): number {
-  const [high, low] = [...name.toLowerCase()].map((digit) => ALPHABET.indexOf(digit))
+  const [high, low] = name
+    .toLowerCase()
+    .split('')
+    .map((digit) => ALPHABET.indexOf(digit))
   if (high === undefined || low === undefined || name.length !== 2 || high < 0 || low < 0) return Infinity
   const days = (Math.floor(nowMs / dayMs) - (high * 32 + low) + 2 * dayCycle) % dayCycle
   return days >= dayCycle - 1 ? 0 : days

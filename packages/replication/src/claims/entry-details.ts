@@ -40,5 +40,5 @@ export function withDetails(value: EntryValue, { forward, savesSent }: MailSetti
   }
   const rest = value.extra.slice(1)
   const isEmpty = Object.keys(details).length === 0 && rest.length === 0
-  return { ...value, extra: isEmpty ? [] : [details as { [key: string]: never }, ...rest] }
+  return { ...value, extra: isEmpty ? [] : [details, ...rest] }
 }
