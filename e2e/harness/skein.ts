@@ -171,6 +171,12 @@ export class SkeinNode {
     writeFileSync(file, text)
   }
 
+  /** Sections that the file does not have yet, as TOML. */
+  appendSettings(toml: string): void {
+    const file = join(this.data, 'skein.toml')
+    writeFileSync(file, `${readFileSync(file, 'utf8').trimEnd()}\n${toml}`)
+  }
+
   /** Starts the daemon and waits for its ready line. */
   async start(args: readonly string[] = []): Promise<ReadyLine> {
     if (this.process && !this.process.exit) throw new Error(`${this.name} is running already`)

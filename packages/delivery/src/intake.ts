@@ -23,6 +23,7 @@ import {
   type RecipientVerdict,
   wantsNotice,
 } from './ports.ts'
+import { newNotice, oweSuccess } from './queue.ts'
 import { checkRecipient } from './recipient-check.ts'
 import { retryPauseMs } from './retry-schedule.ts'
 import { routeRecipient, type RouteSettings } from './route.ts'
@@ -377,6 +378,7 @@ class IncomingLetter {
   #withResults(item: QueueItem, results: readonly Answer[], steps: TraceStep[]): QueueItem {
     const { clock, random, directory } = this.#parts
     const atMs = clock.nowMs()
+    const success = newNotice()
     const recipients = item.recipients.map((it, at): QueueRecipient => {
       const answer = results[at] ?? answers.internal
       const result: DeliveryResult = { ...answer, atMs, courier: 'local', hop: directory.self }
@@ -386,8 +388,9 @@ class IncomingLetter {
         recipient: it.address,
         detail: this.#parts.tracer.byWayOf(it) + answer.text,
       })
-      const nextAttemptMs = delivered ? atMs : atMs + retryPauseMs('mailbox', 1, random)
-      return { ...it, state: delivered ? 'delivered' : 'pending', attempts: 1, lastResult: result, nextAttemptMs }
+      const tried = { ...it, attempts: 1, lastResult: result }
+      if (!delivered) return { ...tried, nextAttemptMs: atMs + retryPauseMs('mailbox', 1, random) }
+      return oweSuccess(item, { ...tried, state: 'delivered', nextAttemptMs: atMs }, result, success)
     })
     return { ...item, recipients }
   }

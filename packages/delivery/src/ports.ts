@@ -99,6 +99,8 @@ export interface DeliveryResult {
   hop: string
   /** Delivered: that host knows DSN (RFC 3461) and has taken over what was asked: the sender hears from there. */
   dsnPassedOn?: boolean
+  /** The same for `deliverBy` (RFC 2852). */
+  deliverByPassedOn?: boolean
 }
 
 export interface QueueStore {
@@ -117,7 +119,7 @@ export interface TraceEvent {
   node: NodeId
   queueId: QueueId
   messageId: string
-  /** accepted | routed | delivered | handed-over | deferred | failed | bounced | refused | duplicate | held | cancelled | retried */
+  /** accepted | routed | delivered | handed-over | deferred | failed | bounced | reported | refused | duplicate | held | cancelled | retried */
   what: string
   /** For one recipient, or '' for the letter. */
   recipient: string

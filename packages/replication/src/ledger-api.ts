@@ -8,6 +8,7 @@ import type {
   DomainRecord,
   EntryState,
   Forward,
+  MtaStsMode,
 } from '@skein/accounts'
 import type { NodeId, PeerLink } from '@skein/runtime'
 import type { MeshGate } from './ports.ts'
@@ -28,6 +29,10 @@ export interface NodeProfile {
   services?: Record<string, number>
   /** DKIM keys with which it signs letters that enter the mesh there. Said in the node's own document only. */
   dkim?: DkimSelector[]
+  /** SHA-256 of its TLS keys, in use and next. Said in the node's own document only. */
+  tlsKeys?: string[]
+  /** CAA name of its certificate authority. Said in the node's own document only. */
+  authority?: string
 }
 
 export interface Invite {
@@ -91,6 +96,7 @@ export type SelfFields = Partial<NodeProfile>
 export interface DomainSettings {
   policy?: DomainRecord['policy']
   replicas?: number
+  mtaSts?: MtaStsMode
   /** '' : nobody. */
   catchAll?: string
   /** '' : stands for itself. */

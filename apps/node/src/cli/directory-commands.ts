@@ -16,6 +16,7 @@ interface DomainLine {
   name: string
   policy: string
   replicas: number
+  mtaSts?: string
   aliasOf?: string
   catchAll?: string
 }
@@ -172,11 +173,12 @@ function addDomainCommands(program: Command): void {
     const domains = (await ask('domain.list')) as DomainLine[]
     output.result(domains, () =>
       table(
-        ['DOMAIN', 'POLICY', 'REPLICAS', 'ALIAS OF', 'CATCH-ALL'],
-        domains.map(({ name, policy, replicas, aliasOf, catchAll }) => [
+        ['DOMAIN', 'POLICY', 'REPLICAS', 'MTA-STS', 'ALIAS OF', 'CATCH-ALL'],
+        domains.map(({ name, policy, replicas, mtaSts, aliasOf, catchAll }) => [
           name,
           policy,
           String(replicas),
+          mtaSts ?? 'testing',
           aliasOf ?? '-',
           catchAll ?? '-',
         ]),
@@ -191,11 +193,18 @@ function addDomainCommands(program: Command): void {
     .option('--replicas <n>', 'copies beside the home', parseWhole)
     .option('--catch-all <address>', 'who gets the mail for addresses that nobody has, or none', parseNone)
     .option('--alias-of <domain>', 'every address here that nobody has means the same one there; or none', parseNone)
+    .addOption(
+      choice(
+        '--mta-sts <mode>',
+        ['none', 'testing', 'enforce'],
+        'what others do who get no TLS here: none, testing or enforce',
+      ),
+    )
     .action(async (name: string, options: Record<string, unknown>, command: Command) => {
       const { ask, output } = contextOf(command)
-      const { policy, replicas, catchAll, aliasOf } = options
-      requireAnyOf(command, [policy, replicas, catchAll, aliasOf])
-      const result = await ask('domain.set', { name, policy, replicas, catchAll, aliasOf })
+      const { policy, replicas, catchAll, aliasOf, mtaSts } = options
+      requireAnyOf(command, [policy, replicas, catchAll, aliasOf, mtaSts])
+      const result = await ask('domain.set', { name, policy, replicas, catchAll, aliasOf, mtaSts })
       output.result(result, () => `${name} is changed`)
     })
 

@@ -1,6 +1,7 @@
 // The shared document: domains, aliases and what admins say of nodes, from anywhere. Small, so it is held in memory as a whole.
-// Keys: `domain/<name>`, `alias/<address>`, `node/<id>/<field>`, `secret/<purpose>/<id>`; values are CBOR, and fields that are not known here stay.
-import type { DomainRecord } from '@skein/accounts'
+// Keys: `domain/<name>`, `alias/<address>`, `node/<id>/<field>`, `secret/<purpose>/<id>`; values are CBOR, and fields that are
+// not known here stay.
+import type { DomainRecord, MtaStsMode } from '@skein/accounts'
 import { decodeCbor, encodeCbor } from '@skein/runtime'
 import type { CborValue, NodeId } from '@skein/runtime'
 import type { DomainSettings, MeshSecret, NodeSettings } from '../ledger-api.ts'
@@ -43,15 +44,19 @@ function decodeSecret(id: string, bytes: Uint8Array): MeshSecret | undefined {
   }
 }
 
+const isMtaStsMode = (value: unknown): value is MtaStsMode =>
+  value === 'none' || value === 'testing' || value === 'enforce'
+
 function decodeDomain(name: string, bytes: Uint8Array): DomainRecord | undefined {
   try {
-    const { policy, replicas, catchAll, aliasOf } = decodeMap(bytes)
+    const { policy, replicas, catchAll, aliasOf, mtaSts } = decodeMap(bytes)
     return {
       name,
       policy: policy === 'strict' || policy === 'local' ? policy : 'auto',
       replicas: typeof replicas === 'number' && Number.isInteger(replicas) && replicas >= 0 ? replicas : 1,
       ...(typeof catchAll === 'string' && catchAll !== '' && { catchAll }),
       ...(typeof aliasOf === 'string' && aliasOf !== '' && { aliasOf }),
+      ...(isMtaStsMode(mtaSts) && { mtaSts }),
     }
   } catch {
     return undefined
