@@ -151,7 +151,9 @@ async function letterOf(setUp: SetUp): Promise<string> {
     } = setUp.foreign
     const { signatures, errors } = await mailauth.dkimSign(Buffer.from(letter, 'latin1'), {
       // The types want them here too.
-      ...{ signingDomain: domain, selector, privateKey: key.privateKey },
+      signingDomain: domain,
+      selector,
+      privateKey: key.privateKey,
       canonicalization,
       signTime: new Date(1_600_000_000_000),
       ...(more.expires && { expires: more.expires }),
@@ -845,7 +847,7 @@ test(`${rows.length} set-ups, each with the verdict that its RFC fixes`, async (
       const { found } = await examine(setUp)
       const verdict = found.verdict === 'refuse' ? `refuse ${found.code} ${found.status}` : found.verdict
       const fields = found.verdict === 'refuse' ? '' : found.fields
-      const why = `${JSON.stringify(found)}`
+      const why = JSON.stringify(found)
       assert.equal(verdict, expected.verdict, why)
       // A refused letter has no fields to look at: the same one is let in, to see what was found.
       const shown = fields || ((await examine({ ...setUp, policy: openDoor })).found as { fields: string }).fields || ''
