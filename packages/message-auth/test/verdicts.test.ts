@@ -2,15 +2,21 @@
 // One row is one set-up; the DNS is a table, the letters are signed and sealed with keys made here.
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import type { Directory } from '@skein/accounts'
-import type { Examination, IntakeSource } from '@skein/delivery'
-import { createLetterExaminer, defaultAuthenticationPolicy, type AuthenticationPolicy } from '@skein/filtering'
-import type { DmarcEvaluation } from '@skein/reports'
+import {
+  createLetterExaminer,
+  defaultAuthenticationPolicy,
+  type AuthenticationPolicy,
+  type ExaminerComponents,
+} from '@skein/filtering'
 import { silentLogger, systemClock as clock } from '@skein/runtime'
 import mailauth from 'mailauth'
 import { createVerifierPool } from '../src/index.ts'
 import { ed25519Key, rsaKey, type TestKey } from './keys.ts'
 import { ZoneResolver, type Zone } from './zone.ts'
+
+type Examiner = ReturnType<typeof createLetterExaminer>
+type Examination = Awaited<ReturnType<Examiner['examine']>>
+type Evaluation = Parameters<ExaminerComponents['journal']['note']>[0]
 
 const keys = {
   rsa: rsaKey('rsa'),
@@ -189,12 +195,12 @@ async function letterOf(setUp: SetUp): Promise<string> {
 const directory = {
   domain: (name: string) => (name === 'test.com' ? { name } : undefined),
   domains: () => [{ name: 'test.com' }],
-} as unknown as Directory
+} as unknown as ExaminerComponents['directory']
 
-async function examine(setUp: SetUp): Promise<{ found: Examination; notes: DmarcEvaluation[] }> {
+async function examine(setUp: SetUp): Promise<{ found: Examination; notes: Evaluation[] }> {
   const letter = await letterOf(setUp)
   zone = new ZoneResolver(world, setUp.zone ?? {})
-  const notes: DmarcEvaluation[] = []
+  const notes: Evaluation[] = []
   const examiner = createLetterExaminer(
     {
       verifier: pool,
@@ -207,8 +213,8 @@ async function examine(setUp: SetUp): Promise<{ found: Examination; notes: Dmarc
     },
     { hostName: 'mx.test.com', isTrusted: () => false, policy: { ...defaultAuthenticationPolicy, ...setUp.policy } },
   )
-  const source: IntakeSource = {
-    kind: 'smtp',
+  const source = {
+    kind: 'smtp' as const,
     remoteAddress: setUp.ip ?? '192.0.2.1',
     remoteName: '',
     helo: setUp.helo ?? '[192.0.2.1]',
