@@ -28,6 +28,8 @@ export const clientPrograms: Record<string, string> = {
   knotd: 'knot',
   unbound: 'unbound',
   postconf: 'postfix',
+  opendkim: 'opendkim',
+  dkimverify: 'python3-dkim',
 }
 
 /** More, only for `npm run bench -- --peer postfix-dovecot`. */
