@@ -168,6 +168,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     accounts: stores.accounts,
     mailboxes,
     delivery,
+    dkim: examination.keys,
     clock,
     logger,
     startedMs,

@@ -1,5 +1,6 @@
 // The `skein` program: the daemon and the operator's commands. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 import { Command, CommanderError } from 'commander'
+import { addDkimCommands } from './cli/dkim-commands.ts'
 import { addDnsCommand } from './cli/dns-commands.ts'
 import { addDirectoryCommands } from './cli/directory-commands.ts'
 import { addMailCommands } from './cli/mail-commands.ts'
@@ -21,6 +22,7 @@ function createProgram(): Command {
   addDirectoryCommands(program)
   addMailCommands(program)
   addDnsCommand(program)
+  addDkimCommands(program)
   inherit(program)
   return program
 }

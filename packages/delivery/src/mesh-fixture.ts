@@ -21,7 +21,15 @@ import {
 } from '@skein/testkit'
 import { createDelivery, type Delivery, type DeliverySettings } from './delivery.ts'
 import { DirectoryFixture } from './directory-fixture.ts'
-import type { Consignment, Courier, DeliveryResult, Destination, IntakeEnvelope, IntakeSource } from './ports.ts'
+import type {
+  Consignment,
+  Courier,
+  DeliveryResult,
+  Destination,
+  IntakeEnvelope,
+  IntakeSource,
+  LetterExaminer,
+} from './ports.ts'
 
 export interface NodeFixture {
   id: NodeId
@@ -60,6 +68,8 @@ export class MeshFixture {
   readonly called: (() => void)[] = []
   /** What the network has seen. */
   readonly events: string[] = []
+  /** Looks at the letters of nodes that start from now on. */
+  examiner: LetterExaminer | undefined
   outside: Outside = async ({ recipients }, destination) =>
     recipients.map(() => ({
       atMs: this.clock.nowMs(),
@@ -90,7 +100,7 @@ export class MeshFixture {
     const store = before ? before.store.crash() : createMemoryMailboxStore(disk)
     const deadAddresses = before ? before.deadAddresses.crash() : createMemoryDeadAddressStore(disk)
     const trace = before?.trace ?? createMemoryTraceStore()
-    const { clock } = this
+    const { clock, examiner } = this
     const random = this.random.fork(`${id} ${clock.nowMs()}`)
     const mailboxes = createMailboxes({ store, log, clock, random, logger: silentLogger })
     const sent: NodeFixture['sent'] = []
@@ -107,7 +117,20 @@ export class MeshFixture {
     const directory = this.map.view(id)
     const link = this.network.join(id)
     const delivery = createDelivery(
-      { queue, trace, deadAddresses, log, directory, mailboxes, link, outside, clock, random, logger: silentLogger },
+      {
+        queue,
+        trace,
+        deadAddresses,
+        log,
+        directory,
+        mailboxes,
+        link,
+        outside,
+        ...(examiner && { examiner }),
+        clock,
+        random,
+        logger: silentLogger,
+      },
       { hostName: `${id}.test.com`, ...this.settings },
     )
     const node = { id, delivery, mailboxes, queue, log, store, trace, deadAddresses, sent }
@@ -180,12 +203,12 @@ export class MeshFixture {
     return this.clock.runUntil(this.send(...letter))
   }
 
-  async inbox(address: string): Promise<{ record: MessageRecord; text: string }[]> {
+  async inbox(address: string, mailbox = 'INBOX'): Promise<{ record: MessageRecord; text: string }[]> {
     const entry = this.map.entries.get(address)
     assert.ok(entry, address)
     const read = async () => {
       await using account = await this.node(entry.home).mailboxes.open(entry.accountId)
-      const messages = await account.messages(account.byName('INBOX')?.id ?? '')
+      const messages = await account.messages(account.byName(mailbox)?.id ?? '')
       const found: { record: MessageRecord; text: string }[] = []
       for (const record of messages) {
         const bytes = await account.body(record)

@@ -8,6 +8,7 @@ import type { Ledger } from '@skein/replication'
 import { type Clock, type Logger, type NodeId, SkeinError } from '@skein/runtime'
 import type { z } from 'zod'
 import type { Administrators } from '../administrators.ts'
+import type { DkimKeys } from '../dkim-keys.ts'
 import type { Listener } from '../control/status-view.ts'
 
 /** What operations act on. */
@@ -18,6 +19,7 @@ export interface NodeParts {
   accounts: AccountStore
   mailboxes: Mailboxes
   delivery: Delivery
+  dkim: DkimKeys
   clock: Clock
   logger: Logger
   startedMs: number
