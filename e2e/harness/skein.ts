@@ -12,6 +12,7 @@ import {
   describeExit,
   runCommand,
   temporaryDirectory,
+  processorMs,
 } from './processes.ts'
 
 export const program = fileURLToPath(new URL('../../apps/node/bin/skein.js', import.meta.url))
@@ -97,6 +98,8 @@ export class SkeinNode {
   ready: ReadyLine | undefined
   /** From spawn to the ready line, of the last start. */
   startMs = 0
+  /** Processor time of that start. */
+  startProcessorMs = 0
   private retired = false
   private asking = 0
   private readonly waiting: (() => void)[] = []
@@ -182,6 +185,7 @@ export class SkeinNode {
       `ready line of ${this.name}`,
     )
     this.startMs = performance.now() - started
+    this.startProcessorMs = processorMs(this.process.pid)
     return this.ready
   }
 

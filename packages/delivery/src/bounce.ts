@@ -5,7 +5,7 @@ import { composeDsn, formatReceived, formatReturnPath, headerEnd, type DsnRecipi
 import type { MessageLog } from '@skein/mailboxes'
 import type { Directory } from '@skein/accounts'
 import type { Clock } from '@skein/runtime'
-import type { QueueId, QueueItem, QueueRecipient } from './ports.ts'
+import type { QueueId, QueueItem, QueueRecipient, RecipientOptions } from './ports.ts'
 import { meaningOf } from './route.ts'
 
 export interface BounceComponents {
@@ -87,6 +87,7 @@ export function newRecipient(
   original: string,
   atMs: number,
   directory?: Directory,
+  options?: RecipientOptions,
 ): QueueRecipient {
   const meaning = directory && meaningOf(directory, address)
   return {
@@ -99,6 +100,7 @@ export function newRecipient(
     nextAttemptMs: atMs,
     lastResult: null,
     delayNoticeSent: false,
+    ...(options && { options }),
   }
 }
 
