@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { composeDsn, formatReceived, formatReturnPath, headerEnd, type DsnRecipient } from '@skein/mail'
 import type { MessageLog } from '@skein/mailboxes'
 import type { Directory } from '@skein/accounts'
-import type { Clock } from '@skein/runtime'
+import type { Clock, NodeId } from '@skein/runtime'
 import type { QueueId, QueueItem, QueueRecipient, RecipientOptions } from './ports.ts'
 import { meaningOf } from './route.ts'
 
@@ -17,6 +17,8 @@ export interface BounceComponents {
 export interface BounceSettings {
   hostName: string
   queueLifetimeMs: number
+  /** As people call a node of the mesh. */
+  nodeName(id: NodeId): string
 }
 
 /** Of the original letter only the header is given back, and of that no more than this. */
@@ -128,5 +130,13 @@ function reportOn(
   }
   // RFC 3463 §3.5: a temporary trouble that lasted for the whole of a letter's life is final.
   const status = result?.kind === 'permanent' ? result.status : '5.4.7'
-  return { ...common, action: 'failed', status, diagnosticCode: said }
+  return { ...common, action: 'failed', status, diagnosticCode: said + otherWays(recipient, settings) }
+}
+
+/** What the peers heard that tried as well. */
+function otherWays({ refusedWays, lastResult }: QueueRecipient, { nodeName }: BounceSettings): string {
+  const others = (refusedWays ?? []).filter((it) => it.result !== lastResult && it.result.text !== lastResult?.text)
+  if (others.length === 0) return ''
+  const told = others.map(({ node, result }) => `${nodeName(node)}: ${result.code} ${result.status} ${result.text}`)
+  return ` (tried from other nodes too; ${told.join('; ')})`
 }

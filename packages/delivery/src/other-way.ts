@@ -32,7 +32,13 @@ export interface Surroundings {
 }
 
 /** Ascending priority number; among equals the one that got through last; then by name, so that everybody would choose alike. */
-export function relaysInOrder({ domain, self, nodes, memory, nowMs }: Surroundings): NodeRecord[] {
+export function relaysInOrder({
+  domain,
+  self,
+  nodes,
+  memory,
+  nowMs,
+}: Pick<Surroundings, 'domain' | 'self' | 'nodes' | 'memory' | 'nowMs'>): NodeRecord[] {
   return nodes
     .filter((it) => it.id !== self && it.enabled && it.relay && !it.witness)
     .toSorted(
