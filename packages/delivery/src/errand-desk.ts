@@ -130,7 +130,7 @@ export class ErrandDesk {
     const declined = this.#whyNot(from, offer)
     if (declined) return declined
     if (!offer.body) return this.#beginUpload(key, offer)
-    if (offer.body.length !== offer.size) throw malformed('the size is wrong')
+    if (offer.body.length !== offer.size) throw malformed()
     this.#spend(from)
     const blob = await this.#parts.log.append([this.#received(from, offer), offer.body])
     return this.#stage(from, key, offer, blob)
@@ -162,7 +162,8 @@ export class ErrandDesk {
     }
     const domains = offer.recipients.map(({ address }) => splitAddress(address).domain)
     if (domains.some((domain) => directory.domain(domain))) return no(550, '5.7.1', 'that is a domain of the mesh')
-    if (domains.some((domain) => isShunned(domain))) return no(550, '5.7.1', 'the address of this node is refused there too')
+    if (domains.some((domain) => isShunned(domain)))
+      return no(550, '5.7.1', 'the address of this node is refused there too')
     let held = 0
     for (const key of this.#errands.keys()) if (key.startsWith(`${from} `)) held++
     for (const key of this.#uploads.keys()) if (key.startsWith(`${from} `)) held++
@@ -224,7 +225,7 @@ export class ErrandDesk {
     if (!upload) return { t: 'declined', code: 451, status: '4.4.2', text: 'begin again', again: true }
     if (offset + bytes.length > upload.offer.size) {
       await this.#drop(key)
-      throw malformed('more bytes than were offered')
+      throw malformed()
     }
     if (offset !== upload.received || upload.busy) return { t: 'send', offset: upload.received }
     this.#watch(key, upload)
@@ -415,7 +416,13 @@ export function isHomedAt(directory: Directory, from: string, node: NodeId, rout
 function resultsOf(item: QueueItem): RelayResult[] {
   return item.recipients.map(({ index, state, lastResult }) => {
     const recalled = state === 'cancelled'
-    const unsent = { kind: 'temporary' as const, code: 451, status: '4.3.0', text: 'taken out there by its operator', hop: '' }
+    const unsent = {
+      kind: 'temporary' as const,
+      code: 451,
+      status: '4.3.0',
+      text: 'taken out there by its operator',
+      hop: '',
+    }
     const { kind, code, status, text, hop } = recalled || !lastResult ? unsent : lastResult
     const end = state === 'delivered' ? 'delivered' : recalled ? 'recalled' : 'failed'
     return { index, end, kind, code, status, text, hop, dsnPassedOn: lastResult?.dsnPassedOn ?? false }
@@ -426,6 +433,6 @@ function keyOf(origin: NodeId, ticket: string): string {
   return `${origin} ${ticket}`
 }
 
-function malformed(text: string): SkeinError {
-  return new SkeinError('malformed-relay-request', 'refused', text)
+function malformed(): SkeinError {
+  return new SkeinError('malformed-relay-request', 'refused', 'the letter has another size than was offered')
 }

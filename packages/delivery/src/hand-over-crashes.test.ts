@@ -45,7 +45,11 @@ async function run(seed: number, crashing: readonly string[]): Promise<number> {
   const again = `seed ${seed}`
   assert.equal(unfinished(mesh), 0, again)
   const counts = sent.map((to) => took.filter((it) => it.recipient === to).length)
-  assert.deepEqual(counts, sent.map(() => 1), `${again}: ${JSON.stringify(took)}`)
+  assert.deepEqual(
+    counts,
+    sent.map(() => 1),
+    `${again}: ${JSON.stringify(took)}`,
+  )
   assert.deepEqual(await mesh.inbox('aaa@test.com'), [], again)
   return crashes
 }

@@ -48,7 +48,8 @@ export async function fourNodes(...settings: ConstructorParameters<typeof MeshFi
     // Whoever asked has died, and the connection with him.
     if (mesh.nodes.get(node)?.queue !== life) return new Promise(() => {})
     const atMs = mesh.clock.nowMs()
-    if (answer.kind === 'delivered') for (const { address } of recipients) took.push({ by: node, recipient: address, atMs })
+    if (answer.kind === 'delivered')
+      for (const { address } of recipients) took.push({ by: node, recipient: address, atMs })
     return recipients.map(() => ({ ...answer, atMs, courier: 'outside', hop: `mx.${domain}` }))
   }
   for (const id of ['bj', 'hk', 'tw', 'sg']) await mesh.start(id)

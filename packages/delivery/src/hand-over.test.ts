@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { blocked, change, fourNodes, greylisted, plain, priority, silent, taken, unfinished, unknownUser } from './hand-over-fixture.ts'
+import {
+  blocked,
+  change,
+  fourNodes,
+  greylisted,
+  plain,
+  priority,
+  silent,
+  taken,
+  unfinished,
+  unknownUser,
+} from './hand-over-fixture.ts'
 
 test('a letter that is refused for the sake of the address leaves by the peer that is first in order, at once and once', async () => {
   const { mesh, says, took, asked, send } = await fourNodes()
@@ -8,7 +19,10 @@ test('a letter that is refused for the sake of the address leaves by the peer th
   const startMs = mesh.clock.nowMs()
   await send()
   await mesh.clock.advance(30_000)
-  assert.deepEqual(took.map((it) => it.by), ['hk'])
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['hk'],
+  )
   assert.ok((took[0]?.atMs ?? Infinity) - startMs < 1_000)
   assert.deepEqual(asked, ['bj x@example.org', 'hk x@example.org'])
   assert.equal(unfinished(mesh), 0)
@@ -70,8 +84,14 @@ test('the second and the third peer are asked within seconds as well', async () 
   const startMs = mesh.clock.nowMs()
   await send()
   await mesh.clock.advance(30_000)
-  assert.deepEqual(asked, ['bj', 'hk', 'tw', 'sg'].map((it) => `${it} x@example.org`))
-  assert.deepEqual(took.map((it) => it.by), ['sg'])
+  assert.deepEqual(
+    asked,
+    ['bj', 'hk', 'tw', 'sg'].map((it) => `${it} x@example.org`),
+  )
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['sg'],
+  )
   assert.ok((took[0]?.atMs ?? Infinity) - startMs < 5_000)
 })
 
@@ -91,7 +111,10 @@ test('a peer whose disk hangs holds a letter up for some seconds only, and does 
   const startMs = mesh.clock.nowMs()
   await send()
   await mesh.clock.advance(30_000)
-  assert.deepEqual(took.map((it) => it.by), ['tw'])
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['tw'],
+  )
   assert.ok((took[0]?.atMs ?? Infinity) - startMs < 15_000)
   wake()
   await mesh.clock.advance(3600_000)
@@ -101,7 +124,8 @@ test('a peer whose disk hangs holds a letter up for some seconds only, and does 
 
 test('all refuse: one notice, from the origin, that names what each said', async () => {
   const { mesh, says, took, send } = await fourNodes()
-  for (const node of ['bj', 'hk', 'tw', 'sg']) says.set(node, { ...blocked, text: `RCPT TO: 554 Client host of ${node} blocked` })
+  for (const node of ['bj', 'hk', 'tw', 'sg'])
+    says.set(node, { ...blocked, text: `RCPT TO: 554 Client host of ${node} blocked` })
   await send()
   await mesh.clock.advance(60_000)
   assert.equal(took.length, 0)
@@ -122,7 +146,10 @@ test('nobody answers anybody: the letter stays with its origin, each peer is ask
   assert.ok(asked.length > 7)
   says.clear()
   await mesh.clock.advance(4 * 3600_000)
-  assert.deepEqual(took.map((it) => it.by), ['bj'])
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['bj'],
+  )
   assert.equal(unfinished(mesh), 0)
 })
 
@@ -154,8 +181,14 @@ test('a peer that is greylisted tries again itself', async () => {
   says.set('hk', () => (++asking < 3 ? greylisted : taken))
   await send()
   await mesh.clock.advance(15 * 60_000)
-  assert.deepEqual(asked, ['bj', 'hk', 'hk', 'hk'].map((it) => `${it} x@example.org`))
-  assert.deepEqual(took.map((it) => it.by), ['hk'])
+  assert.deepEqual(
+    asked,
+    ['bj', 'hk', 'hk', 'hk'].map((it) => `${it} x@example.org`),
+  )
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['hk'],
+  )
   assert.equal(unfinished(mesh), 0)
 })
 
@@ -164,10 +197,11 @@ test('recipients of one letter: each goes its own way', async () => {
   says.set('bj', blocked)
   await send(['x@example.org', 'y@example.org', 'z@elsewhere.example', 'bbb@test.com'])
   await mesh.clock.advance(30_000)
-  assert.deepEqual(
-    took.map((it) => `${it.by} ${it.recipient}`).toSorted(),
-    ['hk x@example.org', 'hk y@example.org', 'hk z@elsewhere.example'],
-  )
+  assert.deepEqual(took.map((it) => `${it.by} ${it.recipient}`).toSorted(), [
+    'hk x@example.org',
+    'hk y@example.org',
+    'hk z@elsewhere.example',
+  ])
   assert.equal((await mesh.inbox('bbb@test.com')).length, 1)
   assert.equal(unfinished(mesh), 0)
 })
@@ -178,7 +212,10 @@ test('a large letter crosses in pieces, byte for byte', async () => {
   const body = plain + 'many words\r\n'.repeat(80_000)
   await send('x@example.org', body)
   await mesh.clock.advance(30_000)
-  assert.deepEqual(took.map((it) => it.by), ['hk'])
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['hk'],
+  )
   const { item } = mesh.node('hk').sent[0]?.consignment ?? {}
   assert.ok(item)
   const bytes = Buffer.from(await mesh.clock.runUntil(mesh.node('hk').log.read(item.blob))).toString()
@@ -192,9 +229,18 @@ test('a node hands over letters of its own users only, and a relay takes no othe
   says.set('bj', blocked)
   mesh.map.aliases.set('fwd@test.com', ['x@example.net'])
   await mesh.accept('bj', 'stranger@example.com', ['fwd@test.com'], plain)
-  await mesh.accept('bj', 'bbb@test.com', ['y@example.net'], plain.replace('aaa', 'bbb'), mesh.submitter('bbb@test.com'))
+  await mesh.accept(
+    'bj',
+    'bbb@test.com',
+    ['y@example.net'],
+    plain.replace('aaa', 'bbb'),
+    mesh.submitter('bbb@test.com'),
+  )
   await mesh.clock.advance(30_000)
-  assert.ok(asked.every((it) => it.startsWith('bj')), asked.join())
+  assert.ok(
+    asked.every((it) => it.startsWith('bj')),
+    asked.join(),
+  )
 })
 
 test('an hour has room for so many letters of one peer', async () => {
@@ -234,7 +280,13 @@ test('what one node has met, the others know', async () => {
   const { mesh, says, asked, send } = await fourNodes()
   says.set('bj', blocked)
   says.set('hk', blocked)
-  await mesh.accept('hk', 'bbb@test.com', ['y@example.org'], plain.replace('aaa', 'bbb'), mesh.submitter('bbb@test.com'))
+  await mesh.accept(
+    'hk',
+    'bbb@test.com',
+    ['y@example.org'],
+    plain.replace('aaa', 'bbb'),
+    mesh.submitter('bbb@test.com'),
+  )
   await mesh.clock.advance(10_000)
   asked.length = 0
   await send()
@@ -253,9 +305,15 @@ test('a peer that is put out of the mesh while it has a letter: the letter goes 
   mesh.map.nodes.delete('hk')
   mesh.map.changed()
   await mesh.clock.advance(30_000)
-  assert.deepEqual(took.map((it) => it.by), ['tw'])
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['tw'],
+  )
   const story = await mesh.node('bj').delivery.traces('w1@test.com')
-  assert.ok(story.some((it) => /hk.*may come twice/.test(it.detail)), story.map((it) => it.detail).join('\n'))
+  assert.ok(
+    story.some((it) => /hk.*may come twice/.test(it.detail)),
+    story.map((it) => it.detail).join('\n'),
+  )
 })
 
 test('a peer whose disk burnt knows nothing of the letter: it goes another way', async () => {
@@ -268,7 +326,10 @@ test('a peer whose disk burnt knows nothing of the letter: it goes another way',
   mesh.nodes.delete('hk')
   await mesh.start('hk')
   await mesh.clock.advance(30_000)
-  assert.deepEqual(took.map((it) => it.by), ['tw'])
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['tw'],
+  )
   assert.equal(unfinished(mesh), 0)
 })
 
@@ -282,7 +343,10 @@ test('a peer that is silent for too long is given up; coming back it asks first,
   await mesh.clock.advance(3 * 3600_000)
   assert.equal(took.length, 0)
   await mesh.clock.advance(2 * 3600_000)
-  assert.deepEqual(took.map((it) => it.by), ['tw'])
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['tw'],
+  )
   await mesh.start('hk')
   await mesh.clock.advance(600_000)
   assert.equal(took.length, 1)

@@ -17,8 +17,11 @@ export function createQueueControl({ keeper, scheduler, ways, clock }: QueueCont
   const refuseErrand = (id: QueueId): void => {
     const errand = keeper.get(id)?.item.errand
     if (!errand) return
-    const text = `this is letter ${errand.letter} of node ${errand.origin}: its queue is the place to do that`
-    throw new SkeinError('not-our-letter', 'refused', text)
+    throw new SkeinError(
+      'not-our-letter',
+      'refused',
+      `the letter is ${errand.letter} of node ${errand.origin}: ask there`,
+    )
   }
   return {
     list: () => keeper.letters().map(({ item }) => withBackOff(item, scheduler)),

@@ -284,7 +284,11 @@ function relayed(letter: OpenLetter, event: Extract<LetterEvent, { event: 'relay
   const recipients = letter.item.recipients.map((it): QueueRecipient => {
     return back.has(it.index) && !isFinal(it) ? { ...it, state: 'pending' } : it
   })
-  return attempted({ ...letter, item: { ...letter.item, recipients } }, { ...event, event: 'attempted', outcomes }, limits)
+  return attempted(
+    { ...letter, item: { ...letter.item, recipients } },
+    { ...event, event: 'attempted', outcomes },
+    limits,
+  )
 }
 
 function handOver(letter: OpenLetter, event: HandOverEvent): Step {
@@ -309,7 +313,9 @@ function handOver(letter: OpenLetter, event: HandOverEvent): Step {
     }
     if (!isUnder(before, event.ticket)) return before
     if (event.event === 'granted') {
-      effects.push(trace('relayed', before, `${before.handOver?.node} has it and sends it, ticket ${event.ticket}`, null))
+      effects.push(
+        trace('relayed', before, `${before.handOver?.node} has it and sends it, ticket ${event.ticket}`, null),
+      )
       return granted(before, event.stage)
     }
     // Once granted it comes back by word of the peer alone.

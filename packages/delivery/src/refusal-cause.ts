@@ -26,8 +26,14 @@ const addressWords: readonly RegExp[] = [
   /unusual rate of (?:unsolicited )?(?:mail|email)|(?:messages|mail|email|traffic) (?:sent )?from (?:your|the|this) (?:ip|server|host|network)|from ip\b/i,
   /user complaints|\[ts\d\d\]|\btss\d\d\b|\[(?:hc|ch|cs|la|ph)\d\d\]|\brp-00[1-3]\b|\bsc-00[1-4]\b|\bdy-00[12]\b|\bov-00[12]\b|\bs31(?:40|50)\b|banned sending ip|banned sender ?\[|\bas\(\d{3,4}\)/i,
   /\bhl:(?:rep|icc|ifc|mep|itc)\b|\bip\b.{0,20}\bfrequency limited|connection frequency limited|suspected spam ip|black ip|rbl deny|\bip is (?:rejected|hangup)/i,
-  new RegExp(String.raw`\b(?:your|this|the|that)? ?${host}\b[^.;]{0,60}\b(?:is|was|has been|been|temporarily|are|being)? ?\b${turnedAway}\b`, 'i'),
-  new RegExp(String.raw`\b${turnedAway}\b[^.;]{0,30}\b(?:your|this|the|from|of|for)\b[^.;]{0,20}\b(?:ip|ips|host|server|network)\b`, 'i'),
+  new RegExp(
+    String.raw`\b(?:your|this|the|that)? ?${host}\b[^.;]{0,60}\b(?:is|was|has been|been|temporarily|are|being)? ?\b${turnedAway}\b`,
+    'i',
+  ),
+  new RegExp(
+    String.raw`\b${turnedAway}\b[^.;]{0,30}\b(?:your|this|the|from|of|for)\b[^.;]{0,20}\b(?:ip|ips|host|server|network)\b`,
+    'i',
+  ),
   /too many (?:concurrent )?(?:connections|sessions)(?: from)? (?:your|this|from)|connection (?:rate|limit)|too many connections from|exceeded.{0,30}connections/i,
 ]
 
@@ -73,7 +79,10 @@ function isOfLetter(text: string): boolean {
 
 /** Names a block list or reverse DNS outright, whatever else it speaks of ("recipient address rejected: blocked by zen.spamhaus.org"). */
 function isStrong(text: string): boolean {
-  return addressWords.slice(0, 5).some((words) => words.test(text)) && !/\bdbl\b|surbl|uribl|\bdomain\b.{0,30}(?:listed|black|block)/i.test(text)
+  return (
+    addressWords.slice(0, 5).some((words) => words.test(text)) &&
+    !/\bdbl\b|surbl|uribl|\bdomain\b.{0,30}(?:listed|black|block)/i.test(text)
+  )
 }
 
 function isPolicy({ status }: Said): boolean {

@@ -86,7 +86,7 @@ export class RelayService {
       case 'outcome':
         await handOvers.settle(from, request.ticket, request.stage, request.results)
         return { t: 'noted' }
-      case 'paths':
+      default:
         // A node speaks of its own address only.
         for (const news of request.news.slice(0, this.#limits.pathNewsMax)) {
           const domain = memory.learn(from, news, clock.nowMs())

@@ -7,7 +7,15 @@ import { DestinationLines, type Line } from './destination-lines.ts'
 import { DueHeap } from './due-heap.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
 import type { OtherWays } from './other-ways.ts'
-import type { Courier, DeliveryLimits, DeliveryResult, Destination, QueueId, QueueItem, QueueRecipient } from './ports.ts'
+import type {
+  Courier,
+  DeliveryLimits,
+  DeliveryResult,
+  Destination,
+  QueueId,
+  QueueItem,
+  QueueRecipient,
+} from './ports.ts'
 import { dueRecipients, nextWakeMs, type Outcome } from './queue.ts'
 import { retryPauseMs, type RetryTable } from './retry-schedule.ts'
 import { destinationKey, routeRecipient, type Refusal, type RouteSettings } from './route.ts'
@@ -162,8 +170,9 @@ export class Scheduler {
         const { blockedUntilMs: untilMs, trouble: result } = line
         if (keeper.get(id)?.item.errand && untilMs > clock.nowMs()) {
           // Another node's letter does not wait here for what this node could not reach a moment ago.
-          for (const index of [...indexes]) this.#lines.leave(line, id, index)
-          this.#giveBack(id, [...indexes], result)
+          const back = [...indexes]
+          for (const index of back) this.#lines.leave(line, id, index)
+          this.#giveBack(id, back, result)
           continue
         }
         keeper.apply(id, { event: 'deferred', indexes: [...indexes], untilMs, result })
@@ -196,7 +205,8 @@ export class Scheduler {
       keeper.apply(id, { event: 'deferred', indexes: [index], untilMs, result: own })
       return false
     }
-    const retryAtMs = nowMs + retryPauseMs('outside', recipient.attempts, random)
+    // A domain that does not answer has a line, and all wait there together.
+    const retryAtMs = isBackingOff ? nowMs : nowMs + retryPauseMs('outside', recipient.attempts, random)
     keeper.apply(id, { event: 'no-way', atMs: nowMs, indexes: [index], self: directory.self, retryAtMs })
     return false
   }
