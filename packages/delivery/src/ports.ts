@@ -175,8 +175,11 @@ export type RecipientVerdict =
 export interface Intake {
   /** At MAIL: may this source use that envelope sender. Submission: only own address and aliases. */
   checkSender(source: IntakeSource, from: string): RecipientVerdict
-  /** At RCPT, from the map: unknown users are refused at every node; outside domains only for submission. */
-  checkRecipient(source: IntakeSource, address: string): RecipientVerdict
+  /**
+   * At RCPT, from the map: unknown users are refused at every node; outside domains only for submission.
+   * @param size of the letter, as its sender announced it (RFC 1870).
+   */
+  checkRecipient(source: IntakeSource, address: string, size?: number): RecipientVerdict
   begin(envelope: IntakeEnvelope): LetterWriter
 }
 
