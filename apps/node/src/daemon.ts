@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { createAuthenticator, createPatientLink } from '@skein/accounts'
-import { createDelivery } from '@skein/delivery'
+import { SrsSecretKeeper, createDelivery, deliveryLimits } from '@skein/delivery'
 import { createDnsResolver } from '@skein/dns'
 import { type MessageLog, createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
@@ -26,6 +26,7 @@ import {
   createMailboxStore,
   createQueueStore,
   createStoreUpkeep,
+  createDeadAddressStore,
   createTraceStore,
   openMessageLog,
 } from '@skein/storage'
@@ -45,7 +46,9 @@ import { certificateNames, renameOwnCertificate } from './own-certificate.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
 import { portOf } from './profile.ts'
+import { sharedSecrets } from './shared-secrets.ts'
 import { loadTlsMaterial } from './tls-files.ts'
+import { announceKeys, settleKeys } from './tls-keys.ts'
 
 export interface RunningNode {
   name: string
@@ -70,6 +73,7 @@ export async function startDaemon(paths: DataDirectory, config: Config, logger: 
 async function openNode(paths: DataDirectory, config: Config, logger: Logger, opened: Opened): Promise<RunningNode> {
   const startedMs = clock.nowMs()
   let drainMs = 0
+  settleKeys(paths)
   const tls = loadTlsMaterial({
     cert: config.tls.cert || paths.tlsCert,
     key: config.tls.key || paths.tlsKey,
@@ -123,11 +127,16 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   )
   opened.add('log-ins', () => authenticator.idle())
   const administrators = createAdministrators(stores.accounts)
+  const srsSecrets = new SrsSecretKeeper(
+    { shared: sharedSecrets(ledger), clock, random, logger: logger.child({ part: 'delivery' }) },
+    deliveryLimits,
+  )
   const outside = openOutside(config, log, resolver, hostName, logger, opened)
   const delivery = createDelivery(
     {
       queue: stores.queue,
       trace: createTraceStore(database),
+      deadAddresses: createDeadAddressStore(database),
       log,
       directory,
       mailboxes,
@@ -140,6 +149,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     {
       hostName,
       administrators: () => administrators.list(),
+      srsSecrets: () => srsSecrets.secrets(),
       messageBytesMax: config.smtp['message-bytes-max'],
       recipientsMax: config.smtp['recipients-max'],
     },
@@ -168,6 +178,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   await announceSelf(ledger, mesh, config, hostName)
   await delivery.start()
   opened.add('delivery', () => delivery.stop())
+  srsSecrets.start()
+  opened.add('secrets', () => srsSecrets.stop())
   administrators.read().catch((error: unknown) => {
     logger.error({ error: String(error) }, 'the accounts could not be read for their roles')
   })
@@ -186,6 +198,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
   await announceServices(ledger, listeners)
+  await announceKeys(ledger, tls, paths, logger)()
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(
     paths.controlSocket,

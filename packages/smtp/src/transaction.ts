@@ -60,7 +60,8 @@ export function addRecipient(transaction: Transaction, line: string, rules: Tran
   if (options && 'code' in options) return options
   if (!transaction.smtpUtf8 && !isAscii(address)) return replies.needsSmtpUtf8
   if (transaction.recipients.length >= rules.limits.recipientsMax) return replies.tooManyRecipients
-  const verdict = judge(() => rules.intake.checkRecipient(rules.source(), address, transaction.size), rules)
+  const { from, size } = transaction
+  const verdict = judge(() => rules.intake.checkRecipient(rules.source(), address, from, size), rules)
   if ('code' in verdict) return verdict
   if (!transaction.known.has(verdict.address)) {
     transaction.known.add(verdict.address)
