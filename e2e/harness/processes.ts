@@ -205,3 +205,13 @@ export function temporaryDirectory(name: string): string {
   if (process.env['SKEIN_E2E_KEEP'] !== '1') directories.add(directory)
   return directory
 }
+
+/** Numbers of a user of this machine. @throws Error where there is none of that name */
+export function systemUser(name: string): { uid: number; gid: number } {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${name}:`))
+  if (!line) throw new Error(`no system user ${name}`)
+  const [, , uid, gid] = line.split(':')
+  return { uid: Number(uid), gid: Number(gid) }
+}

@@ -84,6 +84,8 @@ export interface NodeOptions {
   /** Put before every command, e.g. to run it in a network namespace. */
   prefix?: readonly string[]
   extraArguments?: string[]
+  /** For `skein init`, on its stdin. */
+  input?: string
 }
 
 export type Settings = Record<string, Record<string, string | number | boolean | string[]>>
@@ -169,6 +171,12 @@ export class SkeinNode {
       for (const [key, value] of Object.entries(values)) text = withSetting(text, section, key, JSON.stringify(value))
     }
     writeFileSync(file, text)
+  }
+
+  /** Sections that the file does not have yet, as TOML. */
+  appendSettings(toml: string): void {
+    const file = join(this.data, 'skein.toml')
+    writeFileSync(file, `${readFileSync(file, 'utf8').trimEnd()}\n${toml}`)
   }
 
   /** Starts the daemon and waits for its ready line. */
@@ -265,7 +273,8 @@ export async function initNode(options: NodeOptions): Promise<SkeinNode> {
   const node = new SkeinNode(options.name, options.address ?? (await loopbackAddress()), options.prefix ?? [])
   const domains = (options.domains ?? ['test.com']).flatMap((domain) => ['--domain', domain])
   const args = ['init', ...domains, '--name', node.name, '--bind', node.address, '--profile', 'dev']
-  await node.must([...args, ...(options.extraArguments ?? [])])
+  const input = options.input === undefined ? {} : { input: options.input }
+  await node.must([...args, ...(options.extraArguments ?? [])], input)
   if (options.settings) node.setSettings(options.settings)
   return node
 }

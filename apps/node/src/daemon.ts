@@ -2,11 +2,13 @@
 import { createHmac } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { createAuthenticator, createPatientLink } from '@skein/accounts'
-import { createDelivery } from '@skein/delivery'
+import { SrsSecretKeeper, createDelivery, deliveryLimits } from '@skein/delivery'
+import { createDnsResolver } from '@skein/dns'
 import { type MessageLog, createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
 import { type Ledger, createLedger } from '@skein/replication'
 import {
+  type DnsResolver,
   type Logger,
   SkeinError,
   isLoopback,
@@ -15,7 +17,7 @@ import {
   systemRandom as random,
 } from '@skein/runtime'
 import { createTextIndex } from '@skein/search'
-import { createDnsResolver, createOutsideCourier } from '@skein/smtp'
+import { createOutsideCourier } from '@skein/smtp'
 import {
   Database,
   checkStore,
@@ -24,6 +26,7 @@ import {
   createMailboxStore,
   createQueueStore,
   createStoreUpkeep,
+  createDeadAddressStore,
   createTraceStore,
   openMessageLog,
 } from '@skein/storage'
@@ -36,6 +39,7 @@ import { type DataDirectory, readNodeKey } from './data-directory.ts'
 import { type FrontDoors, openFrontDoors, portChosen } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
+import { openLetterExamination } from './letter-examination.ts'
 import { announceSelf, announceServices, meshListeners, meshSettings } from './mesh-presence.ts'
 import { settledHostName } from './node-names.ts'
 import { Opened } from './opened.ts'
@@ -43,7 +47,9 @@ import { certificateNames, renameOwnCertificate } from './own-certificate.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
 import { portOf } from './profile.ts'
+import { sharedSecrets } from './shared-secrets.ts'
 import { loadTlsMaterial } from './tls-files.ts'
+import { announceKeys, settleKeys } from './tls-keys.ts'
 
 export interface RunningNode {
   name: string
@@ -68,6 +74,7 @@ export async function startDaemon(paths: DataDirectory, config: Config, logger: 
 async function openNode(paths: DataDirectory, config: Config, logger: Logger, opened: Opened): Promise<RunningNode> {
   const startedMs = clock.nowMs()
   let drainMs = 0
+  settleKeys(paths)
   const tls = loadTlsMaterial({
     cert: config.tls.cert || paths.tlsCert,
     key: config.tls.key || paths.tlsKey,
@@ -75,6 +82,10 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   const { database, log, ...stores } = await openStores(paths, logger, opened)
   const { ledger, mesh } = await joinPeers(paths, config, database, logger, opened)
+  const resolver = createDnsResolver(
+    { clock, logger: logger.child({ part: 'dns' }) },
+    { servers: config.outside['dns-servers'], trusted: config.outside['dns-trusted'] },
+  )
   const { directory } = ledger
   const name = directory.node(ledger.self)?.name ?? ledger.self
   const domains = directory.domains().map((domain) => domain.name)
@@ -117,16 +128,24 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   )
   opened.add('log-ins', () => authenticator.idle())
   const administrators = createAdministrators(stores.accounts)
-  const outside = openOutside(config, log, hostName, logger, opened)
+  const srsSecrets = new SrsSecretKeeper(
+    { shared: sharedSecrets(ledger), clock, random, logger: logger.child({ part: 'delivery' }) },
+    deliveryLimits,
+  )
+  const outside = openOutside(config, log, resolver, hostName, logger, opened)
+  const journal = { note() {} }
+  const examination = openLetterExamination({ paths, config, ledger, dns: resolver, hostName, journal, logger, opened })
   const delivery = createDelivery(
     {
       queue: stores.queue,
       trace: createTraceStore(database),
+      deadAddresses: createDeadAddressStore(database),
       log,
       directory,
       mailboxes,
       link: mesh,
       outside,
+      examiner: examination.examiner,
       clock,
       random,
       logger: logger.child({ part: 'delivery' }),
@@ -134,6 +153,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     {
       hostName,
       administrators: () => administrators.list(),
+      srsSecrets: () => srsSecrets.secrets(),
       messageBytesMax: config.smtp['message-bytes-max'],
       recipientsMax: config.smtp['recipients-max'],
     },
@@ -162,6 +182,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   await announceSelf(ledger, mesh, config, hostName)
   await delivery.start()
   opened.add('delivery', () => delivery.stop())
+  srsSecrets.start()
+  opened.add('secrets', () => srsSecrets.stop())
   administrators.read().catch((error: unknown) => {
     logger.error({ error: String(error) }, 'the accounts could not be read for their roles')
   })
@@ -180,6 +202,10 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
   await announceServices(ledger, listeners)
+  examination.keys.start().catch((error: unknown) => {
+    logger.error({ error: String(error) }, 'there are no keys to sign letters with')
+  })
+  await announceKeys(ledger, tls, paths, logger)()
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(
     paths.controlSocket,
@@ -270,6 +296,7 @@ async function firstSync(ledger: Ledger, mesh: Mesh, logger: Logger): Promise<vo
 function openOutside(
   config: Config,
   log: MessageLog,
+  resolver: DnsResolver,
   hostName: string,
   logger: Logger,
   opened: Opened,
@@ -280,7 +307,7 @@ function openOutside(
       clock,
       random,
       logger: logger.child({ part: 'outside' }),
-      resolver: createDnsResolver({ clock }, { ...listIfAny('servers', config.outside['dns-servers']) }),
+      resolver,
     },
     {
       hostName,
@@ -293,10 +320,6 @@ function openOutside(
   )
   opened.add('outside courier', () => outside.close())
   return outside
-}
-
-function listIfAny<Name extends string>(name: Name, list: string[]): { [Key in Name]?: string[] } {
-  return list.length > 0 ? ({ [name]: list } as { [Key in Name]: string[] }) : {}
 }
 
 function isWildcard(bind: string): boolean {

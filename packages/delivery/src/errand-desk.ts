@@ -425,7 +425,9 @@ function resultsOf(item: QueueItem): RelayResult[] {
     }
     const { kind, code, status, text, hop } = recalled || !lastResult ? unsent : lastResult
     const end = state === 'delivered' ? 'delivered' : recalled ? 'recalled' : 'failed'
-    return { index, end, kind, code, status, text, hop, dsnPassedOn: lastResult?.dsnPassedOn ?? false }
+    const dsnPassedOn = lastResult?.dsnPassedOn ?? false
+    const deliverByPassedOn = lastResult?.deliverByPassedOn ?? false
+    return { index, end, kind, code, status, text, hop, dsnPassedOn, deliverByPassedOn }
   })
 }
 

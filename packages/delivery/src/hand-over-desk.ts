@@ -399,7 +399,7 @@ export function wordFor(handOver: HandOver | undefined, stage: string): 'go' | '
 
 function resultOf(said: RelayResult | undefined, atMs: number, node: NodeId, text = 'no word of it'): DeliveryResult {
   if (!said) return { atMs, kind: 'temporary', code: 451, status: '4.4.7', text, courier: 'peer', hop: node }
-  const { kind, code, status, hop, dsnPassedOn } = said
+  const { kind, code, status, hop, dsnPassedOn, deliverByPassedOn } = said
   return {
     atMs,
     kind,
@@ -409,5 +409,6 @@ function resultOf(said: RelayResult | undefined, atMs: number, node: NodeId, tex
     courier: 'outside',
     hop,
     ...(dsnPassedOn && { dsnPassedOn }),
+    ...(deliverByPassedOn && { deliverByPassedOn }),
   }
 }

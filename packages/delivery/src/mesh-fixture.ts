@@ -7,6 +7,7 @@ import {
   createMemoryMailboxStore,
   createMemoryMessageLog,
   createMemoryQueueStore,
+  createMemoryDeadAddressStore,
   createMemoryTraceStore,
   createSeededRandom,
   SimulatedNetwork,
@@ -14,12 +15,13 @@ import {
   type MemoryMailboxStore,
   type MemoryMessageLog,
   type MemoryQueueStore,
+  type MemoryDeadAddressStore,
   type MemoryTraceStore,
   type SimulatedNetworkSettings,
 } from '@skein/testkit'
 import { createDelivery, type Delivery, type DeliverySettings } from './delivery.ts'
 import { DirectoryFixture } from './directory-fixture.ts'
-import type { Consignment, Courier, DeliveryResult, Destination, IntakeSource } from './ports.ts'
+import type { Consignment, Courier, DeliveryResult, Destination, IntakeEnvelope, IntakeSource } from './ports.ts'
 
 export interface NodeFixture {
   id: NodeId
@@ -29,6 +31,7 @@ export interface NodeFixture {
   log: MemoryMessageLog
   store: MemoryMailboxStore
   trace: MemoryTraceStore
+  deadAddresses: MemoryDeadAddressStore
   /** What the outside courier was asked to carry. */
   sent: { consignment: Consignment; destination: Destination }[]
 }
@@ -85,6 +88,7 @@ export class MeshFixture {
     const queue = before ? before.queue.crash() : createMemoryQueueStore(disk)
     const log = before ? before.log.crash() : createMemoryMessageLog(disk)
     const store = before ? before.store.crash() : createMemoryMailboxStore(disk)
+    const deadAddresses = before ? before.deadAddresses.crash() : createMemoryDeadAddressStore(disk)
     const trace = before?.trace ?? createMemoryTraceStore()
     const { clock } = this
     const random = this.random.fork(`${id} ${clock.nowMs()}`)
@@ -103,10 +107,10 @@ export class MeshFixture {
     const directory = this.map.view(id)
     const link = this.network.join(id)
     const delivery = createDelivery(
-      { queue, trace, log, directory, mailboxes, link, outside, clock, random, logger: silentLogger },
+      { queue, trace, deadAddresses, log, directory, mailboxes, link, outside, clock, random, logger: silentLogger },
       { hostName: `${id}.test.com`, ...this.settings },
     )
-    const node = { id, delivery, mailboxes, queue, log, store, trace, sent }
+    const node = { id, delivery, mailboxes, queue, log, store, trace, deadAddresses, sent }
     this.nodes.set(id, node)
     await this.clock.runUntil(delivery.start())
     await this.clock.advance(1000)
@@ -154,6 +158,7 @@ export class MeshFixture {
     to: readonly string[],
     letter: string | Uint8Array,
     source: IntakeSource = strangerSource,
+    asked: Pick<IntakeEnvelope, 'options' | 'recipientOptions'> = {},
   ): Promise<{ queueId: string }> {
     const writer = this.node(node).delivery.intake.begin({
       source,
@@ -162,6 +167,7 @@ export class MeshFixture {
       smtpUtf8: false,
       eightBit: false,
       receivedMs: this.clock.nowMs(),
+      ...asked,
     })
     return (async () => {
       await writer.write(Buffer.from(letter))

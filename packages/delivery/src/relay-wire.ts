@@ -47,6 +47,8 @@ export interface RelayResult {
   hop: string
   /** That host tells the sender itself what DSN asked for (RFC 3461). */
   dsnPassedOn: boolean
+  /** The same for BY (RFC 2852). */
+  deliverByPassedOn: boolean
 }
 
 export type RelayRequest =
@@ -138,6 +140,7 @@ function readResults(map: Fields): RelayResult[] {
     text: entry.text('text'),
     hop: entry.text('hop'),
     dsnPassedOn: entry.flag('dsnPassedOn'),
+    deliverByPassedOn: entry.flag('deliverByPassedOn'),
   }))
 }
 
