@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createSeededRandom } from '@skein/testkit'
 import { blocked, fourNodes, plain, silent, taken, unfinished } from './hand-over-fixture.ts'
 
-const seeds = 150
+const seeds = 60
 const letters = 6
 
 /** After the domain's answer a node needs so long to write it down; a crash within it is SMTP's own window. */
