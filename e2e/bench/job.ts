@@ -19,6 +19,8 @@ export interface DeliverJob {
   /** STARTTLS and AUTH, each session as the user to whom it writes. */
   submission?: boolean
   messageBytes: number
+  /** More header fields, each ended by CR LF. */
+  headerFields?: string
   seconds: number
   /** Stops after this many letters even if there is time left; 0: no such end. */
   lettersMax: number

@@ -44,7 +44,7 @@ async function deliver(job: DeliverJob): Promise<DeliverResult> {
       endpoint: job.endpoint,
       recipient: (used[index % used.length] as { address: string }).address,
       ...(job.submission ? { login: used[index % used.length] as { address: string; password: string } } : {}),
-      rest: letterRest(job.messageBytes),
+      rest: Buffer.concat([Buffer.from(job.headerFields ?? ''), letterRest(job.messageBytes)]),
       oneLetterASession: job.oneLetterASession,
       nextMessageId: () => {
         begun += 1

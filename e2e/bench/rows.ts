@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { eventually } from '../harness/poll.ts'
 import { mustRun } from '../harness/processes.ts'
 import { initNode, inviteFrom, joinNode, stopNodes } from '../harness/skein.ts'
+import { checkedRow } from './checked-row.ts'
 import { outsideDestinations } from './destinations.ts'
 import { generate } from './generator.ts'
 import type { Goal, Measure, OwnRow, Row, TargetRow } from './row.ts'
@@ -315,6 +316,7 @@ const idleRow: OwnRow = {
 export const rows: readonly Row[] = [
   ...sizes.flatMap(({ label, bytes }) => [1, 20, 100].map((sessions) => deliverRow(label, bytes, sessions))),
   oneLetterASession,
+  checkedRow,
   submission,
   outbound,
   fetchRow,

@@ -21,6 +21,11 @@ export const messageAuthLimits = {
   signaturesMax: 10,
   /** RFC 8301 §3.2. */
   rsaKeyBitsMin: 1024,
+  /** Public keys that a thread remembers how to use; the DNS is asked for them all the same. */
+  keysReadMax: 1_000,
+  /** An answer of the DNS serves the next letters of the same thread for so long, whatever its own time. */
+  answersKeptMs: 2_000,
+  answersKeptMax: 2_000,
   /** DNS questions for one letter, of SPF, DKIM and ARC together. */
   questionsMax: 200,
   /** A letter with a larger header, or more lines of it, is not checked: `dkim=policy`. */

@@ -6,6 +6,22 @@ interface ParsedField {
   line: Buffer
 }
 
+interface KeyOptions {
+  strict?: boolean
+  hashAlgo?: string
+}
+
+interface FoundKey {
+  publicKey: unknown
+  rr: string
+  modulusLength?: number
+}
+
+interface KeyCache {
+  resolver: Resolve
+  get(type: string, name: string, bits: number | undefined, options: KeyOptions | undefined): Promise<FoundKey>
+}
+
 interface SignatureStatus {
   result: string
   comment?: string | false
@@ -28,6 +44,7 @@ interface ArcLink {
 }
 
 interface ArcData {
+  keyCache?: KeyCache
   chain: false | ArcLink[]
   lastEntry?: ArcLink
   error?: Error
@@ -38,12 +55,30 @@ declare module 'mailauth/lib/dkim/dkim-verifier.js' {
 
   export class DkimVerifier extends (0 as unknown as typeof Writable) {
     constructor(options: { resolver: Resolve; minBitLength: number; strict: boolean; sender: string; curTime?: Date })
+    keyCache: KeyCache
     headers: false | { parsed: ParsedField[] }
+    messageHeaders(headers: { parsed: ParsedField[] }): Promise<void>
+    nextChunk(chunk: Uint8Array): Promise<void>
+    finalChunk(): Promise<void>
     results: SignatureResult[]
     arc: ArcData
     prepareSignature(header: { type: string; skip?: string }): void
   }
   const module: { DkimVerifier: typeof DkimVerifier }
+  export default module
+}
+
+declare module 'mailauth/lib/tools.js' {
+  const module: {
+    parseHeaders(bytes: Buffer): { parsed: ParsedField[] }
+    getPublicKey(
+      type: string,
+      name: string,
+      bits: number | undefined,
+      resolver: Resolve,
+      options: KeyOptions | undefined,
+    ): Promise<FoundKey>
+  }
   export default module
 }
 

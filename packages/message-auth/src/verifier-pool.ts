@@ -19,6 +19,8 @@ export interface VerifierSettings {
   hostName: string
   /** Default: one less than the machine has processors. */
   workers?: number
+  /** Default: `answersKeptMs` of the limits. */
+  answersKeptMs?: number
 }
 
 export interface VerifierPool extends MessageVerifier {
@@ -58,15 +60,17 @@ class Pool implements VerifierPool {
   readonly #parts: VerifierComponents
   readonly #hostName: string
   readonly #workersMax: number
+  readonly #answersKeptMs: number
   readonly #threads = new Set<Thread>()
   readonly #waiting: Task[] = []
   #nextJob = 1
   #watch: Timer | null = null
   #closed = false
 
-  constructor(components: VerifierComponents, { hostName, workers }: VerifierSettings) {
+  constructor(components: VerifierComponents, { hostName, workers, answersKeptMs }: VerifierSettings) {
     this.#parts = components
     this.#hostName = hostName
+    this.#answersKeptMs = answersKeptMs ?? messageAuthLimits.answersKeptMs
     this.#workersMax = workers ?? Math.max(1, Math.min(messageAuthLimits.workersMax, availableParallelism() - 1))
   }
 
@@ -174,6 +178,7 @@ class Pool implements VerifierPool {
   #start(): Thread {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
       name: 'skein-message-auth',
+      workerData: { answersKeptMs: this.#answersKeptMs },
       resourceLimits: { maxOldGenerationSizeMb: messageAuthLimits.heapMegabytesMax },
     })
     const nowMs = this.#parts.clock.monotonicMs()

@@ -1,12 +1,13 @@
 // SPF, DKIM and ARC of one letter by mailauth, strictly by the RFCs, and its results in our words.
 import { isIP } from 'node:net'
-import { pipeline } from 'node:stream/promises'
 import type { ArcCheck, ArcSet, CheckedLetter, DkimCheck, DkimResult, SpfCheck, SpfResult } from '@skein/filtering'
 import { canonicalDomain, parseHeaderFields, splitAddress } from '@skein/mail'
 import arcModule from 'mailauth/lib/arc/index.js'
 import verifiers from 'mailauth/lib/dkim/dkim-verifier.js'
 import spfModule from 'mailauth/lib/spf/index.js'
+import tools from 'mailauth/lib/tools.js'
 import { messageAuthLimits } from './limits.ts'
+import { createPublicKeys } from './public-keys.ts'
 import { HeaderTooLarge, readHeader, type SplitLetter } from './read-header.ts'
 import type { VerifyRequest } from './requests.ts'
 
@@ -118,10 +119,13 @@ async function checkSignatures(
   const strict = true
   const minBitLength = messageAuthLimits.rsaKeyBitsMin
   const verifier = new Verifier({ resolver, minBitLength, strict, sender: '<>', curTime: new Date(nowMs) })
-  await pipeline(async function* () {
-    yield header
-    yield* rest
-  }, verifier)
+  verifier.keyCache = createPublicKeys(resolver)
+  verifier.arc.keyCache = verifier.keyCache
+  // As its stream would, without one: a letter that has come by SMTP has no bare line ends that would have to be looked for.
+  verifier.headers = tools.parseHeaders(header)
+  await verifier.messageHeaders(verifier.headers)
+  for await (const chunk of rest) await verifier.nextChunk(chunk)
+  await verifier.finalChunk()
   const dkim = verifier.results.filter((it) => it.status.result !== 'none').map(dkimCheck)
   return { dkim, arc: await checkChain(verifier.arc, { resolver, minBitLength, strict }), from }
 }

@@ -1,5 +1,5 @@
 // A verifying thread: takes letters, whole or in pieces, asks its DNS questions of the node, and answers. Holds nothing else.
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import type { CheckedLetter } from '@skein/filtering'
 import { messageAuthLimits } from './limits.ts'
 import type { DnsAnswer, FromWorker, LetterRequest, QuestionType, ToWorker } from './requests.ts'
@@ -9,6 +9,7 @@ import { verifyLetter, type Resolver } from './verify-letter.ts'
 
 const port = parentPort
 if (port === null) throw new Error('this runs in a worker')
+const { answersKeptMs } = workerData as { answersKeptMs: number }
 const say = (message: FromWorker) => port.postMessage(message)
 
 interface Job {
@@ -105,13 +106,30 @@ const types: ReadonlySet<string> = new Set(['A', 'AAAA', 'MX', 'PTR', 'TXT'])
 
 async function ask(name: string, type: string): Promise<unknown[]> {
   if (!types.has(type)) throw dnsError('ENODATA', name)
-  const question = nextQuestion++
-  const answer = await new Promise<DnsAnswer>((resolve) => {
-    questions.set(question, resolve)
-    say({ kind: 'question', question, type: type as QuestionType, name })
-  })
+  const key = `${type} ${name}`
+  const known = kept.get(key)
+  const answer = known && known.untilMs > performance.now() ? known.answer : await askNode(name, type as QuestionType)
+  if (answer !== known?.answer) keep(key, answer)
   if ('code' in answer) throw dnsError(answer.code, name)
   return answer.records
+}
+
+function askNode(name: string, type: QuestionType): Promise<DnsAnswer> {
+  const question = nextQuestion++
+  return new Promise((resolve) => {
+    questions.set(question, resolve)
+    say({ kind: 'question', question, type, name })
+  })
+}
+
+/** The node has the cache; this only spares it the questions of letters that come one after the other. */
+const kept = new Map<string, { answer: DnsAnswer; untilMs: number }>()
+
+function keep(key: string, answer: DnsAnswer): void {
+  kept.delete(key)
+  if ('code' in answer && answer.code !== 'ENOTFOUND' && answer.code !== 'ENODATA') return
+  if (kept.size >= messageAuthLimits.answersKeptMax) kept.delete(kept.keys().next().value as string)
+  kept.set(key, { answer, untilMs: performance.now() + answersKeptMs })
 }
 
 function dnsError(code: string, name: string): Error {

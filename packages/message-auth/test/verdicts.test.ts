@@ -127,7 +127,7 @@ pools.push(signer)
 // One pool for all rows: what differs is the DNS behind it.
 let zone = new ZoneResolver()
 const dns = new Proxy(zone, { get: (_, name) => Reflect.get(zone, name) as unknown })
-const pool = createVerifierPool({ dns, clock, logger: silentLogger }, { hostName: 'mx.test.com' })
+const pool = createVerifierPool({ dns, clock, logger: silentLogger }, { hostName: 'mx.test.com', answersKeptMs: 0 })
 pools.push(pool)
 const signal = new AbortController().signal
 

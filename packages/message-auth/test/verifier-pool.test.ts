@@ -218,3 +218,17 @@ test('more letters than may wait are told to come again', async () => {
   await own.close()
   for (const outcome of await outcomes) assert.equal(outcome.status, 'rejected')
 })
+
+test('letters that come one after the other ask the DNS once', async () => {
+  const asked = new ZoneResolver(zone)
+  const own = createVerifierPool({ dns: asked, clock, logger: silentLogger }, { hostName: 'mx.x', workers: 1 })
+  const letter = letterOf(await signed(Buffer.from(`${header}hello`)))
+  for (let turn = 0; turn < 5; turn++) {
+    assert.deepEqual(
+      (await own.verify(letter, signal)).dkim.map((it) => it.result),
+      ['pass', 'pass'],
+    )
+  }
+  assert.equal(new Set(asked.asked).size, asked.asked.length)
+  await own.close()
+})
