@@ -1,5 +1,6 @@
 // Everything this server says besides 250: one place for reply codes (RFC 5321 §4.2) and enhanced status codes (RFC 3463),
 // and the one mapping from the house's errors to them.
+import { LetterRefused } from '@skein/delivery'
 import { SkeinError } from '@skein/runtime'
 
 export interface Reply {
@@ -83,6 +84,9 @@ const byErrorKind: Readonly<Record<SkeinError['kind'], { code: number; status: s
 /** What to say about `error`; `isKnown` is false where it was nobody's plan and belongs in the log. */
 export function replyForError(error: unknown): { reply: Reply; isKnown: boolean } {
   if (!(error instanceof SkeinError)) return { reply: replies.internalError, isKnown: false }
+  if (error instanceof LetterRefused) {
+    return { reply: { code: error.replyCode, status: error.status, text: error.message }, isKnown: true }
+  }
   const { code, status } = byErrorCode[error.code] ?? byErrorKind[error.kind]
   return { reply: { code, status, text: error.message }, isKnown: true }
 }
