@@ -6,12 +6,23 @@ import { createMemoryLog } from '../test/memory-log.ts'
 import { except, startScripted, willing } from '../test/scripted-server.ts'
 import { startServer } from '../test/server-fixture.ts'
 import { type OutsideCourierSettings, createOutsideCourier } from './outside-courier.ts'
-import { createMemoryDns } from '@skein/testkit'
+import type { TlsSessionResult } from '@skein/reports'
+import { createMemoryDns, createMemoryStsPolicyStore } from '@skein/testkit'
 
 function createBench(settings: Partial<OutsideCourierSettings> = {}, resolver: DnsResolver = createMemoryDns()) {
   const log = createMemoryLog()
+  const noted: TlsSessionResult[] = []
+  const journal = { note: (result: TlsSessionResult) => void noted.push(result) }
   const courier = createOutsideCourier(
-    { log, clock: systemClock, random: systemRandom, logger: silentLogger, resolver },
+    {
+      log,
+      clock: systemClock,
+      random: systemRandom,
+      logger: silentLogger,
+      resolver,
+      stsPolicies: createMemoryStsPolicyStore(),
+      journal,
+    },
     { hostName: 'us.example', ...settings },
   )
   let count = 0
@@ -44,7 +55,7 @@ function createBench(settings: Partial<OutsideCourierSettings> = {}, resolver: D
   }
   const send = (consignment: Consignment, signal = new AbortController().signal): Promise<DeliveryResult[]> =>
     courier.deliver(consignment, { kind: 'outside', domain: 'there.example' }, signal)
-  return { log, courier, letter, send }
+  return { log, courier, letter, send, noted }
 }
 
 const routeTo = (port: number, host = '127.0.0.1') => ({ routes: { 'there.example': `${host}:${port}` } })
