@@ -1,7 +1,7 @@
 // One node: everything is made here, started in order, and stopped in the opposite order. Wiring only; no rules.
 import { createHmac } from 'node:crypto'
 import { createAuthenticator, createPatientLink } from '@skein/accounts'
-import { createDelivery } from '@skein/delivery'
+import { SrsSecretKeeper, createDelivery, deliveryLimits } from '@skein/delivery'
 import { createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
 import { type Ledger, createLedger } from '@skein/replication'
@@ -16,6 +16,7 @@ import {
   createMailboxStore,
   createQueueStore,
   createStoreUpkeep,
+  createDeadAddressStore,
   createTraceStore,
   openMessageLog,
 } from '@skein/storage'
@@ -35,7 +36,9 @@ import { certificateNames, renameOwnCertificate } from './own-certificate.ts'
 import { openOutsideWay, openResolver } from './outside-way.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
+import { sharedSecrets } from './shared-secrets.ts'
 import { loadTlsMaterial } from './tls-files.ts'
+import { announceKeys, settleKeys } from './tls-keys.ts'
 
 export interface RunningNode {
   name: string
@@ -60,6 +63,7 @@ export async function startDaemon(paths: DataDirectory, config: Config, logger: 
 async function openNode(paths: DataDirectory, config: Config, logger: Logger, opened: Opened): Promise<RunningNode> {
   const startedMs = clock.nowMs()
   let drainMs = 0
+  settleKeys(paths)
   const tls = loadTlsMaterial({
     cert: config.tls.cert || paths.tlsCert,
     key: config.tls.key || paths.tlsKey,
@@ -110,12 +114,17 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   )
   opened.add('log-ins', () => authenticator.idle())
   const administrators = createAdministrators(stores.accounts)
+  const srsSecrets = new SrsSecretKeeper(
+    { shared: sharedSecrets(ledger), clock, random, logger: logger.child({ part: 'delivery' }) },
+    deliveryLimits,
+  )
   const outside = openOutsideWay(config, { log, database, resolver, journal: noReports, hostName, logger })
   opened.add('outside courier', () => outside.close())
   const delivery = createDelivery(
     {
       queue: stores.queue,
       trace: createTraceStore(database),
+      deadAddresses: createDeadAddressStore(database),
       log,
       directory,
       mailboxes,
@@ -128,6 +137,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     {
       hostName,
       administrators: () => administrators.list(),
+      srsSecrets: () => srsSecrets.secrets(),
       messageBytesMax: config.smtp['message-bytes-max'],
       recipientsMax: config.smtp['recipients-max'],
     },
@@ -156,6 +166,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   await announceSelf(ledger, mesh, config, hostName)
   await delivery.start()
   opened.add('delivery', () => delivery.stop())
+  srsSecrets.start()
+  opened.add('secrets', () => srsSecrets.stop())
   administrators.read().catch((error: unknown) => {
     logger.error({ error: String(error) }, 'the accounts could not be read for their roles')
   })
@@ -174,6 +186,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
   await announceServices(ledger, listeners)
+  await announceKeys(ledger, tls, paths, logger)()
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(
     paths.controlSocket,

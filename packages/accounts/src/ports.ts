@@ -47,12 +47,31 @@ export interface DirectoryEntry {
   epoch: number
   replicas: NodeId[]
   state: EntryState
+  /** Where this user's mail goes on to; `keep`: into his own mailbox too. */
+  forward?: Forward
+  /** What he submits is filed under Sent by the mesh. */
+  savesSent?: true
 }
+
+/** Addresses in canonical form, ours or not. */
+export interface Forward {
+  to: readonly string[]
+  keep: boolean
+}
+
+/** RFC 8461 §3.2: what mail systems that can't have TLS with one of our exchangers are told to do. */
+export type MtaStsMode = 'none' | 'testing' | 'enforce'
 
 export interface DomainRecord {
   name: string
   policy: 'auto' | 'strict' | 'local'
   replicas: number
+  /** Who gets the mail for addresses of this domain that nobody has. */
+  catchAll?: string
+  /** Every address here that nobody has means the same local part in that domain. */
+  aliasOf?: string
+  /** Absent: `testing`. */
+  mtaSts?: MtaStsMode
 }
 
 /** One DKIM key as the DNS tells it: the TXT record of `<selector>._domainkey.<domain>`, the same for every domain of the mesh. */
@@ -85,6 +104,10 @@ export interface NodeRecord {
   services?: Readonly<Record<string, number>>
   /** DKIM keys with which it signs letters that enter the mesh there. */
   dkim?: readonly DkimSelector[]
+  /** SHA-256 (64 hex digits) of the public key of its certificate in use, then of the key that it will use next (TLSA `3 1 1`). */
+  tlsKeys?: readonly string[]
+  /** The CAA name of the authority that gives it certificates (RFC 8659 §4.2); '' or absent: none. */
+  authority?: string
 }
 
 /** The user-to-node map and the mesh's shared settings, as this node knows them now. Look-ups are in memory or level, never the network. */

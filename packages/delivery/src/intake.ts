@@ -4,29 +4,31 @@ import type { Directory } from '@skein/accounts'
 import { formatReceived, formatReturnPath } from '@skein/mail'
 import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type Random } from '@skein/runtime'
-import { addresseesOf, type Addressees } from './addressees.ts'
+import { addresseesOf, type Addressees, type NamedAddressee } from './addressees.ts'
 import { answers, type Answer } from './answers.ts'
 import { newRecipient } from './bounce.ts'
 import type { FullMailboxes } from './full-mailboxes.ts'
 import { HeaderCollector, readRelayedHeader, readSubmittedHeader, type LetterHeader } from './letter-header.ts'
 import type { Placement } from './placement.ts'
-import type {
-  DeliveryLimits,
-  DeliveryResult,
-  Intake,
-  IntakeEnvelope,
-  IntakeSource,
-  LetterWriter,
-  QueueId,
-  QueueItem,
-  QueueRecipient,
-  RecipientVerdict,
+import {
+  type DeliveryLimits,
+  type DeliveryResult,
+  type Intake,
+  type IntakeEnvelope,
+  type IntakeSource,
+  type LetterWriter,
+  type QueueId,
+  type QueueItem,
+  type QueueRecipient,
+  type RecipientVerdict,
+  wantsNotice,
 } from './ports.ts'
 import { newNotice, oweSuccess } from './queue.ts'
 import { checkRecipient } from './recipient-check.ts'
 import { retryPauseMs } from './retry-schedule.ts'
 import { routeRecipient, type RouteSettings } from './route.ts'
 import { checkSender, maySpeakAs } from './sender-check.ts'
+import type { Suppression } from './suppression.ts'
 import type { Tracer, TraceStep } from './trace.ts'
 
 export interface IntakeComponents {
@@ -34,6 +36,7 @@ export interface IntakeComponents {
   directory: Directory
   placement: Placement
   full: FullMailboxes
+  suppression: Pick<Suppression, 'refusal'>
   tracer: Tracer
   clock: Clock
   random: Random
@@ -80,10 +83,14 @@ export class DeliveryIntake implements Intake {
     return checkSender(this.#parts.directory, source, from, this.#settings.routes)
   }
 
-  checkRecipient(source: IntakeSource, address: string): RecipientVerdict {
-    const { directory, full } = this.#parts
-    const components = { directory, isOverQuota: (account: string) => full.has(account) }
-    return checkRecipient(components, source, address, this.#settings.routes)
+  checkRecipient(source: IntakeSource, address: string, from?: string): RecipientVerdict {
+    const { directory, full, suppression } = this.#parts
+    const components = {
+      directory,
+      isOverQuota: (account: string) => full.has(account),
+      deadAddress: (outside: string) => suppression.refusal(outside),
+    }
+    return checkRecipient(components, source, address, this.#settings.routes, from)
   }
 
   begin(envelope: IntakeEnvelope): LetterWriter {
@@ -177,6 +184,12 @@ class IncomingLetter {
       throw error
     }
     const addressees = this.#addressees()
+    const [first] = addressees.named
+    // RFC 5321 §6.3: it left through these addresses before, and has no other way.
+    if (first?.lost && addressees.named.every(({ lost }) => lost)) {
+      await this.abort()
+      throw new SkeinError('mail-loop', 'permanent', first.lost.text)
+    }
     const returnPath = Buffer.from(formatReturnPath(this.#envelope.from))
     const fields = Buffer.from(this.#traceFields())
     const item = (blob: BlobRef) => this.#item(addressees, blob, returnPath.length)
@@ -256,7 +269,8 @@ class IncomingLetter {
 
   #addressees(): Addressees {
     const { directory, logger } = this.#parts
-    return addresseesOf(this.#envelope, directory, this.#settings.routes, (alias, refusals) => {
+    const { deliveredTo: passed } = this.#header as LetterHeader
+    return addresseesOf(this.#envelope, directory, { ...this.#settings.routes, passed }, (alias, refusals) => {
       const passedOver = refusals.map(({ address, refusal }) => `${address}: ${refusal.text}`)
       logger.warn({ queueId: this.#id, alias, passedOver }, 'an alias leads to addresses that take no mail')
     })
@@ -285,9 +299,7 @@ class IncomingLetter {
     return {
       id: this.#id,
       from,
-      recipients: named.map((it, index) =>
-        newRecipient(index, it.address, it.original, firstAttemptMs, this.#parts.directory, it.options),
-      ),
+      recipients: named.map((it, index) => this.#recipient(it, index, firstAttemptMs)),
       blob,
       returnPathBytes,
       size: blob.length,
@@ -306,6 +318,27 @@ class IncomingLetter {
     }
   }
 
+  #recipient({ address, original, options, forwardedFor, lost }: NamedAddressee, index: number, atMs: number) {
+    const { directory } = this.#parts
+    const recipient: QueueRecipient = {
+      ...newRecipient(index, address, original, atMs, directory, options),
+      ...(forwardedFor !== undefined && { forwardedFor }),
+    }
+    if (!lost) return recipient
+    const { code, status, text } = lost
+    const lastResult: DeliveryResult = {
+      atMs,
+      kind: 'permanent',
+      code,
+      status,
+      text,
+      courier: 'local',
+      hop: directory.self,
+    }
+    const isTold = this.#envelope.from !== '' && wantsNotice(options, 'failure')
+    return { ...recipient, state: 'failed' as const, lastResult, ...(isTold && { noticeOwed: index }) }
+  }
+
   /** A few recipients, all here: straight into their mailboxes. Else, or where one takes nothing now: into the queue. */
   async #accept(item: QueueItem, bytes: Uint8Array | undefined): Promise<{ queueId: QueueId; direct: boolean }> {
     const { directory, placement, log, enqueue, tracer } = this.#parts
@@ -313,6 +346,7 @@ class IncomingLetter {
     const steps: TraceStep[] = [this.#acceptedStep(item)]
     let waiting = item
     const addressees = item.recipients.flatMap((recipient) => {
+      if (recipient.state !== 'pending') return []
       const route = routeRecipient(directory, recipient, routes)
       return route.kind === 'local' ? [{ index: recipient.index, accountId: route.accountId }] : []
     })

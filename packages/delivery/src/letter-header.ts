@@ -4,6 +4,7 @@ import {
   canonicalAddress,
   countReceived,
   decodedFieldValue,
+  fieldValue,
   findMessageId,
   formatDate,
   parseAddressList,
@@ -62,6 +63,8 @@ export interface LetterHeader {
   /** Without brackets; '' where there is none. */
   messageId: string
   hops: number
+  /** Addresses in Delivered-To fields, canonical: those from which it was sent on before. */
+  deliveredTo: ReadonlySet<string>
   /** Canonical addresses of those in whose name it speaks, for submissions. */
   authors: string[]
 }
@@ -76,6 +79,7 @@ export function readRelayedHeader(header: Uint8Array): LetterHeader {
     added: '',
     messageId: findMessageId(header),
     hops: countReceived(header),
+    deliveredTo: deliveredTo(header),
     authors: [],
   }
 }
@@ -107,5 +111,17 @@ export function readSubmittedHeader(header: Uint8Array, made: { messageId: strin
       const address = mailbox && host ? canonicalAddress(`${mailbox}@${host}`) : undefined
       return address === undefined ? [] : [address]
     })
-  return { bytes, added, messageId, hops: countReceived(header), authors }
+  return { bytes, added, messageId, hops: countReceived(header), deliveredTo: deliveredTo(header), authors }
+}
+
+const nobody: ReadonlySet<string> = new Set()
+const deliveredToMax = 100
+
+/** Most letters have none: they are not taken apart for it. */
+function deliveredTo(header: Uint8Array): ReadonlySet<string> {
+  const bytes = Buffer.from(header.buffer, header.byteOffset, header.byteLength)
+  if (!['elivered-To', 'elivered-to', 'ELIVERED-TO'].some((name) => bytes.includes(name, 0, 'latin1'))) return nobody
+  const fields = parseHeaderFields(header).filter(({ lower }) => lower === 'delivered-to')
+  const addresses = fields.slice(0, deliveredToMax).map((field) => canonicalAddress(fieldValue(header, field).trim()))
+  return new Set(addresses.filter((address) => address !== undefined))
 }

@@ -28,6 +28,8 @@ export interface QueueRecipient {
   address: string
   /** As given at RCPT. */
   original: string
+  /** Outside, and not named by the sender: the address of ours whose mail goes on there. */
+  forwardedFor?: string
   /**
    * Whom the address meant when the letter came in. He gets it, under whatever name and wherever he lives by then: an
    * attempt whose outcome is unknown and the next one must not reach two accounts. Absent: the address alone counts.
@@ -63,6 +65,8 @@ export interface QueueItem {
    * another node or server begins after it.
    */
   returnPathBytes?: number
+  /** Header fields for the top of the letter, not in the blob: those of one consignment outside. */
+  outsideFields?: string
   /** Bytes of the blob. */
   size: number
   /** The Message-ID header (without brackets), or '' : what `skein trace` looks for. */
@@ -130,6 +134,24 @@ export interface TraceStore {
   find(key: string): Promise<TraceEvent[]>
 }
 
+/** An address outside from which letters came back for good. */
+export interface DeadAddress {
+  /** Canonical. */
+  address: string
+  /** The latest ones, of different letters, oldest first. */
+  failures: { letter: QueueId; atMs: number; said: string }[]
+  /** Until then our users' letters to it are refused; 0: they are not yet. */
+  refusedUntilMs: number
+}
+
+export interface DeadAddressStore {
+  /** Durable when it resolves, as is `remove`; in the order of the calls. */
+  put(record: DeadAddress): Promise<void>
+  remove(address: string): Promise<void>
+  /** In no order. */
+  list(): AsyncIterable<DeadAddress>
+}
+
 /** The bytes and envelope that a courier carries for recipients with one destination. */
 export interface Consignment {
   item: QueueItem
@@ -175,8 +197,11 @@ export type RecipientVerdict =
 export interface Intake {
   /** At MAIL: may this source use that envelope sender. Submission: only own address and aliases. */
   checkSender(source: IntakeSource, from: string): RecipientVerdict
-  /** At RCPT, from the map: unknown users are refused at every node; outside domains only for submission. */
-  checkRecipient(source: IntakeSource, address: string): RecipientVerdict
+  /**
+   * At RCPT, from the map: unknown users are refused at every node; outside domains only for submission.
+   * @param from the letter's sender: return addresses take letters without one only
+   */
+  checkRecipient(source: IntakeSource, address: string, from?: string): RecipientVerdict
   begin(envelope: IntakeEnvelope): LetterWriter
 }
 
@@ -283,6 +308,19 @@ export const deliveryLimits = {
   rerouteLettersMax: 5_000,
   overQuotaMemoryMs: 60_000,
   overQuotaAccountsMax: 10_000,
+  /** Letters to one address outside that came back for good within the window, before it is taken for dead. */
+  suppressionFailures: 3,
+  suppressionWindowMs: 7 * 24 * 3600 * 1000,
+  /** How long new letters to a dead address are refused; then one may try again. */
+  suppressionRefusalMs: 24 * 3600 * 1000,
+  /** Addresses outside that are watched. */
+  suppressionAddressesMax: 50_000,
+  /** A secret for rewritten senders (SRS) is followed by the next one after this time. */
+  srsSecretRotateMs: 90 * 24 * 3600 * 1000,
+  /** It is used for new addresses once every node has had time to hear of it. */
+  srsSecretSettleMs: 3600 * 1000,
+  /** The one before is kept so much longer: addresses are good for 21 days. */
+  srsSecretKeepMs: 23 * 24 * 3600 * 1000,
   stopGraceMs: 8_000,
 } as const
 

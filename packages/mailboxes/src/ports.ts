@@ -115,7 +115,10 @@ export interface QuotaLimits {
   mailboxes: number
 }
 
-/** What changes of a message. `flags` are system flags (`\Seen` …) and keywords, each once; `\Recent` never. */
+/**
+ * What changes of a message. `flags` are system flags (`\Seen` …) and keywords, each once; `\Recent` never.
+ * To be read by its fields: a store's own records may look them up, and spreading one loses them.
+ */
 export interface MessageRecord {
   uid: number
   modseq: number

@@ -75,7 +75,7 @@ export function addRecipient(transaction: Transaction, line: string, rules: Tran
   if (parameters.size > 0) return replies.parameterUnknown
   if (!transaction.smtpUtf8 && !isAscii(address)) return replies.needsSmtpUtf8
   if (transaction.recipients.length >= rules.limits.recipientsMax) return replies.tooManyRecipients
-  const verdict = judge(() => rules.intake.checkRecipient(rules.source(), address), rules)
+  const verdict = judge(() => rules.intake.checkRecipient(rules.source(), address, transaction.from), rules)
   if ('code' in verdict) return verdict
   if (!transaction.known.has(verdict.address)) {
     transaction.known.add(verdict.address)

@@ -77,15 +77,13 @@ export async function findMailHosts(
     return { failed: failure('permanent', 554, '5.4.6', `mail for ${domain} would come back to this node`) }
   }
   const hosts = better.flatMap(({ candidate: { name, port }, addresses, authentic, canonicalName }) =>
-    settings
-      .sorted(addresses)
-      .map((address) => ({
-        name,
-        port,
-        address,
-        authentic,
-        ...(canonicalName === undefined ? {} : { canonicalName }),
-      })),
+    settings.sorted(addresses).map((address) => ({
+      name,
+      port,
+      address,
+      authentic,
+      ...(canonicalName === undefined ? {} : { canonicalName }),
+    })),
   )
   if (hosts.length > 0) return { ...rest, hosts: hosts.slice(0, settings.addressesTriedMax) }
   const unanswered = better.find(({ error }) => error !== undefined)
