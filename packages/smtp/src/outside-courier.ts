@@ -110,22 +110,32 @@ export function createOutsideCourier(
       })
   }
 
-  /** @throws DialogueBroken, HostRefusal, TlsRefusal */
-  async function open(hosts: readonly MailHost[], terms: TlsTerms, signal: AbortSignal): Promise<MailConnection> {
+  /** A connection to one of several addresses of a host, or why there is none, and for which of them. */
+  async function open(
+    hosts: readonly MailHost[],
+    terms: TlsTerms,
+    signal: AbortSignal,
+  ): Promise<MailConnection | { error: unknown; tried: readonly MailHost[] }> {
     const report = note(terms, hosts[0]?.name ?? '')
-    const { host, socket, behind } = await connectTo(hosts, signal)
-    families.note(
-      host.address,
-      behind.map(({ address }) => address),
-    )
+    let tried = hosts
     try {
+      const { host, socket, behind } = await connectTo(hosts, signal)
+      tried = [host]
+      families.note(
+        host.address,
+        behind.map(({ address }) => address),
+      )
       return await MailConnection.greet({ host, socket }, components, { useTls: true, terms, report }, signal)
     } catch (error) {
-      if (!(error instanceof TlsFailure)) throw error
+      if (!(error instanceof TlsFailure)) return { error, tried }
       // RFC 7435: opportunistic. Who can break the handshake can also take STARTTLS out of the EHLO reply.
-      logger.info({ host: hopOf(host), error: error.message }, 'STARTTLS failed, going on in clear text')
-      const again = await connectTo([host], signal)
+      logger.info({ host: tried.map(hopOf), error: error.message }, 'STARTTLS failed, going on in clear text')
+    }
+    try {
+      const again = await connectTo(tried, signal)
       return await MailConnection.greet(again, components, { useTls: false, terms, report }, signal)
+    } catch (error) {
+      return { error, tried }
     }
   }
 
@@ -147,20 +157,21 @@ export function createOutsideCourier(
   ): Promise<{ outcomes: Outcome[]; tried: readonly MailHost[] }> {
     for (;;) {
       const kept = pool.take(hosts, terms.key)
-      let connection: MailConnection
-      try {
-        connection = kept ?? (await open(hosts, terms, signal))
-      } catch (error) {
-        const outcome = outcomeOfOpening(error, hosts, item)
-        return { outcomes: recipients.map(() => outcome), tried: hosts }
+      const connection = kept ?? (await open(hosts, terms, signal))
+      if (!(connection instanceof MailConnection)) {
+        const outcome = outcomeOfOpening(connection.error, connection.tried, item)
+        return { outcomes: recipients.map(() => outcome), tried: connection.tried }
       }
       const outcomes = await connection.deliver(item, recipients, signal)
       pool.put(connection)
       // The other side may have closed a kept connection just then; there are only so many of them.
       if (kept && !signal.aborted && outcomes.every((outcome) => outcome === null)) continue
-      const { hop, host } = connection
+      const { hop, host, protection } = connection
       const lost = failure('temporary', 451, '4.4.2', connection.brokenBy, { hop, tryNext: true })
-      return { outcomes: outcomes.map((outcome) => outcome ?? lost), tried: [host] }
+      const told = outcomes.map((outcome) =>
+        outcome?.kind === 'delivered' ? { ...outcome, text: `${outcome.text} (${protection})` } : (outcome ?? lost),
+      )
+      return { outcomes: told, tried: [host] }
     }
   }
 

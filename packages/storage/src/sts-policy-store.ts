@@ -1,9 +1,9 @@
-// MTA-STS policies of other domains in level: one JSON record for each under `o!sts!<domain>`; the first byte is its version.
+// MTA-STS policies of other domains in level: one JSON record for each under `w!sts!<domain>`; the first byte is its version.
 import { type StsPolicyRecord, type StsPolicyStore, hasExpired } from '@skein/delivery'
 import type { Database, DatabaseOp } from './database.ts'
 
 const recordVersion = 1
-const prefix = 'o!sts!'
+const prefix = 'w!sts!'
 const opsAtOnce = 500
 
 function encode(record: StsPolicyRecord): Uint8Array {

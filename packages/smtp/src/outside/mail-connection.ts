@@ -65,6 +65,7 @@ export class MailConnection {
   /** A transaction was begun that the server may not have ended. */
   #needsReset = false
   #tlsVerdict: TlsVerdict | null = null
+  #isEncrypted = false
   letters = 0
 
   private constructor(host: MailHost, terms: TlsTerms, dialogue: Dialogue, components: MailConnectionComponents) {
@@ -114,6 +115,15 @@ export class MailConnection {
     return hopOf(this.host)
   }
 
+  /** How it is protected, for whoever reads the trace. */
+  get protection(): string {
+    if (!this.#isEncrypted) return 'in clear text'
+    const { demand, facts } = this.terms
+    if (this.#tlsVerdict || demand.kind === 'opportunistic' || demand.kind === 'encrypted') return 'over TLS'
+    if (demand.kind === 'dane') return 'over TLS, verified by DANE'
+    return facts.type === 'sts' ? 'over TLS, verified as MTA-STS asks' : 'over verified TLS'
+  }
+
   async #greet(useTls: boolean): Promise<void> {
     const { limits } = this.#components
     const greeting = await this.#dialogue.reply('the connection', limits.greetingTimeoutMs)
@@ -146,6 +156,7 @@ export class MailConnection {
       if (mustEncrypt(terms)) throw new TlsRefusal(this.#tlsVerdict)
       throw new TlsFailure(why)
     }
+    this.#isEncrypted = true
     this.#tlsVerdict = judge(terms, peer, clock.nowMs())
     if (this.#tlsVerdict && mustEncrypt(terms)) throw new TlsRefusal(this.#tlsVerdict)
     return true

@@ -25,6 +25,8 @@ export interface StsFetchTerms {
   limits: OutsideLimits
   /** PEM of all authorities that are trusted; left out: Node's. */
   authorities?: readonly string[]
+  /** 443 (RFC 8461 §3.3) but in tests. */
+  port?: number
 }
 
 /** @throws StsFetchFailure */
@@ -58,11 +60,15 @@ async function addressesOf(host: string, resolver: DnsResolver): Promise<string[
   return addresses
 }
 
-function get(host: string, address: string, { clock, limits, authorities }: StsFetchTerms): Promise<string> {
+function get(
+  host: string,
+  address: string,
+  { clock, limits, authorities, port = 443 }: StsFetchTerms,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const asked = request({
       host: address,
-      port: 443,
+      port,
       path: '/.well-known/mta-sts.txt',
       servername: host,
       headers: { Host: host, Accept: 'text/plain' },

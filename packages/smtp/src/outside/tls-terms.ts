@@ -65,22 +65,15 @@ function judgeDane(
   serverName: string,
   nowMs: number,
 ): TlsVerdict | null {
-  switch (matchTlsa(records, chain, names, nowMs)) {
-    case 'matched':
-      return null
-    case 'no-match':
-      return { type: 'validation-failure', text: `TLSA records of ${serverName} match none of its certificates` }
-    case 'wrong-name':
-      return {
-        type: 'certificate-host-mismatch',
-        text: `the certificate of ${serverName}, vouched for by its TLSA records, is for another name`,
-      }
-    case 'expired':
-      return {
-        type: 'certificate-expired',
-        text: `a certificate of ${serverName}, vouched for by its TLSA records, is out of date`,
-      }
+  const verdict = matchTlsa(records, chain, names, nowMs)
+  if (verdict === 'matched') return null
+  if (verdict === 'no-match') {
+    return { type: 'validation-failure', text: `TLSA records of ${serverName} match none of its certificates` }
   }
+  const subject = `the certificate of ${serverName}, for which its TLSA records name an authority,`
+  return verdict === 'expired'
+    ? { type: 'certificate-expired', text: `${subject} is out of date` }
+    : { type: 'certificate-host-mismatch', text: `${subject} is for another name` }
 }
 
 function typeOf(trustError: string): TlsFailureType {
