@@ -5,7 +5,6 @@ import { SrsSecretKeeper, createDelivery, deliveryLimits } from '@skein/delivery
 import { createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
 import { type Ledger, createLedger } from '@skein/replication'
-import type { TlsJournal } from '@skein/reports'
 import { type Logger, SkeinError, sleep, systemClock as clock, systemRandom as random } from '@skein/runtime'
 import { createTextIndex } from '@skein/search'
 import {
@@ -29,6 +28,7 @@ import { type DataDirectory, readNodeKey } from './data-directory.ts'
 import { type FrontDoors, openFrontDoors } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
+import { openLetterExamination } from './letter-examination.ts'
 import { announceSelf, announceServices, meshListeners, meshSettings } from './mesh-presence.ts'
 import { settledHostName } from './node-names.ts'
 import { Opened } from './opened.ts'
@@ -118,8 +118,10 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     { shared: sharedSecrets(ledger), clock, random, logger: logger.child({ part: 'delivery' }) },
     deliveryLimits,
   )
-  const outside = openOutsideWay(config, { log, database, resolver, journal: noReports, hostName, logger })
+  const journal = { note() {} }
+  const outside = openOutsideWay(config, { log, database, resolver, journal, hostName, logger })
   opened.add('outside courier', () => outside.close())
+  const examination = openLetterExamination({ paths, config, ledger, dns: resolver, hostName, journal, logger, opened })
   const delivery = createDelivery(
     {
       queue: stores.queue,
@@ -130,6 +132,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       mailboxes,
       link: mesh,
       outside,
+      examiner: examination.examiner,
       clock,
       random,
       logger: logger.child({ part: 'delivery' }),
@@ -186,6 +189,9 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
   await announceServices(ledger, listeners)
+  examination.keys.start().catch((error: unknown) => {
+    logger.error({ error: String(error) }, 'there are no keys to sign letters with')
+  })
   await announceKeys(ledger, tls, paths, logger)()
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(
@@ -255,8 +261,6 @@ async function joinPeers(
   if (ledger.directory.domains().length === 0) await firstSync(ledger, mesh, logger)
   return { ledger, mesh }
 }
-
-const noReports: TlsJournal = { note() {} }
 
 const firstSyncLimitMs = 20_000
 

@@ -18,6 +18,7 @@ import {
   type DeadAddressStore,
   type DeliveryLimits,
   type Intake,
+  type LetterExaminer,
   type QueueControl,
   type QueueId,
   type QueueItem,
@@ -42,6 +43,8 @@ export interface DeliveryComponents {
   link: PeerLink
   /** kind 'outside'. */
   outside: Courier
+  /** Absent: letters are taken as they come, and nothing is signed. */
+  examiner?: LetterExaminer
   clock: Clock
   random: Random
   logger: Logger
@@ -107,7 +110,7 @@ const noticeNames: Record<ReportKind, string> = {
 }
 
 export function createDelivery(components: DeliveryComponents, settings: DeliverySettings): Delivery {
-  const { queue, log, directory, mailboxes, link, outside, clock, random, logger } = components
+  const { queue, log, directory, mailboxes, link, outside, examiner, clock, random, logger } = components
   const { hostName, administrators, srsSecrets = () => ({ known: [] }), ...given } = settings
   const limits: DeliveryLimits = { ...deliveryLimits, ...given }
   const routes: RouteSettings = {
@@ -152,6 +155,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       clock,
       random,
       logger,
+      ...(examiner && { examiner }),
       memory: { bytes: 0 },
       newId,
       queued: () => keeper.size,
@@ -178,7 +182,8 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
   ): Promise<void> {
     const bounceSettings = { hostName, queueLifetimeMs: limits.queueLifetimeMs }
     const to = expandAddress(directory, item.from, routes).targets
-    const letter = await composeNotice({ log, directory, clock }, item, to, recipients, kind, notice, bounceSettings)
+    const parts = { log, directory, clock, ...(examiner && { examiner }) }
+    const letter = await composeNotice(parts, item, to, recipients, kind, notice, bounceSettings)
     // Written before a crash that kept this letter's record from saying so: it is on its way already.
     if (keeper.get(letter.id)) return log.release(letter.blob)
     await enqueue(letter, [{ what: 'accepted', recipient: '', detail: `a notice about ${item.id}` }])
@@ -194,7 +199,8 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     if (targets.size === 0) throw new SkeinError('no-such-user', 'refused', 'nobody would get that letter')
     const returnPath = Buffer.from(formatReturnPath(letter.from))
     const received = formatReceived({ by: hostName, protocol: 'SKEIN', id, dateMs: nowMs })
-    const blob = await log.append([returnPath, Buffer.from(received), letter.bytes])
+    const signature = (await examiner?.signOwn(letter.bytes)) ?? ''
+    const blob = await log.append([returnPath, Buffer.from(signature + received), letter.bytes])
     const item: QueueItem = {
       id,
       from: letter.from,

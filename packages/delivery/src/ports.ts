@@ -1,7 +1,7 @@
 // How mail moves: what the queue keeps, what a courier does, and the face that the front doors use.
 import type { AccountId } from '@skein/accounts'
 import type { BlobRef } from '@skein/mailboxes'
-import type { NodeId } from '@skein/runtime'
+import { SkeinError, type NodeId } from '@skein/runtime'
 import type { EnvelopeOptions, RecipientOptions } from './envelope-options.ts'
 
 export {
@@ -81,6 +81,8 @@ export interface QueueItem {
   }
   smtpUtf8: boolean
   eightBit: boolean
+  /** Judged to be unwanted where it came in: it is filed under Junk where it ends. */
+  junk?: boolean
   /** What the sender asked for with the letter; goes wherever the letter goes. */
   options?: EnvelopeOptions
   /** Addresses that stood for several, of which the sender asked to hear (RFC 3461 §5.2.7.3), and has not heard. */
@@ -200,8 +202,9 @@ export interface Intake {
   /**
    * At RCPT, from the map: unknown users are refused at every node; outside domains only for submission.
    * @param from the letter's sender: return addresses take letters without one only
+   * @param size of the letter, as its sender announced it (RFC 1870)
    */
-  checkRecipient(source: IntakeSource, address: string, from?: string): RecipientVerdict
+  checkRecipient(source: IntakeSource, address: string, from?: string, size?: number): RecipientVerdict
   begin(envelope: IntakeEnvelope): LetterWriter
 }
 
@@ -240,6 +243,8 @@ export interface ExaminedLetter {
   /** The letter as it will be kept, without what this node puts on top. May be read more than once. */
   bytes(): AsyncIterable<Uint8Array>
   size: number
+  /** Some recipient, after aliases, is outside our domains. */
+  leaves: boolean
 }
 
 /**
@@ -258,8 +263,24 @@ export type Examination =
 
 /** Looks at each letter once, where it enters the mesh: what strangers sent is judged, what our users sent is signed. */
 export interface LetterExaminer {
+  /** Whether there is anything to examine; else the letter is taken as it is, and nothing is spent on it. */
+  concerns(source: IntakeSource, leaves: boolean): boolean
   /** Never throws for what the letter says. Where it can't say now (its DNS is silent) it answers as its policy says. */
   examine(letter: ExaminedLetter, signal: AbortSignal): Promise<Examination>
+  /** Fields for the top of a letter that this node itself writes, each ended by CR LF; '' where there are none. Never throws. */
+  signOwn(bytes: Uint8Array): Promise<string>
+}
+
+/** The examiner will not have the letter: whoever hands it in is told so in these words, and nothing is kept. */
+export class LetterRefused extends SkeinError {
+  readonly replyCode: number
+  readonly status: string
+
+  constructor({ code, status, text }: { code: number; status: string; text: string }) {
+    super('letter-refused', code < 500 ? 'temporary' : 'refused', text)
+    this.replyCode = code
+    this.status = status
+  }
 }
 
 /** What `skein queue` does. */
