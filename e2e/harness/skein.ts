@@ -84,6 +84,8 @@ export interface NodeOptions {
   /** Put before every command, e.g. to run it in a network namespace. */
   prefix?: readonly string[]
   extraArguments?: string[]
+  /** For `skein init`, on its stdin. */
+  input?: string
 }
 
 export type Settings = Record<string, Record<string, string | number | boolean | string[]>>
@@ -271,7 +273,8 @@ export async function initNode(options: NodeOptions): Promise<SkeinNode> {
   const node = new SkeinNode(options.name, options.address ?? (await loopbackAddress()), options.prefix ?? [])
   const domains = (options.domains ?? ['test.com']).flatMap((domain) => ['--domain', domain])
   const args = ['init', ...domains, '--name', node.name, '--bind', node.address, '--profile', 'dev']
-  await node.must([...args, ...(options.extraArguments ?? [])])
+  const input = options.input === undefined ? {} : { input: options.input }
+  await node.must([...args, ...(options.extraArguments ?? [])], input)
   if (options.settings) node.setSettings(options.settings)
   return node
 }

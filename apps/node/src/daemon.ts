@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { createAuthenticator, createPatientLink } from '@skein/accounts'
-import { createDelivery } from '@skein/delivery'
+import { SrsSecretKeeper, createDelivery, deliveryLimits } from '@skein/delivery'
 import { createDnsResolver } from '@skein/dns'
 import { type MessageLog, createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
@@ -26,6 +26,7 @@ import {
   createMailboxStore,
   createQueueStore,
   createStoreUpkeep,
+  createDeadAddressStore,
   createTraceStore,
   openMessageLog,
 } from '@skein/storage'
@@ -41,6 +42,7 @@ import { type DataDirectory, readNodeKey } from './data-directory.ts'
 import { type FrontDoors, openFrontDoors, portChosen } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
+import { openLetterExamination } from './letter-examination.ts'
 import { announceSelf, announceServices, meshListeners, meshSettings } from './mesh-presence.ts'
 import { settledHostName } from './node-names.ts'
 import { Opened } from './opened.ts'
@@ -48,6 +50,7 @@ import { certificateNames, renameOwnCertificate } from './own-certificate.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
 import { portOf } from './profile.ts'
+import { sharedSecrets } from './shared-secrets.ts'
 import { loadTlsMaterial } from './tls-files.ts'
 import { announceKeys, settleKeys } from './tls-keys.ts'
 
@@ -129,16 +132,24 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   )
   opened.add('log-ins', () => authenticator.idle())
   const administrators = createAdministrators(stores.accounts)
+  const srsSecrets = new SrsSecretKeeper(
+    { shared: sharedSecrets(ledger), clock, random, logger: logger.child({ part: 'delivery' }) },
+    deliveryLimits,
+  )
   const outside = openOutside(config, log, resolver, hostName, logger, opened)
+  const journal = { note() {} }
+  const examination = openLetterExamination({ paths, config, ledger, dns: resolver, hostName, journal, logger, opened })
   const delivery = createDelivery(
     {
       queue: stores.queue,
       trace: createTraceStore(database),
+      deadAddresses: createDeadAddressStore(database),
       log,
       directory,
       mailboxes,
       link: mesh,
       outside,
+      examiner: examination.examiner,
       clock,
       random,
       logger: logger.child({ part: 'delivery' }),
@@ -146,6 +157,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     {
       hostName,
       administrators: () => administrators.list(),
+      srsSecrets: () => srsSecrets.secrets(),
       messageBytesMax: config.smtp['message-bytes-max'],
       recipientsMax: config.smtp['recipients-max'],
     },
@@ -192,6 +204,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   await announceSelf(ledger, mesh, config, hostName)
   await delivery.start()
   opened.add('delivery', () => delivery.stop())
+  srsSecrets.start()
+  opened.add('secrets', () => srsSecrets.stop())
   administrators.read().catch((error: unknown) => {
     logger.error({ error: String(error) }, 'the accounts could not be read for their roles')
   })
@@ -212,6 +226,9 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     challenges.route,
   ])
   await announceServices(ledger, listeners)
+  examination.keys.start().catch((error: unknown) => {
+    logger.error({ error: String(error) }, 'there are no keys to sign letters with')
+  })
   await announceOwnKeys()
   certificates.start()
   opened.add('certificates', () => certificates.stop())

@@ -49,6 +49,8 @@ export const ledgerLimits = {
   addressesPerNodeMax: 32,
   allowListMax: 1_000,
   aliasTargetsMax: 1_000,
+  /** Addresses that one user's mail goes on to. */
+  forwardTargetsMax: 20,
   inviteTtlMsMax: 30 * 24 * 3_600_000,
   inviteUsesMax: 1_000,
   /** How far ahead of this node's clock another's may be before its time is no longer followed. */

@@ -177,6 +177,23 @@ const domainFields = {
   policy: z.enum(['auto', 'strict', 'local']).optional(),
   replicas: z.int().min(0).max(16).optional(),
   mtaSts: z.enum(['none', 'testing', 'enforce']).optional(),
+  /** '': none. */
+  catchAll: z.string().optional(),
+  aliasOf: z.string().optional(),
+}
+
+interface DomainFields {
+  catchAll?: string | undefined
+  aliasOf?: string | undefined
+}
+
+function domainSettings<Fields extends DomainFields>(fields: Fields) {
+  const { catchAll, aliasOf } = fields
+  return given({
+    ...fields,
+    catchAll: catchAll === undefined || catchAll === '' ? catchAll : addressGiven(catchAll),
+    aliasOf: aliasOf === undefined || aliasOf === '' ? aliasOf : domainOf(aliasOf),
+  })
 }
 
 function given<Fields extends object>(fields: Fields): { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> } {
@@ -206,7 +223,7 @@ const domainOperations: Operation[] = [
     fromPeers: false,
     async run(parts, { name: text, ...fields }) {
       const name = domainOf(text)
-      await parts.ledger.addDomain(name, given(fields))
+      await parts.ledger.addDomain(name, domainSettings(fields))
       return { name }
     },
   }),
@@ -222,7 +239,7 @@ const domainOperations: Operation[] = [
     fromPeers: false,
     async run(parts, { name: text, ...fields }) {
       const name = domainOf(text)
-      await parts.ledger.setDomain(name, given(fields))
+      await parts.ledger.setDomain(name, domainSettings(fields))
       return { name }
     },
   }),
