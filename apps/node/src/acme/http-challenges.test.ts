@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Directory } from '@skein/accounts'
 import { type PeerLink, SkeinError, encodeCbor, isErrorCode, silentLogger, systemClock } from '@skein/runtime'
+import { VirtualClock } from '@skein/testkit'
 import fc from 'fast-check'
 import { createHttpChallenges } from './http-challenges.ts'
 import { acmeLimits } from './limits.ts'
@@ -10,7 +11,7 @@ import { acmeLimits } from './limits.ts'
 const hosts: Record<string, string> = { bj: 'bj.test.com', hk: 'hk.test.com', odd: 'mail.other.com' }
 const directory = {
   node: (id: string) => (hosts[id] === undefined ? undefined : { hostName: hosts[id] }),
-  nodes: () => Object.values(hosts).map((hostName) => ({ hostName })),
+  nodes: () => Object.entries(hosts).map(([id, hostName]) => ({ id, hostName })),
   domain: (name: string) => (name === 'test.com' || name === 'other.com' ? {} : undefined),
 } as unknown as Directory
 
@@ -56,6 +57,35 @@ describe('HTTP-01 in a mesh', () => {
     assert.equal(await answerOf(hk, `http://mail.test.com${path}x`), '404')
     await takeBack()
     for (const node of [bj, hk]) assert.equal(await answerOf(node, `http://mail.test.com${path}`), '404')
+  })
+
+  test('who has just started waits for the others, but not for ever', async () => {
+    const clock = new VirtualClock()
+    let up: string[] = []
+    const told: string[] = []
+    const link = {
+      self: 'bj',
+      connected: () => up,
+      request: async (to: string) => {
+        told.push(to)
+        return new Uint8Array()
+      },
+      handle: () => undefined,
+    } as unknown as PeerLink
+    const make = () => createHttpChallenges({ directory, link, clock, logger: silentLogger }).prover
+    const challenge = { name: 'mail.test.com', token: 't', keyAuthorization: proof('t') }
+    const presented = make().present(challenge)
+    await clock.advance(1_000)
+    assert.deepEqual(told, [])
+    up = ['hk', 'odd']
+    await clock.advance(1_000)
+    await presented
+    assert.deepEqual(told, ['hk', 'odd'])
+    up = ['odd']
+    const alone = make().present(challenge)
+    await clock.advance(acmeLimits.challengePeersWaitMs + 1_000)
+    await alone
+    assert.deepEqual(told, ['hk', 'odd', 'odd'])
   })
 
   test('a node gets no proof for the host name of another, nor for names that are nobody’s', async () => {

@@ -2,7 +2,16 @@
 // A node answers for another only under names that all nodes share, or that other's own host name: a stolen node gets no more.
 import { type HttpApp, type HttpRoute, sharedLabels, textResponse } from '@skein/admin'
 import type { Directory } from '@skein/accounts'
-import { type Clock, type Logger, type NodeId, type PeerLink, SkeinError, decodeCbor, encodeCbor } from '@skein/runtime'
+import {
+  type Clock,
+  type Logger,
+  type NodeId,
+  type PeerLink,
+  SkeinError,
+  decodeCbor,
+  encodeCbor,
+  sleep,
+} from '@skein/runtime'
 import { acmeLimits } from './limits.ts'
 import type { Challenge, Prover } from './order.ts'
 
@@ -51,6 +60,20 @@ export function createHttpChallenges({ directory, link, clock, logger }: HttpCha
     return new Uint8Array()
   })
 
+  let awaitedMs = Number.NEGATIVE_INFINITY
+
+  /** A node that has just started knows nobody yet: the authority may ask those who will be there in a second. */
+  async function awaitPeers(): Promise<void> {
+    const startedMs = clock.monotonicMs()
+    if (startedMs - awaitedMs < acmeLimits.challengeKeepMs) return
+    const lacking = () => {
+      const up = new Set([link.self, ...link.connected()])
+      return directory.nodes().some(({ id }) => !up.has(id))
+    }
+    while (lacking() && clock.monotonicMs() - startedMs < acmeLimits.challengePeersWaitMs) await sleep(clock, 100)
+    awaitedMs = clock.monotonicMs()
+  }
+
   async function tellPeers(message: { name: string; token: string; keyAuthorization?: string }): Promise<void> {
     const payload = encodeCbor(message)
     await Promise.all(
@@ -79,6 +102,7 @@ export function createHttpChallenges({ directory, link, clock, logger }: HttpCha
       async present(challenge) {
         const { name, token, keyAuthorization } = challenge
         put(link.self, challenge)
+        await awaitPeers()
         await tellPeers({ name, token, keyAuthorization })
         return async () => {
           take(link.self, token)

@@ -30,6 +30,8 @@ export const acmeLimits = {
   challengeKeepMs: 900_000,
   /** A peer that has not taken a challenge by then is left out. */
   challengePeerTimeoutMs: 5_000,
+  /** How long an order waits for nodes that are not connected; then it goes on without them. */
+  challengePeersWaitMs: 10_000,
   /** One exchange with the name server that takes dynamic updates. */
   updateTimeoutMs: 10_000,
   /** TTL of the record that proves a name. */
