@@ -2,3 +2,17 @@ export { type Judgement, type JudgementComponents, createJudgement } from './jud
 export * from './judgement/limits.ts'
 export type { JudgementChanges, JudgementStore, StoredRecord } from './judgement/ports.ts'
 export { type JudgementKind, type JudgementRecord, decodeRecord, encodeRecord } from './judgement/record.ts'
+export type { Ban } from './door/bans.ts'
+export type { DnsListSettings } from './door/dns-lists.ts'
+export type { GreylistFor } from './door/door-parts.ts'
+export {
+  type DoorkeeperComponents,
+  type DoorkeeperSettings,
+  type OperatedDoorkeeper,
+  createDoorkeeper,
+} from './door/doorkeeper.ts'
+export * from './door/limits.ts'
+export type { DoorAnswer, DoorStats, DoorVisit, Doorkeeper, Visitor } from './door/ports.ts'
+export type { Refusal } from './door/refusals.ts'
+export { type DoorRule, canonicalSubject } from './door/static-lists.ts'
+export { type SubjectHash, createSubjectHash } from './door/subject-hash.ts'

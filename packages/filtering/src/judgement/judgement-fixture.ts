@@ -60,7 +60,7 @@ export class JudgementFixture {
   }
 
   /** What `author` has said, as node `id` knows it. */
-  said(id: NodeId, author: NodeId): JudgementRecord[] {
+  saidBy(id: NodeId, author: NodeId): JudgementRecord[] {
     return this.#all(id).flatMap((stored) => (stored.author === author ? [stored.record] : []))
   }
 

@@ -85,9 +85,9 @@ for (let seed = 1; seed <= 20; seed++) {
     await clock.advance(2 * judgementLimits.pushTimeoutMs + 2 * judgementLimits.pushAgainMs)
     // What an author lost in its own crash its peers may still hold, newer than its own; what it has, all have.
     for (const author of ids) {
-      const own = mesh.said(author, author)
+      const own = mesh.saidBy(author, author)
       for (const id of ids) {
-        const there = new Map(mesh.said(id, author).map(({ kind, key, seq }) => [`${kind} ${key}`, seq]))
+        const there = new Map(mesh.saidBy(id, author).map(({ kind, key, seq }) => [`${kind} ${key}`, seq]))
         const lacking = own.filter(({ kind, key, seq }) => (there.get(`${kind} ${key}`) ?? 0) < seq)
         assert.deepEqual(lacking, [], `${id} lacks words of ${author}`)
       }

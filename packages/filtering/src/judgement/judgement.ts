@@ -18,6 +18,7 @@ export interface JudgementComponents {
 }
 
 export interface Judgement {
+  readonly self: NodeId
   /** What this node itself has said. */
   own(kind: JudgementKind, key: string): JudgementRecord | undefined
   /** What members say, this node among them. Nothing that is over. */
@@ -124,6 +125,8 @@ export function createJudgement(components: JudgementComponents): Judgement {
   link.handle('judge', async (from, payload) => take(from, payload))
 
   return {
+    self,
+
     own: (kind, key) => {
       const record = ownBook.get(kind, key)
       return record && record.untilMs > clock.nowMs() ? record : undefined
