@@ -298,7 +298,7 @@ test('clients that break the rules', { timeout: 180_000 }, async (t) => {
     const { beats, longestMs, failures } = await pulse.stop()
     assert.deepEqual(failures, [])
     assert.ok(beats > 10, `${beats} beats`)
-    assert.ok(longestMs < 5_000, `longest ${longestMs} ms`)
+    assert.ok(longestMs < 20_000, `longest ${longestMs} ms`)
     assert.equal(await countOf(node, honest), beats)
   })
 })

@@ -36,10 +36,9 @@ test('what was acknowledged survives SIGKILL at once', { timeout: 120_000 }, asy
       await Promise.allSettled(attempts)
       await killer
       await node.start()
-      starts.push(node.startMs)
+      starts.push(node.startProcessorMs)
     }
-    // Other tests share the processors: the best start says what the node needs.
-    assert.ok(Math.min(...starts) < 3_000, `started again in ${starts.map(Math.round).join(', ')} ms`)
+    assert.ok(Math.max(...starts) < 3_000, `processor time of the starts: ${starts.join(', ')} ms`)
   })
 
   await stage.step('are in the mailbox, each once', async () => {

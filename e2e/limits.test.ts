@@ -125,7 +125,7 @@ test(
       await using reader = await imapOf(node, user)
       await eventually(async () => (await reader.count('INBOX')) === 1, { what: 'the letter' })
       const took = performance.now() - started
-      assert.ok(took < 5_000, `took ${took} ms`)
+      assert.ok(took < 20_000, `took ${took} ms`)
       await reader.logout()
     })
 
@@ -215,6 +215,6 @@ test('slow clients are let go after their time, others are served', { timeout: 1
     const { beats, longestMs, failures } = await pulse.stop()
     assert.deepEqual(failures, [])
     assert.ok(beats > 10, `${beats} beats`)
-    assert.ok(longestMs < 5_000, `longest ${longestMs} ms`)
+    assert.ok(longestMs < 20_000, `longest ${longestMs} ms`)
   })
 })

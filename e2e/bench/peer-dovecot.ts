@@ -1,10 +1,10 @@
 // The peer for mailbox work: Debian's Dovecot, in a folder and on a loopback address of its own, with its usual syncing on.
-import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loopbackAddress } from '../harness/addresses.ts'
 import { LineSocket } from '../harness/line-socket.ts'
 import { eventually } from '../harness/poll.ts'
-import { TrackedProcess, mustRun, runCommand, temporaryDirectory } from '../harness/processes.ts'
+import { TrackedProcess, mustRun, runCommand, systemUser, temporaryDirectory } from '../harness/processes.ts'
 import type { Endpoint } from './job.ts'
 import { treeMemoryKiB } from './process-memory.ts'
 import type { MailboxTarget } from './targets.ts'
@@ -42,19 +42,10 @@ export async function startDovecot(format: MailboxFormat, userCount: number): Pr
   }
 }
 
-export function idOf(user: string): { uid: number; gid: number } {
-  const line = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith(`${user}:`))
-  if (!line) throw new Error(`no system user ${user}`)
-  const [, , uid, gid] = line.split(':')
-  return { uid: Number(uid), gid: Number(gid) }
-}
-
 /** Dovecot in the foreground with its configuration, mail and log in `directory`; again in the same one after a stop. */
 export async function runDovecot(directory: string, address: string, format: MailboxFormat): Promise<TrackedProcess> {
   const file = join(directory, 'dovecot.conf')
-  const mail = idOf('mail')
+  const mail = systemUser('mail')
   for (const name of ['mail', 'dovecot-run']) mkdirSync(join(directory, name), { recursive: true })
   chownSync(join(directory, 'mail'), mail.uid, mail.gid)
   const certificate = ['-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost']

@@ -7,6 +7,7 @@ import type { SeededRandom } from '@skein/testkit'
 import { fillMailbox } from '../harness/fill.ts'
 import { ImapClient } from '../harness/imap-client.ts'
 import { LineSocket } from '../harness/line-socket.ts'
+import { processorMs } from '../harness/processes.ts'
 import { type SkeinNode, ports } from '../harness/skein.ts'
 import { letter } from '../harness/stage.ts'
 
@@ -48,12 +49,6 @@ export interface FuzzAccount {
 export function rssBytes(node: SkeinNode): number {
   const status = readFileSync(`/proc/${node.process?.pid}/status`, 'utf8')
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024
-}
-
-function cpuMs(node: SkeinNode): number {
-  const fields = readFileSync(`/proc/${node.process?.pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
-  // utime and stime, in ticks of 10 ms.
-  return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
 /** @throws Error that names the seed */
@@ -133,11 +128,11 @@ class FuzzRun {
     await using witness = await ImapClient.login({ host: this.#node.address, port: ports.imap }, user, password)
     while (performance.now() < end && !this.#over) {
       const started = performance.now()
-      const before = cpuMs(this.#node)
+      const before = processorMs(this.#node.process?.pid ?? 0)
       await witness.must('NOOP', [], 30_000)
       const figures = this.#figures
       figures.slowestWitnessMs = Math.max(figures.slowestWitnessMs, performance.now() - started)
-      const cpu = cpuMs(this.#node) - before
+      const cpu = processorMs(this.#node.process?.pid ?? 0) - before
       figures.slowestWitnessCpuMs = Math.max(figures.slowestWitnessCpuMs, cpu)
       if (cpu > witnessCpuMsMax) throw new Error(`a NOOP of another session took ${cpu} ms of CPU`)
       figures.rssMaxBytes = Math.max(figures.rssMaxBytes, rssBytes(this.#node))

@@ -5,7 +5,7 @@ export interface PollOptions {
   deadlineMs?: number
   everyMs?: number
   /** What is waited for, for the error. */
-  what: string
+  what: string | (() => string)
 }
 
 /**
@@ -27,7 +27,10 @@ export async function eventually<T>(
       last = error
     }
     if (performance.now() >= end) {
-      throw new Error(`not within ${deadlineMs} ms: ${what}`, last === undefined ? undefined : { cause: last })
+      throw new Error(
+        `not within ${deadlineMs} ms: ${typeof what === 'string' ? what : what()}`,
+        last === undefined ? undefined : { cause: last },
+      )
     }
     await delay(everyMs)
   }

@@ -1,6 +1,6 @@
 // Every process that the harness starts: captured output, ended by pid when the test ends, however it ends.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { within } from './poll.ts'
@@ -10,6 +10,13 @@ export const harnessLimits = {
   outputCharactersMax: 4 * 1024 * 1024,
   commandTimeoutMs: 60_000,
 } as const
+
+/** Milliseconds of processor time that a process has used: the same on a busy machine, where the clock on the wall is not. */
+export function processorMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
+  // utime and stime, in ticks of 10 ms.
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
 
 const running = new Set<TrackedProcess>()
 const directories = new Set<string>()
@@ -197,4 +204,14 @@ export function temporaryDirectory(name: string): string {
   const directory = mkdtempSync(join(tmpdir(), `skein-e2e-${name}-`))
   if (process.env['SKEIN_E2E_KEEP'] !== '1') directories.add(directory)
   return directory
+}
+
+/** Numbers of a user of this machine. @throws Error where there is none of that name */
+export function systemUser(name: string): { uid: number; gid: number } {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${name}:`))
+  if (!line) throw new Error(`no system user ${name}`)
+  const [, , uid, gid] = line.split(':')
+  return { uid: Number(uid), gid: Number(gid) }
 }

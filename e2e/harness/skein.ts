@@ -12,6 +12,7 @@ import {
   describeExit,
   runCommand,
   temporaryDirectory,
+  processorMs,
 } from './processes.ts'
 
 export const program = fileURLToPath(new URL('../../apps/node/bin/skein.js', import.meta.url))
@@ -83,6 +84,8 @@ export interface NodeOptions {
   /** Put before every command, e.g. to run it in a network namespace. */
   prefix?: readonly string[]
   extraArguments?: string[]
+  /** For `skein init`, on its stdin. */
+  input?: string
 }
 
 export type Settings = Record<string, Record<string, string | number | boolean | string[]>>
@@ -97,6 +100,8 @@ export class SkeinNode {
   ready: ReadyLine | undefined
   /** From spawn to the ready line, of the last start. */
   startMs = 0
+  /** Processor time of that start. */
+  startProcessorMs = 0
   private retired = false
   private asking = 0
   private readonly waiting: (() => void)[] = []
@@ -168,6 +173,12 @@ export class SkeinNode {
     writeFileSync(file, text)
   }
 
+  /** Sections that the file does not have yet, as TOML. */
+  appendSettings(toml: string): void {
+    const file = join(this.data, 'skein.toml')
+    writeFileSync(file, `${readFileSync(file, 'utf8').trimEnd()}\n${toml}`)
+  }
+
   /** Starts the daemon and waits for its ready line. */
   async start(args: readonly string[] = []): Promise<ReadyLine> {
     if (this.process && !this.process.exit) throw new Error(`${this.name} is running already`)
@@ -182,6 +193,7 @@ export class SkeinNode {
       `ready line of ${this.name}`,
     )
     this.startMs = performance.now() - started
+    this.startProcessorMs = processorMs(this.process.pid)
     return this.ready
   }
 
@@ -261,7 +273,8 @@ export async function initNode(options: NodeOptions): Promise<SkeinNode> {
   const node = new SkeinNode(options.name, options.address ?? (await loopbackAddress()), options.prefix ?? [])
   const domains = (options.domains ?? ['test.com']).flatMap((domain) => ['--domain', domain])
   const args = ['init', ...domains, '--name', node.name, '--bind', node.address, '--profile', 'dev']
-  await node.must([...args, ...(options.extraArguments ?? [])])
+  const input = options.input === undefined ? {} : { input: options.input }
+  await node.must([...args, ...(options.extraArguments ?? [])], input)
   if (options.settings) node.setSettings(options.settings)
   return node
 }

@@ -2,6 +2,7 @@
 // The schema is the reference: docs/operating/configuration.md is generated from it.
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { parseServer, trustedServersDefault } from '@skein/dns'
 import { SkeinError, createAddressSet } from '@skein/runtime'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
@@ -15,6 +16,14 @@ const addressOrBlock = z.string().refine((text) => {
     return false
   }
 }, 'neither an IP address nor a CIDR block')
+const nameServer = z.string().refine((text) => {
+  try {
+    parseServer(text)
+    return true
+  } catch {
+    return false
+  }
+}, 'not the IP address of a name server, with or without a port')
 const count = (max: number) => z.int().min(1).max(max)
 
 export const configSchema = z.strictObject({
@@ -203,9 +212,15 @@ export const configSchema = z.strictObject({
   outside: z
     .strictObject({
       'dns-servers': z
-        .array(z.string())
+        .array(nameServer)
         .default([])
-        .describe('Name servers to ask for MX records, with or without port; empty: the system’s.'),
+        .describe('Name servers to ask, IP addresses with or without port; empty: the system’s.'),
+      'dns-trusted': z
+        .array(addressOrBlock)
+        .default([...trustedServersDefault])
+        .describe(
+          'Name servers that validate DNSSEC and whose word on it (the AD bit) is believed, as addresses or CIDR blocks. Where one is in use, others are not asked. See [DNS](dns.md).',
+        ),
       routes: z
         .record(z.string(), z.string().regex(/^.+:\d+$/, 'a route is host:port'))
         .default({})

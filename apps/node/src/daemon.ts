@@ -3,10 +3,12 @@ import { createHmac } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { createAuthenticator, createPatientLink } from '@skein/accounts'
 import { createDelivery } from '@skein/delivery'
+import { createDnsResolver } from '@skein/dns'
 import { type MessageLog, createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
 import { type Ledger, createLedger } from '@skein/replication'
 import {
+  type DnsResolver,
   type Logger,
   SkeinError,
   isLoopback,
@@ -15,7 +17,7 @@ import {
   systemRandom as random,
 } from '@skein/runtime'
 import { createTextIndex } from '@skein/search'
-import { createDnsResolver, createOutsideCourier } from '@skein/smtp'
+import { createOutsideCourier } from '@skein/smtp'
 import {
   Database,
   checkStore,
@@ -44,6 +46,7 @@ import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
 import { portOf } from './profile.ts'
 import { loadTlsMaterial } from './tls-files.ts'
+import { announceKeys, settleKeys } from './tls-keys.ts'
 
 export interface RunningNode {
   name: string
@@ -68,6 +71,7 @@ export async function startDaemon(paths: DataDirectory, config: Config, logger: 
 async function openNode(paths: DataDirectory, config: Config, logger: Logger, opened: Opened): Promise<RunningNode> {
   const startedMs = clock.nowMs()
   let drainMs = 0
+  settleKeys(paths)
   const tls = loadTlsMaterial({
     cert: config.tls.cert || paths.tlsCert,
     key: config.tls.key || paths.tlsKey,
@@ -75,6 +79,10 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   const { database, log, ...stores } = await openStores(paths, logger, opened)
   const { ledger, mesh } = await joinPeers(paths, config, database, logger, opened)
+  const resolver = createDnsResolver(
+    { clock, logger: logger.child({ part: 'dns' }) },
+    { servers: config.outside['dns-servers'], trusted: config.outside['dns-trusted'] },
+  )
   const { directory } = ledger
   const name = directory.node(ledger.self)?.name ?? ledger.self
   const domains = directory.domains().map((domain) => domain.name)
@@ -117,7 +125,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   )
   opened.add('log-ins', () => authenticator.idle())
   const administrators = createAdministrators(stores.accounts)
-  const outside = openOutside(config, log, hostName, logger, opened)
+  const outside = openOutside(config, log, resolver, hostName, logger, opened)
   const delivery = createDelivery(
     {
       queue: stores.queue,
@@ -180,6 +188,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
   await announceServices(ledger, listeners)
+  await announceKeys(ledger, tls, paths, logger)()
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(
     paths.controlSocket,
@@ -270,6 +279,7 @@ async function firstSync(ledger: Ledger, mesh: Mesh, logger: Logger): Promise<vo
 function openOutside(
   config: Config,
   log: MessageLog,
+  resolver: DnsResolver,
   hostName: string,
   logger: Logger,
   opened: Opened,
@@ -280,7 +290,7 @@ function openOutside(
       clock,
       random,
       logger: logger.child({ part: 'outside' }),
-      resolver: createDnsResolver({ clock }, { ...listIfAny('servers', config.outside['dns-servers']) }),
+      resolver,
     },
     {
       hostName,
@@ -293,10 +303,6 @@ function openOutside(
   )
   opened.add('outside courier', () => outside.close())
   return outside
-}
-
-function listIfAny<Name extends string>(name: Name, list: string[]): { [Key in Name]?: string[] } {
-  return list.length > 0 ? ({ [name]: list } as { [Key in Name]: string[] }) : {}
 }
 
 function isWildcard(bind: string): boolean {

@@ -21,6 +21,10 @@ export interface DataDirectory {
   tlsKey: string
   /** Fingerprint of the certificate that the node made itself. */
   tlsSelfMade: string
+  /** The key of the next certificate, where it is to be another one. */
+  tlsNextKey: string
+  /** What is known to the authority that gives out certificates: our account there, and how the last order went. */
+  acme: string
   database: string
   messages: string
   /** May be removed at any time: it is made again. */
@@ -38,6 +42,8 @@ export function dataDirectory(directory: string): DataDirectory {
     tlsCert: join(root, 'tls', 'cert.pem'),
     tlsKey: join(root, 'tls', 'key.pem'),
     tlsSelfMade: join(root, 'tls', 'self-made'),
+    tlsNextKey: join(root, 'tls', 'next-key.pem'),
+    acme: join(root, 'acme'),
     database: join(root, 'db'),
     messages: join(root, 'messages'),
     search: join(root, 'search'),

@@ -7,6 +7,7 @@ import {
   healthRoutes,
   homeRoutes,
   httpLimits,
+  mtaStsRoutes,
 } from '@skein/admin'
 import { systemClock as clock } from '@skein/runtime'
 import { type FrontDoorSetting, type FrontDoors, listeningHost, openListener } from './front-doors.ts'
@@ -20,6 +21,7 @@ export async function openHttpDoor(setting: FrontDoorSetting, parts: NodeParts, 
   const routes: HttpRoute[] = [
     ...healthRoutes({ isReady: () => isReady, metrics }, { metricsToken: config.http['metrics-token'] }),
     ...discoveryRoutes({ facts: () => discoveryFacts(parts), clock }, httpLimits),
+    ...mtaStsRoutes(parts.ledger.directory),
     ...homeRoutes({ facts: () => discoveryFacts(parts) }, httpLimits),
   ]
   const requestTimeoutMs = config.http['request-timeout-seconds'] * 1000

@@ -49,10 +49,15 @@ export interface DirectoryEntry {
   state: EntryState
 }
 
+/** RFC 8461 §3.2: what mail systems that can't have TLS with one of our exchangers are told to do. */
+export type MtaStsMode = 'none' | 'testing' | 'enforce'
+
 export interface DomainRecord {
   name: string
   policy: 'auto' | 'strict' | 'local'
   replicas: number
+  /** Absent: `testing`. */
+  mtaSts?: MtaStsMode
 }
 
 /** One DKIM key as the DNS tells it: the TXT record of `<selector>._domainkey.<domain>`, the same for every domain of the mesh. */
@@ -85,6 +90,10 @@ export interface NodeRecord {
   services?: Readonly<Record<string, number>>
   /** DKIM keys with which it signs letters that enter the mesh there. */
   dkim?: readonly DkimSelector[]
+  /** SHA-256 (64 hex digits) of the public key of its certificate in use, then of the key that it will use next (TLSA `3 1 1`). */
+  tlsKeys?: readonly string[]
+  /** The CAA name of the authority that gives it certificates (RFC 8659 §4.2); '' or absent: none. */
+  authority?: string
 }
 
 /** The user-to-node map and the mesh's shared settings, as this node knows them now. Look-ups are in memory or level, never the network. */

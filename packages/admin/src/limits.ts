@@ -28,6 +28,14 @@ export const httpLimits = {
 export const dnsLimits = {
   /** Names asked of the DNS at the same time by `skein dns --check`. */
   questionsAtOnce: 64,
+  /** Characters of one SPF record, so that an answer fits into 512 bytes (RFC 7208 §3.4). */
+  senderPolicyBytesMax: 400,
+  /** Parts into which SPF is divided; each costs receivers one of the ten look-ups that they make. */
+  senderPolicyPartsMax: 10,
+  /** Look-ups that a receiver makes for one SPF record (RFC 7208 §4.6.4). */
+  senderPolicyLookupsMax: 10,
+  /** `skein dns --check` waits this long for a policy over HTTPS, and for a greeting on port 25. */
+  probeTimeoutMs: 5_000,
 } as const
 
 export type HttpLimits = { readonly [Name in keyof typeof httpLimits]: number }

@@ -1,11 +1,20 @@
 // Tells a sender what became of a letter (RFC 3464). A notice has an id made from the letter's own, so that writing it
 // again after a crash writes the same letter: the mailbox that has it leaves it out.
 import { createHash } from 'node:crypto'
-import { composeDsn, formatReceived, formatReturnPath, headerEnd, type DsnRecipient } from '@skein/mail'
+import {
+  composeDsn,
+  decodeXtext,
+  formatReceived,
+  formatReturnPath,
+  headerEnd,
+  type DsnKind,
+  type DsnRecipient,
+} from '@skein/mail'
 import type { MessageLog } from '@skein/mailboxes'
 import type { Directory } from '@skein/accounts'
 import type { Clock } from '@skein/runtime'
-import type { QueueId, QueueItem, QueueRecipient } from './ports.ts'
+import type { QueueId, QueueItem, QueueRecipient, RecipientOptions } from './ports.ts'
+import { ageStartMs, type ReportKind } from './queue.ts'
 import { meaningOf } from './route.ts'
 
 export interface BounceComponents {
@@ -19,12 +28,13 @@ export interface BounceSettings {
   queueLifetimeMs: number
 }
 
-/** Of the original letter only the header is given back, and of that no more than this. */
+/** What is given back of a letter's header, and the largest letter that goes back whole (RFC 3461 §4.3). */
 const headerBackBytesMax = 64 * 1024
+const letterBackBytesMax = 1024 * 1024
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
 /** The letter's time, then 80 bits of a hash: a ULID that each restart makes again. */
-export function noticeId(letter: QueueId, kind: 'failure' | 'delay', notice: number): QueueId {
+export function noticeId(letter: QueueId, kind: ReportKind, notice: number): QueueId {
   const hash = createHash('sha256').update(`${letter} ${kind} ${notice}`).digest()
   let tail = ''
   for (let at = 0; at < 16; at++) tail += ALPHABET.charAt((hash[at] as number) & 31)
@@ -40,24 +50,31 @@ export async function composeNotice(
   item: QueueItem,
   to: readonly string[],
   recipients: readonly QueueRecipient[],
-  kind: 'failure' | 'delay',
+  kind: ReportKind,
   notice: number,
   settings: BounceSettings,
 ): Promise<QueueItem> {
   const id = noticeId(item.id, kind, notice)
   const nowMs = clock.nowMs()
   const skip = item.returnPathBytes ?? 0
-  const head = await log.read(item.blob, skip, Math.min(item.blob.length, skip + headerBackBytesMax))
+  // RFC 3461 §4.3: only a failure brings the whole letter back; RFC 8689 §5: not through a network that may not have seen it.
+  const goesBack = kind === 'failure' && item.options?.ret === 'full' && !item.options.requireTls
+  const whole = goesBack && item.blob.length - skip <= letterBackBytesMax
+  const backBytes = whole ? item.blob.length : Math.min(item.blob.length, skip + headerBackBytesMax)
+  const back = await log.read(item.blob, skip, backBytes)
   const messageId = `${id}@${settings.hostName}`
+  const envid = item.options?.envid
   const bytes = composeDsn({
-    kind,
+    kind: dsnKindOf(kind, recipients),
     reportingMta: settings.hostName,
     from: `MAILER-DAEMON@${settings.hostName}`,
     to: item.from,
+    ...(envid !== undefined && { originalEnvelopeId: decodeXtext(envid) }),
     arrivalMs: item.receivedMs,
     nowMs,
-    recipients: recipients.map((it) => reportOn(it, item, kind, settings)),
-    originalHeader: head.subarray(0, headerEnd(head)),
+    recipients: kind === 'expansion' ? expansions(item) : recipients.map((it) => reportOn(it, item, kind, settings)),
+    originalHeader: back.subarray(0, headerEnd(back)),
+    ...(whole && { original: back }),
     messageId,
     boundary: `=_${id}`,
   })
@@ -77,8 +94,32 @@ export async function composeNotice(
     receivedMs: nowMs,
     source: { kind: 'local', remoteAddress: '', node: directory.self, accountId: null },
     smtpUtf8: item.smtpUtf8,
-    eightBit: item.eightBit,
+    eightBit: bytes.some((byte) => byte > 127),
+    // RFC 8689 §5: what a notice tells of the letter deserves the letter's protection.
+    ...(item.options?.requireTls && { options: { requireTls: true } }),
   }
+}
+
+function dsnKindOf(kind: ReportKind, recipients: readonly QueueRecipient[]): DsnKind {
+  if (kind === 'expansion') return 'expanded'
+  if (kind === 'late') return 'delay'
+  return kind === 'success' && recipients[0]?.successOwed?.action === 'relayed' ? 'relayed' : kind
+}
+
+function expansions({ expansionsOwed = [] }: QueueItem): DsnRecipient[] {
+  return expansionsOwed.map(({ original, orcpt }) => {
+    const common = { finalRecipient: original, ...originalRecipient(orcpt) }
+    return { ...common, action: 'expanded', status: '2.1.5', diagnosticCode: '' }
+  })
+}
+
+/** ORCPT (RFC 3461 §4.2) in the words of RFC 3464 §2.3.1. */
+function originalRecipient(orcpt: string | undefined): Partial<DsnRecipient> {
+  if (orcpt === undefined) return {}
+  const semicolon = orcpt.indexOf(';')
+  const type = orcpt.slice(0, semicolon).toLowerCase()
+  const address = decodeXtext(orcpt.slice(semicolon + 1))
+  return { originalRecipient: address, ...(type !== 'rfc822' && type !== 'utf-8' && { originalRecipientType: type }) }
 }
 
 export function newRecipient(
@@ -87,6 +128,7 @@ export function newRecipient(
   original: string,
   atMs: number,
   directory?: Directory,
+  options?: RecipientOptions,
 ): QueueRecipient {
   const meaning = directory && meaningOf(directory, address)
   return {
@@ -99,26 +141,41 @@ export function newRecipient(
     nextAttemptMs: atMs,
     lastResult: null,
     delayNoticeSent: false,
+    ...(options && { options }),
   }
 }
 
 function reportOn(
   recipient: QueueRecipient,
   item: QueueItem,
-  kind: 'failure' | 'delay',
+  kind: Exclude<ReportKind, 'expansion'>,
   settings: BounceSettings,
 ): DsnRecipient {
   const result = recipient.lastResult
+  const orcpt = recipient.options?.orcpt
   const common = {
     finalRecipient: recipient.address,
     ...(recipient.original !== recipient.address && { originalRecipient: recipient.original }),
+    ...originalRecipient(orcpt),
     ...(result && { lastAttemptMs: result.atMs }),
     ...(result && result.courier !== 'local' && result.hop !== '' && { remoteMta: result.hop }),
   }
+  if (kind === 'success') {
+    const { action = 'delivered' } = recipient.successOwed ?? {}
+    const said = result ? `${result.code} ${result.status} ${result.text}` : ''
+    return {
+      ...common,
+      action,
+      status: result?.status.startsWith('2.') ? result.status : '2.0.0',
+      diagnosticCode: said,
+    }
+  }
   const said = result ? `${result.code} ${result.status} ${result.text}` : '450 4.4.1 not tried yet'
-  if (kind === 'delay') {
-    const willRetryUntilMs = item.receivedMs + settings.queueLifetimeMs
-    return { ...common, action: 'delayed', status: result?.status ?? '4.4.1', diagnosticCode: said, willRetryUntilMs }
+  if (kind === 'delay' || kind === 'late') {
+    const willRetryUntilMs = ageStartMs(item) + settings.queueLifetimeMs
+    // RFC 2852 §4: 4.4.7 where the sender's own time is over.
+    const status = kind === 'late' ? '4.4.7' : (result?.status ?? '4.4.1')
+    return { ...common, action: 'delayed', status, diagnosticCode: said, willRetryUntilMs }
   }
   if (recipient.state === 'cancelled') {
     const diagnosticCode = '554 5.7.1 taken out of the queue by the operator'

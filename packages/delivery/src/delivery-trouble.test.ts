@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { sleep } from '@skein/runtime'
 import { letter, twoNodes } from './mesh-fixture.ts'
 
 test('mail for a node that is down waits, and goes the moment it is back', async () => {
@@ -22,6 +23,32 @@ test('mail for a node that is down waits, and goes the moment it is back', async
   await mesh.start('hk')
   await mesh.clock.advance(1500)
   assert.equal((await mesh.inbox('bbb@test.com')).length, 40)
+  assert.equal(mesh.node('bj').delivery.stats().letters, 0)
+})
+
+test('letters that fail together are one failure of their destination', async () => {
+  const mesh = await twoNodes()
+  mesh.outside = async ({ recipients }, destination) => {
+    await sleep(mesh.clock, 200)
+    const result = { kind: 'temporary', code: 451, status: '4.4.1', text: 'no answer', courier: 'outside' } as const
+    const hop = destination.kind === 'outside' ? destination.domain : ''
+    return recipients.map(() => ({ ...result, hop, atMs: mesh.clock.nowMs() }))
+  }
+  const source = mesh.submitter('aaa@test.com')
+  for (let i = 0; i < 8; i++) await mesh.accept('bj', 'aaa@test.com', ['x@example.org'], letter, source)
+  await mesh.clock.advance(1_000)
+  assert.equal(mesh.node('bj').sent.length, 8)
+  assert.equal(mesh.node('bj').delivery.stats().destinations[0]?.failures, 1)
+})
+
+test('what failed because the line broke does not hold letters back once it is there again', async () => {
+  const mesh = await twoNodes()
+  // Requests that are under way are answered by nobody, and fail after their time, long after the peer is back.
+  for (let i = 0; i < 20; i++) await mesh.accept('bj', 's@example.org', ['bbb@test.com'], letter)
+  mesh.crash('hk')
+  await mesh.start('hk')
+  await mesh.clock.advance(35_000)
+  assert.equal((await mesh.inbox('bbb@test.com')).length, 20)
   assert.equal(mesh.node('bj').delivery.stats().letters, 0)
 })
 

@@ -24,6 +24,7 @@ import {
   type TraceEvent,
   type TraceStore,
 } from './ports.ts'
+import type { ReportKind } from './queue.ts'
 import { expandAddress } from './route.ts'
 import { Scheduler, type LineStats } from './scheduler.ts'
 import { Tracer, type TraceStep } from './trace.ts'
@@ -89,6 +90,14 @@ export interface Delivery {
   post(letter: OwnLetter): Promise<{ queueId: QueueId }>
 }
 
+const noticeNames: Record<ReportKind, string> = {
+  failure: 'failure',
+  delay: 'delay',
+  late: 'delay',
+  success: 'success',
+  expansion: 'expansion',
+}
+
 export function createDelivery(components: DeliveryComponents, settings: DeliverySettings): Delivery {
   const { queue, log, directory, mailboxes, link, outside, clock, random, logger } = components
   const { hostName, administrators, ...given } = settings
@@ -151,7 +160,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
   async function report(
     item: QueueItem,
     recipients: readonly QueueRecipient[],
-    kind: 'failure' | 'delay',
+    kind: ReportKind,
     notice: number,
   ): Promise<void> {
     const bounceSettings = { hostName, queueLifetimeMs: limits.queueLifetimeMs }
@@ -161,8 +170,8 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     if (keeper.get(letter.id)) return log.release(letter.blob)
     await enqueue(letter, [{ what: 'accepted', recipient: '', detail: `a notice about ${item.id}` }])
     const recipient = recipients.map((it) => it.address).join(', ')
-    const detail = `${kind === 'delay' ? 'notice of delay' : 'notice of failure'} ${letter.id} to ${item.from}`
-    tracer.record(item, [{ what: 'bounced', recipient, detail }])
+    const detail = `notice of ${noticeNames[kind]} ${letter.id} to ${item.from}`
+    tracer.record(item, [{ what: kind === 'failure' || kind === 'delay' ? 'bounced' : 'reported', recipient, detail }])
   }
 
   async function post(letter: OwnLetter): Promise<{ queueId: QueueId }> {

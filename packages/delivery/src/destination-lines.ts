@@ -2,6 +2,7 @@
 // and how the destination has answered lately.
 import type { Timer } from '@skein/runtime'
 import type { DeliveryResult, Destination, QueueId } from './ports.ts'
+import { PriorityOrder } from './priority-order.ts'
 import { destinationKey } from './route.ts'
 
 export interface Line {
@@ -9,9 +10,13 @@ export interface Line {
   /** The first letter's; all letters of a line have the same node or domain. */
   readonly destination: Destination
   readonly waiting: Map<QueueId, Set<number>>
+  /** The same letters, as their turn comes. */
+  readonly order: PriorityOrder
   running: number
   /** In a row; 0 while it answers. */
   failures: number
+  /** Counts what was learned of the destination: an attempt that began before its last change says nothing new by failing. */
+  era: number
   blockedUntilMs: number
   /** What it said, or did not, last. */
   trouble: DeliveryResult | null
@@ -35,7 +40,7 @@ export class DestinationLines {
     return this.#places.get(id)
   }
 
-  enter(id: QueueId, index: number, destination: Destination): Line {
+  enter(id: QueueId, index: number, destination: Destination, priority = 0): Line {
     const key = destinationKey(destination)
     let line = this.#lines.get(key)
     if (!line) {
@@ -43,8 +48,10 @@ export class DestinationLines {
         key,
         destination,
         waiting: new Map(),
+        order: new PriorityOrder(),
         running: 0,
         failures: 0,
+        era: 0,
         blockedUntilMs: 0,
         trouble: null,
         timer: undefined,
@@ -54,6 +61,7 @@ export class DestinationLines {
     let indexes = line.waiting.get(id)
     if (!indexes) line.waiting.set(id, (indexes = new Set()))
     indexes.add(index)
+    line.order.add(id, priority)
     let places = this.#places.get(id)
     if (!places) this.#places.set(id, (places = new Map()))
     places.set(index, line)
@@ -63,7 +71,10 @@ export class DestinationLines {
   leave(line: Line, id: QueueId, index: number): void {
     const indexes = line.waiting.get(id)
     indexes?.delete(index)
-    if (indexes?.size === 0) line.waiting.delete(id)
+    if (indexes?.size === 0) {
+      line.waiting.delete(id)
+      line.order.delete(id)
+    }
     const places = this.#places.get(id)
     places?.delete(index)
     if (places?.size === 0) this.#places.delete(id)
@@ -73,17 +84,15 @@ export class DestinationLines {
   leaveAll(id: QueueId): Set<Line> {
     const left = new Set(this.#places.get(id)?.values())
     this.#places.delete(id)
-    for (const line of left) line.waiting.delete(id)
+    for (const line of left) {
+      line.waiting.delete(id)
+      line.order.delete(id)
+    }
     return left
   }
 
   toFront(line: Line, id: QueueId): void {
-    const indexes = line.waiting.get(id)
-    if (!indexes) return
-    const others = [...line.waiting].filter(([other]) => other !== id)
-    line.waiting.clear()
-    line.waiting.set(id, indexes)
-    for (const [other, waiting] of others) line.waiting.set(other, waiting)
+    if (line.waiting.has(id)) line.order.add(id, Infinity)
   }
 
   /** Forgets a line where nobody waits, nothing runs and no back-off is on. */

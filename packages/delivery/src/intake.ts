@@ -4,6 +4,7 @@ import type { Directory } from '@skein/accounts'
 import { formatReceived, formatReturnPath } from '@skein/mail'
 import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type Random } from '@skein/runtime'
+import { addresseesOf, type Addressees } from './addressees.ts'
 import { answers, type Answer } from './answers.ts'
 import { newRecipient } from './bounce.ts'
 import type { FullMailboxes } from './full-mailboxes.ts'
@@ -21,9 +22,10 @@ import type {
   QueueRecipient,
   RecipientVerdict,
 } from './ports.ts'
+import { newNotice, oweSuccess } from './queue.ts'
 import { checkRecipient } from './recipient-check.ts'
 import { retryPauseMs } from './retry-schedule.ts'
-import { expandAddress, queueAddress, routeRecipient, type RouteSettings } from './route.ts'
+import { routeRecipient, type RouteSettings } from './route.ts'
 import { checkSender, maySpeakAs } from './sender-check.ts'
 import type { Tracer, TraceStep } from './trace.ts'
 
@@ -174,10 +176,10 @@ class IncomingLetter {
       await this.abort()
       throw error
     }
-    const recipients = this.#recipients()
+    const addressees = this.#addressees()
     const returnPath = Buffer.from(formatReturnPath(this.#envelope.from))
     const fields = Buffer.from(this.#traceFields())
-    const item = (blob: BlobRef) => this.#item(recipients, blob, returnPath.length)
+    const item = (blob: BlobRef) => this.#item(addressees, blob, returnPath.length)
     this.#over = true
     if (this.#writer) return this.#accept(item(await this.#writer.finish([returnPath, fields])), undefined)
     const bytes = Buffer.concat([returnPath, fields, ...this.#held])
@@ -252,20 +254,12 @@ class IncomingLetter {
     }
   }
 
-  /** After aliases, each address once. Whoever the map has lost since RCPT stays, so that the sender hears of it. */
-  #recipients(): { address: string; original: string }[] {
+  #addressees(): Addressees {
     const { directory, logger } = this.#parts
-    const seen = new Map<string, string>()
-    for (const original of this.#envelope.recipients) {
-      const { targets, refusals } = expandAddress(directory, original, this.#settings.routes)
-      for (const target of targets) if (!seen.has(target)) seen.set(target, original)
-      if (targets.length === 0) seen.set(queueAddress(directory, original) ?? original, original)
-      else if (refusals.length > 0) {
-        const passedOver = refusals.map(({ address, refusal }) => `${address}: ${refusal.text}`)
-        logger.warn({ queueId: this.#id, alias: original, passedOver }, 'an alias leads to addresses that take no mail')
-      }
-    }
-    return Array.from(seen, ([address, original]) => ({ address, original }))
+    return addresseesOf(this.#envelope, directory, this.#settings.routes, (alias, refusals) => {
+      const passedOver = refusals.map(({ address, refusal }) => `${address}: ${refusal.text}`)
+      logger.warn({ queueId: this.#id, alias, passedOver }, 'an alias leads to addresses that take no mail')
+    })
   }
 
   #traceFields(): string {
@@ -284,18 +278,15 @@ class IncomingLetter {
     )
   }
 
-  #item(
-    recipients: readonly { address: string; original: string }[],
-    blob: BlobRef,
-    returnPathBytes: number,
-  ): QueueItem {
-    const { from, receivedMs, source, smtpUtf8, eightBit } = this.#envelope
+  #item({ named, expansionsOwed }: Addressees, blob: BlobRef, returnPathBytes: number): QueueItem {
+    const { from, receivedMs, source, smtpUtf8, eightBit, options } = this.#envelope
     const nowMs = this.#parts.clock.nowMs()
+    const firstAttemptMs = Math.max(nowMs, options?.holdUntilMs ?? 0)
     return {
       id: this.#id,
       from,
-      recipients: recipients.map(({ address, original }, index) =>
-        newRecipient(index, address, original, nowMs, this.#parts.directory),
+      recipients: named.map((it, index) =>
+        newRecipient(index, it.address, it.original, firstAttemptMs, this.#parts.directory, it.options),
       ),
       blob,
       returnPathBytes,
@@ -310,6 +301,8 @@ class IncomingLetter {
       },
       smtpUtf8,
       eightBit,
+      ...(options && { options }),
+      ...(expansionsOwed.length > 0 && { expansionsOwed }),
     }
   }
 
@@ -323,10 +316,11 @@ class IncomingLetter {
       const route = routeRecipient(directory, recipient, routes)
       return route.kind === 'local' ? [{ index: recipient.index, accountId: route.accountId }] : []
     })
-    if (addressees.length === item.recipients.length && addressees.length <= limits.directRecipientsMax) {
+    const mayGoDirect = addressees.length === item.recipients.length && item.options?.holdUntilMs === undefined
+    if (mayGoDirect && addressees.length <= limits.directRecipientsMax) {
       const results = await placement.put({ id: item.id, blob: item.blob, ...(bytes && { bytes }) }, addressees)
       waiting = this.#withResults(item, results, steps)
-      if (waiting.recipients.every((it) => it.state === 'delivered')) {
+      if (isSettled(waiting)) {
         tracer.record(item, steps)
         return { queueId: item.id, direct: true }
       }
@@ -350,6 +344,7 @@ class IncomingLetter {
   #withResults(item: QueueItem, results: readonly Answer[], steps: TraceStep[]): QueueItem {
     const { clock, random, directory } = this.#parts
     const atMs = clock.nowMs()
+    const success = newNotice()
     const recipients = item.recipients.map((it, at): QueueRecipient => {
       const answer = results[at] ?? answers.internal
       const result: DeliveryResult = { ...answer, atMs, courier: 'local', hop: directory.self }
@@ -359,11 +354,17 @@ class IncomingLetter {
         recipient: it.address,
         detail: this.#parts.tracer.byWayOf(it) + answer.text,
       })
-      const nextAttemptMs = delivered ? atMs : atMs + retryPauseMs('mailbox', 1, random)
-      return { ...it, state: delivered ? 'delivered' : 'pending', attempts: 1, lastResult: result, nextAttemptMs }
+      const tried = { ...it, attempts: 1, lastResult: result }
+      if (!delivered) return { ...tried, nextAttemptMs: atMs + retryPauseMs('mailbox', 1, random) }
+      return oweSuccess(item, { ...tried, state: 'delivered', nextAttemptMs: atMs }, result, success)
     })
     return { ...item, recipients }
   }
+}
+
+/** Delivered, and nobody waits to hear of it. */
+function isSettled({ recipients, expansionsOwed }: QueueItem): boolean {
+  return !expansionsOwed && recipients.every((it) => it.state === 'delivered' && !it.successOwed)
 }
 
 function headerTooLarge(bytes: number): SkeinError {

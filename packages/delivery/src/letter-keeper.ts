@@ -3,7 +3,16 @@
 import type { MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type Timer } from '@skein/runtime'
 import type { QueueId, QueueItem, QueueRecipient, QueueStore } from './ports.ts'
-import { next, openLetter, type Letter, type LetterEffect, type LetterEvent, type LetterLimits } from './queue.ts'
+import {
+  next,
+  openLetter,
+  openReport,
+  type Letter,
+  type LetterEffect,
+  type LetterEvent,
+  type LetterLimits,
+  type ReportKind,
+} from './queue.ts'
 import type { Tracer } from './trace.ts'
 
 export interface LetterKeeperComponents {
@@ -13,12 +22,7 @@ export interface LetterKeeperComponents {
   clock: Clock
   logger: Logger
   /** Puts a notice to the sender durably into the queue. */
-  report(
-    item: QueueItem,
-    recipients: readonly QueueRecipient[],
-    kind: 'failure' | 'delay',
-    notice: number,
-  ): Promise<void>
+  report(item: QueueItem, recipients: readonly QueueRecipient[], kind: ReportKind, notice: number): Promise<void>
   /** The letter has changed or is over. */
   changed(id: QueueId): void
 }
@@ -135,14 +139,10 @@ export class LetterKeeper {
       await queue.put(item)
       kept.effects = kept.effects.filter((it) => !served.has(it))
     } else if (effect.effect === 'report') {
-      const open = item.recipients.filter(
-        (it) =>
-          effect.indexes.includes(it.index) &&
-          (effect.kind === 'delay' ? it.state === 'pending' && !it.delayNoticeSent : it.noticeOwed === effect.notice),
-      )
-      if (open.length > 0) await report(item, open, effect.kind, effect.notice)
+      const open = openReport(item, effect)
+      if (open) await report(item, open, effect.kind, effect.notice)
       kept.effects.shift()
-      if (open.length > 0) {
+      if (open) {
         this.apply(item.id, { event: 'reported', kind: effect.kind, indexes: open.map((it) => it.index) })
       }
     } else if (effect.effect === 'close') {

@@ -19,7 +19,7 @@ import {
 } from '@skein/testkit'
 import { createDelivery, type Delivery, type DeliverySettings } from './delivery.ts'
 import { DirectoryFixture } from './directory-fixture.ts'
-import type { Consignment, Courier, DeliveryResult, Destination, IntakeSource } from './ports.ts'
+import type { Consignment, Courier, DeliveryResult, Destination, IntakeEnvelope, IntakeSource } from './ports.ts'
 
 export interface NodeFixture {
   id: NodeId
@@ -154,6 +154,7 @@ export class MeshFixture {
     to: readonly string[],
     letter: string | Uint8Array,
     source: IntakeSource = strangerSource,
+    asked: Pick<IntakeEnvelope, 'options' | 'recipientOptions'> = {},
   ): Promise<{ queueId: string }> {
     const writer = this.node(node).delivery.intake.begin({
       source,
@@ -162,6 +163,7 @@ export class MeshFixture {
       smtpUtf8: false,
       eightBit: false,
       receivedMs: this.clock.nowMs(),
+      ...asked,
     })
     return (async () => {
       await writer.write(Buffer.from(letter))

@@ -77,10 +77,11 @@ export class PeerCourier implements Courier {
     const answered = new Map<number, Answer>()
     const offered: Offer['recipients'] = []
     for (const recipient of recipients) {
-      const { index, address } = recipient
+      const { index, address, options } = recipient
       const route = routeRecipient(this.#parts.directory, recipient, this.#routes)
-      if (route.kind === 'peer' && route.node === node) offered.push({ index, address, accountId: route.accountId })
-      else answered.set(index, answers.notHere)
+      if (route.kind === 'peer' && route.node === node) {
+        offered.push({ index, address, accountId: route.accountId, ...(options && { options }) })
+      } else answered.set(index, answers.notHere)
     }
     if (offered.length === 0) return answered
     const small = item.blob.length - skip <= this.#limits.peerInlineBytesMax
@@ -96,6 +97,7 @@ export class PeerCourier implements Courier {
       smtpUtf8: item.smtpUtf8,
       eightBit: item.eightBit,
       receivedMs: item.receivedMs,
+      ...(item.options && { options: item.options }),
       body: small ? await this.#parts.log.read(item.blob, skip) : null,
     }
     let reply = await this.#ask(node, offer, signal)

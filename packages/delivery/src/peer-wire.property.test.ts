@@ -7,20 +7,51 @@ import { decodeMailReply, decodeMailRequest, encodeMail, type MailReply, type Ma
 const count = fc.nat()
 const bytesOrNull = fc.option(fc.uint8Array({ maxLength: 50 }))
 
+const recipientOptions = fc.record(
+  {
+    notify: fc.uniqueArray(fc.constantFrom('success' as const, 'failure' as const, 'delay' as const)),
+    orcpt: fc.string(),
+  },
+  { requiredKeys: ['notify'] },
+)
+
+const envelopeOptions = fc.record(
+  {
+    binary: fc.boolean(),
+    ret: fc.constantFrom('full' as const, 'hdrs' as const),
+    envid: fc.string(),
+    requireTls: fc.boolean(),
+    tlsOptional: fc.boolean(),
+    deliverBy: fc.record({ atMs: count, mode: fc.constantFrom('return' as const, 'notify' as const) }),
+    priority: fc.integer({ min: -9, max: 9 }),
+    holdUntilMs: count,
+    solicit: fc.string(),
+  },
+  { requiredKeys: ['priority'] },
+)
+
 const request: fc.Arbitrary<MailRequest> = fc.oneof(
-  fc.record({
-    t: fc.constant('offer' as const),
-    v: count,
-    id: fc.string(),
-    from: fc.string(),
-    recipients: fc.array(fc.record({ index: count, address: fc.string(), accountId: fc.string() })),
-    size: count,
-    messageId: fc.string(),
-    smtpUtf8: fc.boolean(),
-    eightBit: fc.boolean(),
-    receivedMs: count,
-    body: bytesOrNull,
-  }),
+  fc
+    .record({
+      t: fc.constant('offer' as const),
+      v: count,
+      id: fc.string(),
+      from: fc.string(),
+      recipients: fc.array(
+        fc.record(
+          { index: count, address: fc.string(), accountId: fc.string(), options: recipientOptions },
+          { requiredKeys: ['index', 'address', 'accountId'] },
+        ),
+      ),
+      size: count,
+      messageId: fc.string(),
+      smtpUtf8: fc.boolean(),
+      eightBit: fc.boolean(),
+      receivedMs: count,
+      options: fc.option(envelopeOptions, { nil: undefined }),
+      body: bytesOrNull,
+    })
+    .map(({ options, ...it }) => (options ? { ...it, options } : it)),
   fc.record({
     t: fc.constant('data' as const),
     upload: fc.string(),
@@ -65,6 +96,27 @@ test('fields of a later version are passed over', () => {
       assert.deepEqual(decoded, plain(it))
     }),
   )
+})
+
+test('options of a later version are carried along, and known ones of another shape are left out', () => {
+  const offer = {
+    t: 'offer',
+    v: 1,
+    id: 'q',
+    from: '',
+    recipients: [{ index: 0, address: 'a@b', accountId: 'x', options: { notify: ['never'], later: [1] } }],
+    size: 0,
+    messageId: '',
+    smtpUtf8: false,
+    eightBit: false,
+    receivedMs: 0,
+    options: { priority: 40, ret: 'half', envid: 'e', deliverBy: { atMs: -1, mode: 'return' }, later: { deep: true } },
+    body: null,
+  }
+  const decoded = decodeMailRequest(encodeCbor(offer))
+  assert.ok(decoded.t === 'offer')
+  assert.deepEqual(decoded.options, { envid: 'e', later: { deep: true } })
+  assert.deepEqual(decoded.recipients[0]?.options, { later: [1] })
 })
 
 test('anything else is refused by name, never taken and never a crash', () => {

@@ -1,6 +1,12 @@
 // What nodes say to each other about letters, on the service `mail`: CBOR maps, version 1, unknown fields ignored.
 // OFFER (small letters whole) -> RESULTS | TAKE, then DATA … -> MORE | RESULTS. Decoders refuse, never guess.
 import { decodeCbor, encodeCbor, SkeinError, type CborValue } from '@skein/runtime'
+import {
+  readEnvelopeOptions,
+  readRecipientOptions,
+  type EnvelopeOptions,
+  type RecipientOptions,
+} from './envelope-options.ts'
 
 export const mailProtocolVersion = 1
 
@@ -8,6 +14,7 @@ export interface OfferedRecipient {
   index: number
   address: string
   accountId: string
+  options?: RecipientOptions
 }
 
 export interface Offer {
@@ -23,6 +30,7 @@ export interface Offer {
   smtpUtf8: boolean
   eightBit: boolean
   receivedMs: number
+  options?: EnvelopeOptions
   /** The whole letter, where it is small. */
   body: Uint8Array | null
 }
@@ -65,6 +73,7 @@ export function encodeMail(message: MailRequest | MailReply): Uint8Array {
 /** @throws SkeinError `malformed-mail-request` */
 export function decodeMailRequest(bytes: Uint8Array): MailRequest {
   const map = new Fields(bytes, 'malformed-mail-request')
+  const options = readEnvelopeOptions(map.any('options'))
   switch (map.text('t')) {
     case 'offer':
       return {
@@ -72,16 +81,21 @@ export function decodeMailRequest(bytes: Uint8Array): MailRequest {
         v: map.count('v'),
         id: map.text('id'),
         from: map.text('from'),
-        recipients: map.list('recipients').map((entry) => ({
-          index: entry.count('index'),
-          address: entry.text('address'),
-          accountId: entry.text('accountId'),
-        })),
+        recipients: map.list('recipients').map((entry) => {
+          const options = readRecipientOptions(entry.any('options'))
+          return {
+            index: entry.count('index'),
+            address: entry.text('address'),
+            accountId: entry.text('accountId'),
+            ...(options && { options }),
+          }
+        }),
         size: map.count('size'),
         messageId: map.text('messageId'),
         smtpUtf8: map.flag('smtpUtf8'),
         eightBit: map.flag('eightBit'),
         receivedMs: map.count('receivedMs'),
+        ...(options && { options }),
         body: map.bytesOrNull('body'),
       }
     case 'data':
@@ -148,6 +162,11 @@ class Fields {
 
   malformed(name: string): SkeinError {
     return new SkeinError(this.#code, 'refused', `the field ${name} is missing or wrong`)
+  }
+
+  /** Whatever stands there, for readers that are content with anything. */
+  any(name: string): CborValue | undefined {
+    return this.#map[name]
   }
 
   text(name: string): string {

@@ -2,6 +2,16 @@
 import type { AccountId } from '@skein/accounts'
 import type { BlobRef } from '@skein/mailboxes'
 import type { NodeId } from '@skein/runtime'
+import type { EnvelopeOptions, RecipientOptions } from './envelope-options.ts'
+
+export {
+  type EnvelopeOptions,
+  type NotifyWish,
+  type RecipientOptions,
+  readEnvelopeOptions,
+  readRecipientOptions,
+  wantsNotice,
+} from './envelope-options.ts'
 
 /** ULID given where the letter enters the mesh; stays the same on every node that carries it. */
 export type QueueId = string
@@ -34,6 +44,12 @@ export interface QueueRecipient {
    * that failed in the same step and are told of together. Absent: nothing is owed.
    */
   noticeOwed?: number
+  /** What the sender asked for this recipient. */
+  options?: RecipientOptions
+  /** A notice of success that the sender asked for and has not got. Named as `noticeOwed`; `action` of RFC 3464 §2.3.3. */
+  successOwed?: { notice: number; action: 'delivered' | 'relayed' }
+  /** The sender was told that the moment of `deliverBy` has passed. */
+  deliverByTold?: boolean
 }
 
 export interface QueueItem {
@@ -61,6 +77,10 @@ export interface QueueItem {
   }
   smtpUtf8: boolean
   eightBit: boolean
+  /** What the sender asked for with the letter; goes wherever the letter goes. */
+  options?: EnvelopeOptions
+  /** Addresses that stood for several, of which the sender asked to hear (RFC 3461 §5.2.7.3), and has not heard. */
+  expansionsOwed?: readonly { original: string; orcpt?: string }[]
 }
 
 export interface DeliveryResult {
@@ -73,6 +93,10 @@ export interface DeliveryResult {
   courier: 'local' | 'peer' | 'outside'
   /** Node id or host name. */
   hop: string
+  /** Delivered: that host knows DSN (RFC 3461) and has taken over what was asked: the sender hears from there. */
+  dsnPassedOn?: boolean
+  /** The same for `deliverBy` (RFC 2852). */
+  deliverByPassedOn?: boolean
 }
 
 export interface QueueStore {
@@ -91,7 +115,7 @@ export interface TraceEvent {
   node: NodeId
   queueId: QueueId
   messageId: string
-  /** accepted | routed | delivered | handed-over | deferred | failed | bounced | refused | duplicate | held | cancelled | retried */
+  /** accepted | routed | delivered | handed-over | deferred | failed | bounced | reported | refused | duplicate | held | cancelled | retried */
   what: string
   /** For one recipient, or '' for the letter. */
   recipient: string
@@ -163,6 +187,10 @@ export interface IntakeEnvelope {
   smtpUtf8: boolean
   eightBit: boolean
   receivedMs: number
+  /** MAIL's parameters beyond these. */
+  options?: EnvelopeOptions
+  /** RCPT's parameters, by place in `recipients`. */
+  recipientOptions?: readonly (RecipientOptions | undefined)[]
 }
 
 export interface LetterWriter {

@@ -1,7 +1,7 @@
 // One letter's life as a pure function: next(letter, event) -> letter + effects. Nothing here waits, writes or reads a clock.
 // The table in README.md shows the states, who enters, who leaves, and what a crash leaves behind.
 import { assert } from '@skein/runtime'
-import type { DeliveryResult, QueueItem, QueueRecipient } from './ports.ts'
+import { wantsNotice, type DeliveryResult, type QueueItem, type QueueRecipient } from './ports.ts'
 
 /**
  * open: some recipient is not final. reporting: all are, and the sender is owed a notice that is not durable yet.
@@ -12,6 +12,12 @@ export type Letter =
   | { phase: 'open'; item: QueueItem; running: ReadonlySet<number>; cancelled: false | 'told' | 'silent' }
   | { phase: 'reporting'; item: QueueItem }
   | { phase: 'closed'; item: QueueItem }
+
+/**
+ * success: RFC 3461 §4.1. expansion: an address that stood for several (§5.2.7.3). late: the moment that the sender set has
+ * passed (RFC 2852 §4). Every kind but `delay` and `late` is owed in the record until its notice is durable.
+ */
+export type ReportKind = 'failure' | 'delay' | 'late' | 'success' | 'expansion'
 
 export interface Outcome {
   index: number
@@ -34,13 +40,13 @@ export type LetterEvent =
   | { event: 'release'; atMs: number }
   | { event: 'cancel'; atMs: number; silent: boolean }
   /** The notice about these recipients is durably in the queue. */
-  | { event: 'reported'; kind: 'failure' | 'delay'; indexes: readonly number[] }
+  | { event: 'reported'; kind: ReportKind; indexes: readonly number[] }
 
 export type LetterEffect =
   /** Make the record durable as it is now, before the effects that follow. */
   | { effect: 'store' }
   /** Tell the sender (RFC 3464); then comes the event `reported`. */
-  | { effect: 'report'; kind: 'failure' | 'delay'; notice: number; indexes: readonly number[] }
+  | { effect: 'report'; kind: ReportKind; notice: number; indexes: readonly number[] }
   /** Remove the record and let go of the bytes. */
   | { effect: 'close' }
   /** `result`: what the other side said, where that is the reason. */
@@ -83,7 +89,7 @@ export function next(letter: Letter, event: LetterEvent, limits: LetterLimits): 
     case 'release':
       return change(
         letter,
-        (it) => (it.state === 'held' ? { ...it, state: 'pending', nextAttemptMs: event.atMs } : it),
+        (it) => (it.state === 'held' ? { ...it, state: 'pending', nextAttemptMs: releasedMs(letter, event.atMs) } : it),
         'retried',
       )
     case 'retry':
@@ -99,6 +105,35 @@ export function next(letter: Letter, event: LetterEvent, limits: LetterLimits): 
 
 export function isFinal(recipient: QueueRecipient): boolean {
   return recipient.state === 'delivered' || recipient.state === 'failed' || recipient.state === 'cancelled'
+}
+
+/** From when on a letter ages: its sender may have asked for it to lie for a while (RFC 4865). */
+export function ageStartMs({ receivedMs, options }: QueueItem): number {
+  return Math.max(receivedMs, options?.holdUntilMs ?? 0)
+}
+
+/** Released by an operator: its sender's word counts again. */
+function releasedMs({ item }: Letter, atMs: number): number {
+  return Math.max(atMs, item.options?.holdUntilMs ?? 0)
+}
+
+/** True where `aged` may change something. */
+export function isOfAge(item: QueueItem, nowMs: number, limits: LetterLimits): boolean {
+  const ageMs = nowMs - ageStartMs(item)
+  return ageMs >= Math.min(limits.delayNoticeAfterMs, limits.queueLifetimeMs) || isPastDue(item, nowMs)
+}
+
+function isPastDue({ options }: QueueItem, nowMs: number): boolean {
+  return options?.deliverBy !== undefined && nowMs >= options.deliverBy.atMs
+}
+
+function wantsDelayNotice(item: QueueItem, recipient: QueueRecipient): boolean {
+  return item.from !== '' && !recipient.delayNoticeSent && wantsNotice(recipient.options, 'delay')
+}
+
+function wantsLateNotice(item: QueueItem, recipient: QueueRecipient): boolean {
+  if (item.options?.deliverBy?.mode !== 'notify' || item.from === '') return false
+  return !recipient.deliverByTold && wantsNotice(recipient.options, 'delay')
 }
 
 /** Recipients whose time has come and whom no courier has in hand. */
@@ -120,11 +155,14 @@ export function nextWakeMs(letter: Letter, waiting: ReadonlySet<number>, limits:
   const earlier = (ms: number) => {
     if (wakeMs === undefined || ms < wakeMs) wakeMs = ms
   }
+  const startMs = ageStartMs(item)
+  const deliverBy = item.options?.deliverBy
   for (const it of item.recipients) {
     if (it.state !== 'pending' || letter.running.has(it.index)) continue
-    earlier(item.receivedMs + limits.queueLifetimeMs)
+    earlier(startMs + limits.queueLifetimeMs)
     if (!waiting.has(it.index)) earlier(it.nextAttemptMs)
-    if (!it.delayNoticeSent && item.from !== '') earlier(item.receivedMs + limits.delayNoticeAfterMs)
+    if (wantsDelayNotice(item, it)) earlier(startMs + limits.delayNoticeAfterMs)
+    if (deliverBy && (deliverBy.mode === 'return' || wantsLateNotice(item, it))) earlier(deliverBy.atMs)
   }
   return wakeMs
 }
@@ -139,9 +177,10 @@ function attempted(
   const outcomes = new Map(event.outcomes.map((outcome) => [outcome.index, outcome]))
   const running = new Set(letter.running)
   const effects: LetterEffect[] = []
-  const expired = event.atMs >= letter.item.receivedMs + limits.queueLifetimeMs
+  const expired = event.atMs >= ageStartMs(letter.item) + limits.queueLifetimeMs
   let outsideDelivered = false
   const notice = newNotice()
+  const success = newNotice()
   const recipients = letter.item.recipients.map((before): QueueRecipient => {
     const outcome = outcomes.get(before.index)
     if (!outcome || isFinal(before)) return before
@@ -151,7 +190,7 @@ function attempted(
     if (result.kind === 'delivered') {
       outsideDelivered ||= result.courier === 'outside'
       effects.push(trace(result.courier === 'local' ? 'delivered' : 'handed-over', before, '', result))
-      return { ...after, state: 'delivered' }
+      return oweSuccess(letter.item, { ...after, state: 'delivered' }, result, success)
     }
     if (letter.cancelled) return cancelled(letter, after, letter.cancelled, notice, effects)
     if (result.kind === 'permanent') {
@@ -167,7 +206,7 @@ function attempted(
   })
   const item = { ...letter.item, recipients }
   // What an outside server took must be remembered: it would take it again. Peers and mailboxes know a delivery by its id.
-  const forget = recipients.every((it) => it.state === 'delivered') && !outsideDelivered
+  const forget = recipients.every((it) => it.state === 'delivered' && !it.successOwed) && !outsideDelivered
   if (!forget) effects.push({ effect: 'store' })
   return settle({ ...letter, item, running }, effects)
 }
@@ -194,24 +233,36 @@ function aged(letter: OpenLetter, atMs: number, limits: LetterLimits): Step {
   const { item } = letter
   const effects: LetterEffect[] = []
   const delayed: number[] = []
-  const expired = atMs >= item.receivedMs + limits.queueLifetimeMs
-  const late = item.from !== '' && atMs >= item.receivedMs + limits.delayNoticeAfterMs
+  const late: number[] = []
+  const startMs = ageStartMs(item)
+  const expired = atMs >= startMs + limits.queueLifetimeMs
+  const isDelayed = atMs >= startMs + limits.delayNoticeAfterMs
+  const pastDue = isPastDue(item, atMs)
   let changed = false
   const notice = newNotice()
   const recipients = item.recipients.map((before): QueueRecipient => {
     if (before.state !== 'pending' || letter.running.has(before.index)) return before
-    // Whoever was never tried (the node was down for days) gets one attempt before the letter is given up.
-    if (expired && before.lastResult !== null) {
+    // Whoever was never tried (the node was down for days) gets one attempt before the letter is given up; but not against
+    // the sender's own word (RFC 2852 §4.1).
+    const tooLate = pastDue && item.options?.deliverBy?.mode === 'return'
+    if (tooLate || (expired && before.lastResult !== null)) {
       changed = true
-      effects.push(trace('failed', before, 'given up', before.lastResult))
+      const why = tooLate ? 'not delivered by the time that the sender set' : 'given up'
+      effects.push(trace('failed', before, why, before.lastResult))
       return fail(item, before, notice)
     }
-    if (late && !before.delayNoticeSent) delayed.push(before.index)
+    if (pastDue && wantsLateNotice(item, before)) late.push(before.index)
+    if (isDelayed && wantsDelayNotice(item, before)) delayed.push(before.index)
     return before
   })
   if (changed) effects.push({ effect: 'store' })
-  const first = delayed[0]
-  if (first !== undefined) effects.push({ effect: 'report', kind: 'delay', notice: first, indexes: delayed })
+  for (const [kind, indexes] of [
+    ['late', late],
+    ['delay', delayed],
+  ] as const) {
+    const first = indexes[0]
+    if (first !== undefined) effects.push({ effect: 'report', kind, notice: first, indexes })
+  }
   return settle(changed ? { ...letter, item: { ...item, recipients } } : letter, effects)
 }
 
@@ -253,49 +304,77 @@ function change(letter: OpenLetter, map: (it: QueueRecipient) => QueueRecipient,
 function reported(letter: Letter, event: Extract<LetterEvent, { event: 'reported' }>): Step {
   if (letter.phase === 'closed') return { letter, effects: [] }
   const indexes = new Set(event.indexes)
-  const recipients = letter.item.recipients.map((before): QueueRecipient => {
-    if (!indexes.has(before.index)) return before
-    if (event.kind === 'delay') return { ...before, delayNoticeSent: true }
+  const recipients = letter.item.recipients.map((it) => (indexes.has(it.index) ? told(it, event.kind) : it))
+  const { expansionsOwed, ...rest } = letter.item
+  const item: QueueItem = { ...rest, recipients }
+  if (expansionsOwed && event.kind !== 'expansion') item.expansionsOwed = expansionsOwed
+  if (letter.phase === 'open') return settle({ ...letter, item }, [{ effect: 'store' }])
+  if (owed(item).length > 0) return { letter: { phase: 'reporting', item }, effects: [{ effect: 'store' }] }
+  return { letter: { phase: 'closed', item }, effects: [{ effect: 'close' }] }
+}
+
+function told(before: QueueRecipient, kind: ReportKind): QueueRecipient {
+  if (kind === 'delay') return { ...before, delayNoticeSent: true }
+  if (kind === 'late') return { ...before, deliverByTold: true }
+  if (kind === 'failure') {
     const { noticeOwed: _, ...after } = before
     return after
-  })
-  const item = { ...letter.item, recipients }
-  if (letter.phase === 'open') return settle({ ...letter, item }, [{ effect: 'store' }])
-  if (owedNotices(item).size > 0) return { letter: { phase: 'reporting', item }, effects: [{ effect: 'store' }] }
-  return { letter: { phase: 'closed', item }, effects: [{ effect: 'close' }] }
+  }
+  const { successOwed: _, ...after } = before
+  return after
 }
 
 /** Says what a changed letter owes, and whether it is over. */
 function settle(letter: OpenLetter, effects: LetterEffect[]): Step {
   const { item, running } = letter
-  const owed = owedNotices(item)
-  if (effects.length === 0 || effects.some((it) => it.effect === 'store')) {
-    for (const [notice, indexes] of owed) effects.push({ effect: 'report', kind: 'failure', notice, indexes })
-  }
+  const notices = owed(item)
+  if (effects.length === 0 || effects.some((it) => it.effect === 'store')) effects.push(...notices)
   if (!item.recipients.every(isFinal)) return { letter, effects }
   assert(running.size === 0, `letter ${item.id} is over while a courier has it in hand`)
-  if (owed.size > 0) return { letter: { phase: 'reporting', item }, effects }
+  if (notices.length > 0) return { letter: { phase: 'reporting', item }, effects }
   effects.push({ effect: 'close' })
   return { letter: { phase: 'closed', item }, effects }
 }
 
-function owedNotices(item: QueueItem): Map<number, number[]> {
-  const owed = new Map<number, number[]>()
-  for (const { noticeOwed, index } of item.recipients) {
-    if (noticeOwed === undefined) continue
-    const indexes = owed.get(noticeOwed)
-    if (indexes) indexes.push(index)
-    else owed.set(noticeOwed, [index])
+type Report = Extract<LetterEffect, { effect: 'report' }>
+
+/** Every notice that the record says is owed. */
+function owed(item: QueueItem): Report[] {
+  const found = new Map<string, Report & { indexes: number[] }>()
+  const add = (kind: ReportKind, notice: number | undefined, index: number) => {
+    if (notice === undefined) return
+    const report = found.get(`${kind} ${notice}`)
+    if (report) report.indexes.push(index)
+    else found.set(`${kind} ${notice}`, { effect: 'report', kind, notice, indexes: [index] })
   }
-  return owed
+  for (const { noticeOwed, successOwed, index } of item.recipients) {
+    add('failure', noticeOwed, index)
+    add('success', successOwed?.notice, index)
+  }
+  const notices: Report[] = [...found.values()]
+  if (item.expansionsOwed) notices.push({ effect: 'report', kind: 'expansion', notice: 0, indexes: [] })
+  return notices
 }
 
-/** Those that fail in one step are told of in one notice, named after the first. */
-interface Notice {
+/** Whom of those in `report` its notice is still to tell of; undefined where there is none to write any more. */
+export function openReport(item: QueueItem, report: Report): QueueRecipient[] | undefined {
+  if (report.kind === 'expansion') return item.expansionsOwed && []
+  const open = item.recipients.filter((it) => report.indexes.includes(it.index) && isOpenIn(it, report))
+  return open.length > 0 ? open : undefined
+}
+
+function isOpenIn(it: QueueRecipient, { kind, notice }: Report): boolean {
+  if (kind === 'delay') return it.state === 'pending' && !it.delayNoticeSent
+  if (kind === 'late') return it.state === 'pending' && !it.deliverByTold
+  return kind === 'failure' ? it.noticeOwed === notice : it.successOwed?.notice === notice
+}
+
+/** Those that end in one step are told of in one notice, named after the first. */
+export interface Notice {
   name: number | null
 }
 
-function newNotice(): Notice {
+export function newNotice(): Notice {
   return { name: null }
 }
 
@@ -305,9 +384,30 @@ function fail(item: QueueItem, recipient: QueueRecipient, notice: Notice): Queue
 
 // RFC 5321 §6.1: no notice about a notice.
 function owe(item: QueueItem, recipient: QueueRecipient, notice: Notice): QueueRecipient {
-  if (item.from === '') return recipient
+  if (item.from === '' || !wantsNotice(recipient.options, 'failure')) return recipient
   notice.name ??= recipient.index
   return { ...recipient, noticeOwed: notice.name }
+}
+
+/**
+ * RFC 3461 §4.1, §5.2.2, §5.2.4: whoever asked for it hears of a success, once: from us where the letter lies in its mailbox (here
+ * or on another node), or where the next host will not say.
+ */
+export function oweSuccess(
+  item: QueueItem,
+  recipient: QueueRecipient,
+  result: DeliveryResult,
+  notice: Notice,
+): QueueRecipient {
+  if (item.from === '' || recipient.options?.notify?.length === 0) return recipient
+  const isOutside = result.courier === 'outside'
+  const asked = recipient.options?.notify?.includes('success') && !(isOutside && result.dsnPassedOn)
+  // RFC 2852 §4.1.4: also of the hop itself, where that was asked, or where it ends what was asked.
+  const { deliverBy } = item.options ?? {}
+  const hop = isOutside && deliverBy && (deliverBy.trace || !result.deliverByPassedOn)
+  if (!asked && !hop) return recipient
+  notice.name ??= recipient.index
+  return { ...recipient, successOwed: { notice: notice.name, action: isOutside ? 'relayed' : 'delivered' } }
 }
 
 function trace(what: string, recipient: QueueRecipient, why: string, result: DeliveryResult | null): LetterEffect {

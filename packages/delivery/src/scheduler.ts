@@ -7,7 +7,7 @@ import { DestinationLines, type Line } from './destination-lines.ts'
 import { DueHeap } from './due-heap.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
 import type { Courier, DeliveryLimits, DeliveryResult, Destination, QueueId, QueueRecipient } from './ports.ts'
-import { dueRecipients, nextWakeMs, type Outcome } from './queue.ts'
+import { dueRecipients, isOfAge, nextWakeMs, type Outcome } from './queue.ts'
 import { retryPauseMs, type RetryTable } from './retry-schedule.ts'
 import { destinationKey, routeRecipient, type Refusal, type RouteSettings } from './route.ts'
 
@@ -137,13 +137,14 @@ export class Scheduler {
   /** Looks up where these recipients go and puts them in line there. */
   #dispatch(id: QueueId, due: readonly QueueRecipient[]): void {
     const { directory, keeper, clock } = this.#parts
+    const priority = keeper.get(id)?.item.options?.priority
     const lines = new Set<Line>()
     const refused: Outcome[] = []
     for (const recipient of due) {
       const { index } = recipient
       const route = routeRecipient(directory, recipient, this.#routes)
       if (route.kind === 'refused') refused.push({ index, result: this.#refusal(route), retryAtMs: 0 })
-      else lines.add(this.#lines.enter(id, index, route))
+      else lines.add(this.#lines.enter(id, index, route, priority))
     }
     if (refused.length > 0) keeper.apply(id, { event: 'attempted', atMs: clock.nowMs(), outcomes: refused })
     for (const line of lines) {
@@ -173,7 +174,8 @@ export class Scheduler {
   #pump(line: Line): void {
     while (this.#started && line.waiting.size > 0 && line.running < this.#runningMax(line)) {
       if (this.#backsOff(line)) return
-      const [id, indexes] = line.waiting.entries().next().value as [QueueId, Set<number>]
+      const id = line.order.first() as QueueId
+      const indexes = line.waiting.get(id) as Set<number>
       const letter = this.#parts.keeper.get(id)
       const recipients =
         letter?.phase !== 'open'
@@ -208,13 +210,14 @@ export class Scheduler {
     const { keeper, couriers, logger, clock, directory } = this.#parts
     const letter = keeper.get(id)
     if (!letter) return
-    const { kind } = line.destination
+    const { era, destination } = line
+    const { kind } = destination
     line.running++
     if (kind === 'outside') this.#outsideRunning++
     keeper.apply(id, { event: 'started', indexes: recipients.map((it) => it.index) })
     const controller = new AbortController()
     const work = couriers[kind]
-      .deliver({ item: letter.item, recipients }, line.destination, controller.signal)
+      .deliver({ item: letter.item, recipients }, destination, controller.signal)
       .catch((error: unknown): DeliveryResult[] => {
         logger.error({ err: error, queueId: id, destination: line.key }, 'a courier failed')
         const result = { ...answers.internal, atMs: clock.nowMs(), courier: kind, hop: directory.self }
@@ -224,7 +227,7 @@ export class Scheduler {
         this.#running.delete(work)
         line.running--
         if (kind === 'outside') this.#outsideRunning--
-        this.#settle(line, id, recipients, results)
+        this.#settle(line, era, id, recipients, results)
         this.#pump(line)
         this.#tidy(line)
         if (kind === 'outside') this.#outsidePlaceFree()
@@ -240,17 +243,28 @@ export class Scheduler {
     for (const line of this.#lines.all()) if (line.destination.kind === 'outside') this.#pump(line)
   }
 
-  #settle(line: Line, id: QueueId, recipients: readonly QueueRecipient[], results: readonly DeliveryResult[]): void {
+  #settle(
+    line: Line,
+    era: number,
+    id: QueueId,
+    recipients: readonly QueueRecipient[],
+    results: readonly DeliveryResult[],
+  ): void {
     const { keeper, clock, random, directory } = this.#parts
     const { kind } = line.destination
     if (kind !== 'local' && isDestinationDown(results)) {
       const result = results[0] as DeliveryResult
-      const longestMs = kind === 'peer' ? this.#limits.peerBackOffMaxMs : this.#limits.outsideBackOffMaxMs
-      line.failures++
-      line.trouble = result
-      line.blockedUntilMs = clock.nowMs() + Math.min(longestMs, retryPauseMs(kind, line.failures, random))
+      // Many fail together when a line breaks: that is one failure. Those that it broke under may hear of it after it is back.
+      if (era === line.era) {
+        const longestMs = kind === 'peer' ? this.#limits.peerBackOffMaxMs : this.#limits.outsideBackOffMaxMs
+        line.era++
+        line.failures++
+        line.trouble = result
+        line.blockedUntilMs = clock.nowMs() + Math.min(longestMs, retryPauseMs(kind, line.failures, random))
+      }
       const indexes = recipients.map((it) => it.index)
-      for (const index of indexes) this.#lines.enter(id, index, line.destination)
+      const { priority } = keeper.get(id)?.item.options ?? {}
+      for (const index of indexes) this.#lines.enter(id, index, line.destination, priority)
       keeper.apply(id, { event: 'deferred', indexes, untilMs: line.blockedUntilMs, result })
       return
     }
@@ -271,6 +285,7 @@ export class Scheduler {
   #signOfLife(peer: NodeId): void {
     const line = this.#lines.get(`peer ${peer}`)
     if (!line) return
+    line.era++
     line.failures = 0
     line.blockedUntilMs = 0
     line.trouble = null
@@ -342,10 +357,9 @@ export class Scheduler {
   #wakeDue(): void {
     const { keeper, clock } = this.#parts
     const nowMs = clock.nowMs()
-    const ageMs = Math.min(this.#limits.delayNoticeAfterMs, this.#limits.queueLifetimeMs)
     for (let id = this.#due.take(nowMs); id !== undefined; id = this.#due.take(nowMs)) {
       const item = keeper.get(id)?.item
-      if (item && nowMs >= item.receivedMs + ageMs) {
+      if (item && isOfAge(item, nowMs, this.#limits)) {
         this.#agedMs.set(id, nowMs)
         keeper.apply(id, { event: 'aged', atMs: nowMs })
       }

@@ -1,1 +1,7 @@
-export {}
+export * from './limits.ts'
+export { type DnsComponents, type DnsSettings, createDnsResolver, trustedServersDefault } from './resolver.ts'
+export { parseServer } from './name-servers.ts'
+export { type DynamicUpdates, type UpdateSettings, createDynamicUpdates } from './dynamic-update.ts'
+export type { ServerAddress } from './tcp-message.ts'
+export type { TextChange, TsigKey } from './update-message.ts'
+export { type ZoneQuestions, createZoneQuestions } from './zone-questions.ts'

@@ -1,15 +1,17 @@
 // What a delivery status notification says to people, in English and in Simplified Chinese.
-import type { DsnRecipient, DsnRequest } from './delivery-status-request.ts'
+import type { DsnKind, DsnRecipient, DsnRequest } from './delivery-status-request.ts'
 import { formatDate } from './date-time.ts'
 import { mailLimits } from './types.ts'
 
-export const dsnSubject: Record<DsnRequest['kind'], string> = {
+export const dsnSubject: Record<DsnKind, string> = {
   failure: 'Your message could not be delivered / 邮件未能送达',
   delay: 'Your message is delayed / 邮件投递延迟',
   success: 'Your message was delivered / 邮件已送达',
+  relayed: 'Your message was passed on / 邮件已转交',
+  expanded: 'Your message was passed on to a list / 邮件已分发',
 }
 
-const opening: Record<DsnRequest['kind'], { en: string; zh: string }> = {
+const opening: Record<DsnKind, { en: string; zh: string }> = {
   failure: {
     en: 'Your message could not be delivered to the recipients below. No further attempt will be made.',
     zh: '您的邮件未能送达以下收件人,系统不会再次尝试投递。',
@@ -21,6 +23,14 @@ const opening: Record<DsnRequest['kind'], { en: string; zh: string }> = {
   success: {
     en: 'Your message was delivered to the recipients below.',
     zh: '您的邮件已送达以下收件人。',
+  },
+  relayed: {
+    en: 'Your message was passed on to a mail system that may not tell when it is delivered to the recipients below.',
+    zh: '您的邮件已转交给其他邮件系统,该系统可能不会告知邮件是否已送达以下收件人。',
+  },
+  expanded: {
+    en: 'Your message was passed on to all those for whom the addresses below stand. There may be no further notice of success.',
+    zh: '您的邮件已分发给以下地址所代表的全部收件人,之后可能不再另行通知送达结果。',
   },
 }
 

@@ -14,7 +14,7 @@ import type { DsnRecipient, DsnRequest } from './delivery-status-request.ts'
 import type { MimePart } from './types.ts'
 import { mailLimits } from './types.ts'
 
-export type { DsnAction, DsnRecipient, DsnRequest } from './delivery-status-request.ts'
+export type { DsnAction, DsnKind, DsnRecipient, DsnRequest } from './delivery-status-request.ts'
 
 export interface ParsedDsnRecipient {
   finalRecipient: string | null
@@ -38,13 +38,13 @@ export interface ParsedDsn {
 /** RFC 5322 §2.1.1 */
 const lineBytesMax = 998
 
-/** A whole message, multipart/report (RFC 6522), lines ending in CRLF. */
+/** A whole message, multipart/report (RFC 6522), lines ending in CRLF. 8-bit only where it encloses a letter that is. */
 export function composeDsn(request: DsnRequest): Uint8Array {
-  const human = textPart(dsnText(request))
-  const status = statusPart(request)
-  const header = returnedHeader(request.originalHeader)
-  const boundary = freshBoundary(request.boundary, [human, status, header])
   const original = findMessageId(request.originalHeader)
+  const parts = [textPart(dsnText(request)), statusPart(request)].map((part) => Buffer.from(part))
+  const enclosed = request.original && enclosedMessage(request.original)
+  parts.push(enclosed?.part ?? Buffer.from(returnedHeader(request.originalHeader)))
+  const boundary = freshBoundary(request.boundary, parts)
   const quotable = /^[\x21-\x3b\x3d\x3f-\x7e]{1,250}$/.test(original)
   const subject = dsnSubject[request.kind]
   const top =
@@ -57,9 +57,22 @@ export function composeDsn(request: DsnRequest): Uint8Array {
     // RFC 3834 §5
     formatField('Auto-Submitted', 'auto-replied') +
     formatField('MIME-Version', '1.0') +
+    (enclosed?.eightBit ? formatField('Content-Transfer-Encoding', '8bit') : '') +
     formatField('Content-Type', `multipart/report; report-type=delivery-status; boundary="${boundary}"`)
-  const parts = [human, status, header].map((part) => `--${boundary}\r\n${part}\r\n`).join('')
-  return Buffer.from(`${top}\r\n${parts}--${boundary}--\r\n`)
+  const opening = Buffer.from(`--${boundary}\r\n`)
+  const pieces = parts.flatMap((part) => [opening, part, Buffer.from('\r\n')])
+  return Buffer.concat([Buffer.from(`${top}\r\n`), ...pieces, Buffer.from(`--${boundary}--\r\n`)])
+}
+
+/** RFC 6522 §3; undefined for what is no text of lines: such a letter can't be enclosed without a change. */
+function enclosedMessage(original: Uint8Array): { part: Buffer<ArrayBuffer>; eightBit: boolean } | undefined {
+  const text = asBuffer(original).toString('latin1')
+  if (/\0|\r(?!\n)|(?<!\r)\n/.test(text) || new RegExp(`[^\\r\\n]{${lineBytesMax + 1}}`).test(text)) return undefined
+  const eightBit = !isAsciiText(text)
+  const inHeader = eightBit && !isAsciiText(text.slice(0, headerEnd(original)))
+  const encoding = eightBit ? 'Content-Transfer-Encoding: 8bit\r\n' : ''
+  const type = `Content-Type: ${inHeader ? 'message/global' : 'message/rfc822'}\r\n`
+  return { part: Buffer.concat([Buffer.from(`${type}${encoding}\r\n`), original]), eightBit }
 }
 
 /** No control characters, blanks or angle brackets: an address that was accepted has none outside quotes. */
@@ -79,7 +92,7 @@ function isAsciiText(text: string): boolean {
   return !/[^\u0000-\u007f]/.test(text)
 }
 
-function freshBoundary(wanted: string, parts: readonly string[]): string {
+function freshBoundary(wanted: string, parts: readonly Buffer[]): string {
   let boundary = wanted.replace(/[^A-Za-z0-9'()+_,\-./:=?]/g, '').slice(0, 60)
   if (boundary === '') boundary = 'report'
   while (parts.some((part) => part.includes(`--${boundary}`))) boundary += '='
@@ -121,9 +134,12 @@ function messageFields(request: DsnRequest): string {
 function recipientFields(recipient: DsnRecipient): string {
   const { originalRecipient, remoteMta, lastAttemptMs, willRetryUntilMs } = recipient
   const diagnostic = clean(recipient.diagnosticCode).slice(0, mailLimits.dsnDiagnosticCharactersMax).toWellFormed()
+  const { originalRecipientType: type } = recipient
+  const original =
+    type === undefined ? typedAddress(originalRecipient ?? '') : `${type}; ${clean(originalRecipient ?? '')}`
   const status = /^[245]\.\d{1,3}\.\d{1,3}$/.test(recipient.status) ? recipient.status : '5.0.0'
   return (
-    (originalRecipient === undefined ? '' : formatField('Original-Recipient', typedAddress(originalRecipient))) +
+    (originalRecipient === undefined ? '' : formatField('Original-Recipient', original)) +
     formatField('Final-Recipient', typedAddress(recipient.finalRecipient)) +
     formatField('Action', recipient.action) +
     formatField('Status', status) +

@@ -31,3 +31,4 @@ export { type ReceivedTrace, countReceived, findMessageId, formatReceived, forma
 export { createTransferDecoder, type TransferDecoder } from './transfer-decoder.ts'
 export { decodeTransfer } from './transfer-encoding.ts'
 export * from './types.ts'
+export { decodeXtext, encodeXtext, isXtext } from './xtext.ts'

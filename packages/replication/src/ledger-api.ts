@@ -1,6 +1,14 @@
 // The face of the ledger towards the daemon: mesh life, membership, users, shared settings, status.
 // Every change made here is signed and durable before its promise resolves; peers learn of it at once.
-import type { AccountId, Directory, DirectoryEntry, DkimSelector, DomainRecord, EntryState } from '@skein/accounts'
+import type {
+  AccountId,
+  Directory,
+  DirectoryEntry,
+  DkimSelector,
+  DomainRecord,
+  EntryState,
+  MtaStsMode,
+} from '@skein/accounts'
 import type { NodeId, PeerLink } from '@skein/runtime'
 import type { MeshGate } from './ports.ts'
 
@@ -20,6 +28,10 @@ export interface NodeProfile {
   services?: Record<string, number>
   /** DKIM keys with which it signs letters that enter the mesh there. Said in the node's own document only. */
   dkim?: DkimSelector[]
+  /** SHA-256 of its TLS keys, in use and next. Said in the node's own document only. */
+  tlsKeys?: string[]
+  /** CAA name of its certificate authority. Said in the node's own document only. */
+  authority?: string
 }
 
 export interface Invite {
@@ -83,6 +95,7 @@ export type SelfFields = Partial<NodeProfile>
 export interface DomainSettings {
   policy?: DomainRecord['policy']
   replicas?: number
+  mtaSts?: MtaStsMode
 }
 
 export interface AddedUser {

@@ -146,12 +146,15 @@ export class SettingsActs {
 }
 
 function checkDomain(settings: DomainSettings): DomainSettings {
-  const { policy, replicas } = settings
+  const { policy, replicas, mtaSts } = settings
   if (policy !== undefined && policy !== 'auto' && policy !== 'strict' && policy !== 'local') {
     throw new SkeinError('bad-policy', 'refused', 'a policy is auto, strict or local')
   }
   if (replicas !== undefined && (!Number.isInteger(replicas) || replicas < 0 || replicas > 16)) {
     throw new SkeinError('bad-replicas', 'refused', 'a domain has 0 to 16 replicas')
+  }
+  if (mtaSts !== undefined && mtaSts !== 'none' && mtaSts !== 'testing' && mtaSts !== 'enforce') {
+    throw new SkeinError('bad-mta-sts', 'refused', 'an MTA-STS mode is none, testing or enforce')
   }
   return settings
 }

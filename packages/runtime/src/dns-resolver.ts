@@ -4,8 +4,13 @@
 export interface DnsRecords<Value> {
   /** Empty: the name exists and has none of this type. */
   records: readonly Value[]
-  /** DNSSEC vouches for the answer, the empty one too: a validating resolver said so, over a way that this node trusts. */
+  /**
+   * DNSSEC vouches for the answer, the empty one and each CNAME on the way too: a validating resolver said so, over a way that
+   * this node trusts.
+   */
   authentic: boolean
+  /** The name at the end of the CNAMEs, in lower case without a final dot; left out where the name has no CNAME. */
+  canonicalName?: string
 }
 
 export interface MxRecord {
@@ -23,9 +28,9 @@ export interface TlsaRecord {
 }
 
 /**
- * Names are A-labels, with or without a final dot. CNAMEs are followed.
- * @throws SkeinError from each method: `no-such-domain` (permanent: the name does not exist), `dns-bogus` (temporary: its
- *   signatures are wrong, or the zone's servers fail), `dns-failed` (temporary: no answer)
+ * Names are A-labels, with or without a final dot. CNAMEs are followed, but for the question for them.
+ * @throws SkeinError from each method: `no-such-domain` (permanent: the name does not exist, or can't), `dns-bogus` (temporary:
+ *   its signatures are wrong, or the zone's servers fail), `dns-failed` (temporary: no answer)
  */
 export interface DnsResolver {
   mx(domain: string): Promise<DnsRecords<MxRecord>>
@@ -38,4 +43,6 @@ export interface DnsResolver {
   ptr(address: string): Promise<DnsRecords<string>>
   /** `name` whole: `_25._tcp.mx.example.org`. */
   tlsa(name: string): Promise<DnsRecords<TlsaRecord>>
+  /** The target of a CNAME at this very name. */
+  cname(name: string): Promise<DnsRecords<string>>
 }

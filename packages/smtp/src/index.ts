@@ -6,5 +6,4 @@ export {
   type OutsideCourierSettings,
   createOutsideCourier,
 } from './outside-courier.ts'
-export { type MailResolver, type MxRecord, createDnsResolver } from './outside/resolver.ts'
 export { type SmtpServer, type SmtpSettings, createSmtpServer, trustedAddressesDefault } from './server.ts'

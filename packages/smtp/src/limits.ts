@@ -54,11 +54,6 @@ export const outsideLimits = {
   /** Addresses tried for one letter in one attempt. */
   addressesTriedMax: 10,
   mxRecordsMax: 50,
-  dnsTimeoutMs: 10_000,
-  /** How long an answer, and the lack of one, is kept. */
-  dnsKeepMs: 5 * 60_000,
-  dnsKeepFailureMs: 30_000,
-  dnsKeptMax: 10_000,
 } as const
 
 export type SmtpLimits = { readonly [Name in keyof typeof smtpLimits]: number }

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Consignment, DeliveryResult, QueueItem } from '@skein/delivery'
-import { SkeinError, silentLogger, systemClock, systemRandom } from '@skein/runtime'
+import { type DnsResolver, SkeinError, silentLogger, systemClock, systemRandom } from '@skein/runtime'
 import { createMemoryLog } from '../test/memory-log.ts'
 import { except, startScripted, willing } from '../test/scripted-server.ts'
 import { startServer } from '../test/server-fixture.ts'
 import { type OutsideCourierSettings, createOutsideCourier } from './outside-courier.ts'
-import type { MailResolver } from './outside/resolver.ts'
+import { createMemoryDns } from '@skein/testkit'
 
-const localResolver: MailResolver = { mx: async () => [], addresses: async (host) => [host] }
-
-function createBench(settings: Partial<OutsideCourierSettings> = {}, resolver = localResolver) {
+function createBench(settings: Partial<OutsideCourierSettings> = {}, resolver: DnsResolver = createMemoryDns()) {
   const log = createMemoryLog()
   const courier = createOutsideCourier(
     { log, clock: systemClock, random: systemRandom, logger: silentLogger, resolver },
@@ -140,7 +138,7 @@ describe('outside courier', () => {
   test('a temporary word of one host sends us to the next, a permanent one does not', async () => {
     await using first = await startScripted(except({ MAIL: '451 4.3.2 not now' }))
     await using second = await startScripted(willing, { host: '127.0.0.2', port: first.port })
-    const resolver: MailResolver = { mx: async () => [], addresses: async () => ['127.0.0.1', '127.0.0.2'] }
+    const resolver = createMemoryDns({ 'A mx.there': ['127.0.0.1', '127.0.0.2'] })
     const { courier, letter, send } = createBench(routeTo(first.port, 'mx.there'), resolver)
     const [result] = await send(letter('x\r\n', ['a@there.example']))
     assert.equal(result?.kind, 'delivered')
@@ -150,7 +148,7 @@ describe('outside courier', () => {
 
   test('a host that is down is passed over; what another said before stays', async () => {
     await using first = await startScripted(except({ RCPT: '450 4.2.1 mailbox busy' }))
-    const resolver: MailResolver = { mx: async () => [], addresses: async () => ['127.0.0.1', '127.0.0.3'] }
+    const resolver = createMemoryDns({ 'A mx.there': ['127.0.0.1', '127.0.0.3'] })
     const { courier, letter, send } = createBench(routeTo(first.port, 'mx.there'), resolver)
     const [result] = await send(letter('x\r\n', ['a@there.example']))
     assert.equal(result?.kind, 'temporary')
@@ -212,7 +210,7 @@ describe('outside courier', () => {
   test('a connection that breaks after the message leaves it open, and no other host is tried', async () => {
     await using first = await startScripted(except({ '.': null }))
     await using second = await startScripted(willing, { host: '127.0.0.2', port: first.port })
-    const resolver: MailResolver = { mx: async () => [], addresses: async () => ['127.0.0.1', '127.0.0.2'] }
+    const resolver = createMemoryDns({ 'A mx.there': ['127.0.0.1', '127.0.0.2'] })
     const { courier, letter, send } = createBench(routeTo(first.port, 'mx.there'), resolver)
     const [result] = await send(letter('x\r\n', ['a@there.example']))
     assert.deepEqual([result?.kind, result?.status], ['temporary', '4.4.2'])

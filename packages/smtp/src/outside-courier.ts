@@ -2,7 +2,7 @@
 // Promises: "delivered" only on the other side's word; never throws for what the other side does; never sends to itself.
 import type { Consignment, Courier, DeliveryResult, Destination, QueueRecipient } from '@skein/delivery'
 import type { MessageLog } from '@skein/mailboxes'
-import { type Clock, type Logger, type Random, SkeinError } from '@skein/runtime'
+import { type Clock, type DnsResolver, type Logger, type Random, SkeinError } from '@skein/runtime'
 import { type OutsideLimits, outsideLimits } from './limits.ts'
 import { ConnectionPool } from './outside/connection-pool.ts'
 import { DialogueBroken } from './outside/dialogue.ts'
@@ -15,14 +15,13 @@ import {
 } from './outside/mail-connection.ts'
 import { type MailHost, type MailHostSettings, findMailHosts, parseRoute } from './outside/mail-hosts.ts'
 import { type Outcome, failure } from './outside/outcome.ts'
-import type { MailResolver } from './outside/resolver.ts'
 
 export interface OutsideCourierComponents {
   log: MessageLog
   clock: Clock
   random: Random
   logger: Logger
-  resolver: MailResolver
+  resolver: DnsResolver
 }
 
 export interface OutsideCourierSettings extends Partial<OutsideLimits> {

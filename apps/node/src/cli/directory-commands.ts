@@ -138,11 +138,11 @@ function addDomainCommands(program: Command): void {
 
   domain.command('list').action(async (_options, command: Command) => {
     const { ask, output } = contextOf(command)
-    const domains = (await ask('domain.list')) as { name: string; policy: string; replicas: number }[]
+    const domains = (await ask('domain.list')) as { name: string; policy: string; replicas: number; mtaSts?: string }[]
     output.result(domains, () =>
       table(
-        ['DOMAIN', 'POLICY', 'REPLICAS'],
-        domains.map((entry) => [entry.name, entry.policy, String(entry.replicas)]),
+        ['DOMAIN', 'POLICY', 'REPLICAS', 'MTA-STS'],
+        domains.map((entry) => [entry.name, entry.policy, String(entry.replicas), entry.mtaSts ?? 'testing']),
       ),
     )
   })
@@ -152,11 +152,18 @@ function addDomainCommands(program: Command): void {
     .argument('<domain>')
     .addOption(choice('--policy <policy>', ['auto', 'strict', 'local']))
     .option('--replicas <n>', 'copies beside the home', parseWhole)
+    .addOption(
+      choice(
+        '--mta-sts <mode>',
+        ['none', 'testing', 'enforce'],
+        'what others do who get no TLS here: none, testing or enforce',
+      ),
+    )
     .action(async (name: string, options: Record<string, unknown>, command: Command) => {
       const { ask, output } = contextOf(command)
-      const { policy, replicas } = options
-      requireAnyOf(command, [policy, replicas])
-      const result = await ask('domain.set', { name, policy, replicas })
+      const { policy, replicas, mtaSts } = options
+      requireAnyOf(command, [policy, replicas, mtaSts])
+      const result = await ask('domain.set', { name, policy, replicas, mtaSts })
       output.result(result, () => `${name} is changed`)
     })
 

@@ -6,10 +6,16 @@ import { type Operation, operation } from './operation.ts'
 export const dnsOperations: Operation[] = [
   operation({
     name: 'dns.plan',
-    params: z.strictObject({}),
+    params: z.strictObject({
+      exchangers: z.enum(['priority', 'equal']).default('priority'),
+      region: z.string().max(100).optional(),
+    }),
     fromPeers: false,
-    async run({ ledger: { directory } }) {
-      return planDns({ domains: directory.domains().map(({ name }) => name), nodes: directory.nodes() })
+    async run({ ledger: { directory } }, { exchangers, region }) {
+      return planDns(
+        { domains: directory.domains(), nodes: directory.nodes() },
+        { exchangers, ...(region !== undefined && { region }) },
+      )
     },
   }),
 ]

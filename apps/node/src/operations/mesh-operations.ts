@@ -174,6 +174,7 @@ const removeNode = operation({
 const domainFields = {
   policy: z.enum(['auto', 'strict', 'local']).optional(),
   replicas: z.int().min(0).max(16).optional(),
+  mtaSts: z.enum(['none', 'testing', 'enforce']).optional(),
 }
 
 function given<Fields extends object>(fields: Fields): { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> } {

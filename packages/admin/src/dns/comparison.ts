@@ -1,35 +1,13 @@
-// What is published now beside what should be: each name and type told as right, missing, wrong or more than there should be.
-import { SkeinError, createAddressSet } from '@skein/runtime'
+// What is published now beside what should be: each name and type told as right, missing, wrong or more than there should be, with
+// what to do about it.
+import { SkeinError } from '@skein/runtime'
 import { dnsLimits } from '../limits.ts'
-import type { DnsRecord, DnsType, DnsZone } from './records.ts'
-
-export interface DnsLookup {
-  /** Values as in DnsRecord; empty where there are none. @throws SkeinError `dns-failed` (temporary) */
-  records(name: string, type: DnsType): Promise<string[]>
-}
-
-export type DnsState = 'right' | 'missing' | 'wrong' | 'extra' | 'unknown'
-
-export interface DnsFinding {
-  name: string
-  type: DnsType
-  state: DnsState
-  wanted: string[]
-  found: string[]
-  /** One sentence. */
-  text: string
-}
-
-type Judgement = Pick<DnsFinding, 'state' | 'text'>
-
-interface Question {
-  name: string
-  type: DnsType
-  wanted: string[]
-}
-
-/** Names that clients set themselves up by may lead to any of the nodes, by an alias or by addresses. */
-const isSetUpName = (name: string) => /^(?:autoconfig|autodiscover)\./.test(name)
+import { isSharedName, judgeHost, judgeReverse, judgeSharedName } from './address-checks.ts'
+import { judgeAuthorities, judgeKeys } from './certificate-checks.ts'
+import { type DnsFinding, type DnsLookup, type Judgement, type Question, canonical, judgeSet } from './finding.ts'
+import { judgeSenderPolicy } from './sender-policy-check.ts'
+import { textCheckFor } from './text-checks.ts'
+import type { DnsRecord, DnsType, DnsZone } from './zone.ts'
 
 /**
  * @param zones what is compared
@@ -41,8 +19,11 @@ export async function compareDns(
   mesh: readonly DnsZone[] = zones,
 ): Promise<DnsFinding[]> {
   const all = mesh.flatMap(({ records }) => records)
+  const hosts = new Set(all.filter(({ type }) => type === 'MX').map(({ value }) => value.split(' ')[1]))
   const questions = new Map<string, Question>()
-  for (const { name, type, value } of zones.flatMap(({ records }) => records)) {
+  // Parts of a divided SPF record are weighed with the whole.
+  const asked = zones.flatMap(({ records }) => records).filter(({ name }) => !/^_spf\d+\./.test(name))
+  for (const { name, type, value } of asked) {
     const key = `${name} ${type}`
     const question = questions.get(key) ?? { name, type, wanted: [] }
     question.wanted.push(value)
@@ -51,12 +32,15 @@ export async function compareDns(
   const names = new Set<string>()
   const tasks: (() => Promise<DnsFinding>)[] = []
   for (const question of questions.values()) {
-    if (!isSetUpName(question.name)) tasks.push(() => compareOne(question, lookup, all))
-    else if (!names.has(question.name)) {
-      names.add(question.name)
-      tasks.push(() => compareSetUpName(question.name, lookup, all))
+    const { name, type } = question
+    const isAddress = type === 'A' || type === 'AAAA' || type === 'CNAME'
+    if (!isAddress || !isSharedName(name) || hosts.has(name)) tasks.push(() => compareOne(question, lookup))
+    else if (!names.has(name)) {
+      names.add(name)
+      tasks.push(() => compareSharedName(name, lookup, all))
     }
   }
+  for (const { name } of zones) if (name !== '' && lookup.signing) tasks.push(() => zoneSigning(name, lookup))
   const findings: DnsFinding[] = []
   // A server that says nothing costs its time-out once for each of these, not for each name.
   for (let at = 0; at < tasks.length; at += dnsLimits.questionsAtOnce) {
@@ -65,108 +49,77 @@ export async function compareDns(
   return findings
 }
 
-async function compareOne(question: Question, lookup: DnsLookup, all: readonly DnsRecord[]): Promise<DnsFinding> {
-  const { name, type } = question
-  const wanted = question.wanted.map(canonical).sort()
-  const said = await found(lookup, name, type)
-  if (typeof said === 'string') return { name, type, state: 'unknown', wanted, found: [], text: said }
-  const judged = type === 'TXT' ? judgeSenderPolicy(wanted[0] ?? '', said, all) : judgeSet(wanted, said)
-  return { name, type, wanted, found: said, ...judged }
+async function compareOne({ name, type, wanted: asWritten }: Question, lookup: DnsLookup): Promise<DnsFinding> {
+  const wanted = type === 'TXT' ? [...asWritten] : asWritten.map(canonical)
+  // Of TLSA the first is the key in use, of SPF the whole.
+  if (type !== 'TLSA' && type !== 'TXT') wanted.sort()
+  const question = { name, type, wanted }
+  try {
+    const said = await published(lookup, name, type)
+    return { name, type, wanted, found: said, ...(await judge(question, said, lookup)) }
+  } catch (error) {
+    return { name, type, wanted, found: [], ...notAnswered(error) }
+  }
 }
 
-async function compareSetUpName(name: string, lookup: DnsLookup, all: readonly DnsRecord[]): Promise<DnsFinding> {
+async function judge(question: Question, said: readonly string[], lookup: DnsLookup): Promise<Judgement> {
+  switch (question.type) {
+    case 'TXT': {
+      const check = textCheckFor(question.name)
+      return check ? check(question, said, lookup) : judgeSenderPolicy(question, said, lookup)
+    }
+    case 'TLSA':
+      return judgeKeys(question, said, lookup)
+    case 'CAA':
+      return judgeAuthorities(question, said, lookup)
+    case 'PTR':
+      return judgeReverse(question, said, lookup)
+    case 'A':
+    case 'AAAA':
+      return judgeHost(question, said, lookup)
+    default:
+      return judgeSet(question, said)
+  }
+}
+
+async function compareSharedName(name: string, lookup: DnsLookup, all: readonly DnsRecord[]): Promise<DnsFinding> {
   const own = all.filter((record) => record.name === name)
   const alias = own.find(({ type }) => type === 'CNAME')?.value
   const target = alias === undefined ? own : all.filter((record) => record.name === alias)
   const wanted = target.filter(({ type }) => type === 'A' || type === 'AAAA').map(({ value }) => canonical(value))
-  const answers = await Promise.all([found(lookup, name, 'A'), found(lookup, name, 'AAAA')])
-  const failed = answers.find((answer) => typeof answer === 'string')
   const common = { name, type: alias === undefined ? ('A' as const) : ('CNAME' as const), wanted }
-  if (failed !== undefined) return { ...common, state: 'unknown', found: [], text: failed }
-  const said = answers.flat()
-  const stray = said.filter((address) => !wanted.includes(address))
-  const judged: Judgement =
-    said.length === 0
-      ? { state: 'missing', text: `leads nowhere; should lead to ${alias ?? wanted.join(', ')}` }
-      : stray.length > 0
-        ? { state: 'wrong', text: `leads to ${stray.join(', ')}, which is no node of this mesh` }
-        : { state: 'right', text: `leads to ${said.join(', ')}` }
-  return { ...common, found: said, ...judged }
-}
-
-/** A sentence instead of values when the question could not be asked. */
-async function found(lookup: DnsLookup, name: string, type: DnsType): Promise<string[] | string> {
   try {
-    return (await lookup.records(name, type)).map(canonical).sort()
+    const said = (await Promise.all([published(lookup, name, 'A'), published(lookup, name, 'AAAA')])).flat()
+    return { ...common, found: said, ...judgeSharedName(name, said, wanted, own) }
   } catch (error) {
-    if (error instanceof SkeinError) return error.message
-    throw error
+    return { ...common, found: [], ...notAnswered(error) }
   }
 }
 
-/** Host names and addresses are compared without regard to case and to a last dot; IPv6 by its one short form. */
-function canonical(value: string): string {
-  if (value.startsWith('v=') || value === '0 0 0 .') return value
-  const plain = value.toLowerCase().replace(/\.$/, '')
-  if (!/^[\da-f:.]+$/.test(plain) || !plain.includes(':')) return plain
+async function zoneSigning(name: string, lookup: DnsLookup): Promise<DnsFinding> {
+  const common = { name, type: 'DNSSEC' as const, wanted: [], found: [] }
   try {
-    return new URL(`http://[${plain}]`).hostname.slice(1, -1)
-  } catch {
-    return plain
-  }
-}
-
-function judgeSet(wanted: readonly string[], said: readonly string[]): Judgement {
-  const missing = wanted.filter((value) => !said.includes(value))
-  const extra = said.filter((value) => !wanted.includes(value))
-  if (said.length === 0) return { state: 'missing', text: `not published; should be ${wanted.join(', ')}` }
-  if (missing.length > 0 && extra.length > 0) {
-    return { state: 'wrong', text: `says ${extra.join(', ')}; should say ${missing.join(', ')}` }
-  }
-  if (missing.length > 0) return { state: 'missing', text: `lacks ${missing.join(', ')}` }
-  if (extra.length > 0) return { state: 'extra', text: `also says ${extra.join(', ')}, which is not of this mesh` }
-  return { state: 'right', text: said.join(', ') }
-}
-
-/** RFC 7208 §4.6.2: `mx` and addresses are weighed here; what others' records say is not. */
-function judgeSenderPolicy(wanted: string, texts: readonly string[], all: readonly DnsRecord[]): Judgement {
-  const policies = texts.filter((text) => /^v=spf1(?: |$)/i.test(text))
-  const [policy, second] = policies
-  if (policy === undefined) return { state: 'missing', text: `no SPF record; should be "${wanted}"` }
-  if (second !== undefined) {
-    return { state: 'wrong', text: `${policies.length} SPF records, which receivers take for none: leave one` }
-  }
-  const words = policy.toLowerCase().split(/ +/).slice(1)
-  const blocks = words.flatMap((word) => /^\+?ip[46]:(.+)$/.exec(word)?.[1] ?? [])
-  if (words.some((word) => /^\+?mx$/.test(word))) blocks.push(...exchangerAddresses(all))
-  const covers = addressesIn(blocks)
-  const needed = [...wanted.matchAll(/ip[46]:(\S+)/g)].map((match) => match[1] as string)
-  const lacking = needed.filter((address) => !covers(address))
-  if (lacking.length === 0) {
-    const open = words.some((word) => /^\+?all$/.test(word))
-    return open
-      ? { state: 'wrong', text: `"${policy}" lets anybody send as this domain` }
-      : { state: 'right', text: policy }
-  }
-  const others = words.filter((word) => /^[+?~-]?(?:include:|a\b|redirect=|exists:|ptr)/.test(word))
-  return others.length > 0
-    ? { state: 'right', text: `${policy} (not weighed: whether ${others.join(' ')} allows ${lacking.join(', ')})` }
-    : { state: 'wrong', text: `"${policy}" does not allow ${lacking.join(', ')}; should be "${wanted}"` }
-}
-
-function exchangerAddresses(all: readonly DnsRecord[]): string[] {
-  const hosts = new Set(all.filter(({ type }) => type === 'MX').map(({ value }) => value.split(' ')[1]))
-  return all.filter(({ name, type }) => hosts.has(name) && (type === 'A' || type === 'AAAA')).map(({ value }) => value)
-}
-
-/** What a stranger wrote as an address block may be none. */
-function addressesIn(blocks: readonly string[]): (address: string) => boolean {
-  const sets = blocks.flatMap((block) => {
-    try {
-      return [createAddressSet([block])]
-    } catch {
-      return []
+    const signing = (await lookup.signing?.(name)) ?? 'unknown'
+    if (signing === 'signed') return { ...common, state: 'right', text: 'signed' }
+    if (signing === 'island') {
+      const text = 'signed, but the zone above has no DS record for it: nobody believes the signatures'
+      return { ...common, state: 'advice', text, fix: 'give the DS record to the registrar of the domain' }
     }
-  })
-  return (address) => sets.some((holds) => holds(address))
+    const text =
+      signing === 'unsigned' ? 'not signed: TLSA is ignored, and answers can be forged' : 'could not be found out'
+    return { ...common, state: 'advice', text, fix: 'sign the zone where it is kept' }
+  } catch (error) {
+    return { ...common, ...notAnswered(error) }
+  }
+}
+
+async function published(lookup: DnsLookup, name: string, type: DnsType): Promise<string[]> {
+  const said = await lookup.records(name, type)
+  return (type === 'TXT' ? said : said.map(canonical)).sort()
+}
+
+/** A question that could not be asked says nothing of what is published. */
+function notAnswered(error: unknown): Judgement {
+  if (!(error instanceof SkeinError)) throw error
+  return { state: 'unknown', text: error.message, fix: 'ask again, or name other servers in outside.dns-servers' }
 }

@@ -2,8 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { NodeRecord } from '@skein/accounts'
 import { SkeinError } from '@skein/runtime'
-import { type DnsFinding, compareDns } from './comparison.ts'
-import { type DnsRecord, type DnsZone, planDns } from './records.ts'
+import { mtaStsPolicy } from '../mta-sts/policy.ts'
+import { compareDns } from './comparison.ts'
+import type { DnsFinding } from './finding.ts'
+import { planDns } from './records.ts'
+import { reverseName } from './reverse-name.ts'
+import type { DnsRecord, DnsZone } from './zone.ts'
 import { formatZones } from './zone-file.ts'
 
 const allPorts = { smtp: 25, submission: 587, submissions: 465, imap: 143, imaps: 993, http: 80, https: 443 }
@@ -29,6 +33,9 @@ function node(name: string, address: string, fields: Partial<NodeRecord> = {}): 
 
 const bj = node('bj', '8.8.8.1', {
   priority: 10,
+  dkim: [{ selector: 'bj1', record: 'v=DKIM1; k=rsa; p=AAAA' }],
+  tlsKeys: ['a'.repeat(64), 'b'.repeat(64)],
+  authority: 'letsencrypt.org',
   addresses: ['/ip4/8.8.8.1/tcp/1', '/ip6/2400::1/tcp/1', '/ip4/10.0.0.1/tcp/1'],
 })
 const hk = node('hk', '8.8.8.2')
@@ -37,11 +44,16 @@ const lines = (zone: DnsZone | undefined) =>
 
 describe('what should be published', () => {
   test('two nodes, one domain', () => {
-    const [zone] = planDns({ domains: ['test.com'], nodes: [hk, bj] })
+    const [zone] = planDns({ domains: [{ name: 'test.com' }], nodes: [hk, bj] })
     assert.deepEqual(lines(zone), [
       'test.com MX 10 bj.test.com',
       'test.com MX 100 hk.test.com',
       'test.com TXT v=spf1 ip6:2400::1 ip4:8.8.8.1 ip4:8.8.8.2 -all',
+      'bj1._domainkey.test.com TXT v=DKIM1; k=rsa; p=AAAA',
+      '_dmarc.test.com TXT v=DMARC1; p=none; rua=mailto:postmaster@test.com',
+      `_mta-sts.test.com TXT v=STSv1; id=${mtaStsPolicy('testing', [bj, hk]).id};`,
+      '_smtp._tls.test.com TXT v=TLSRPTv1; rua=mailto:postmaster@test.com',
+      'test.com CAA 0 issue "letsencrypt.org"',
       ...['submissions 465', 'submission 587', 'imaps 993', 'imap 143'].flatMap((text) => {
         const [service, port] = text.split(' ')
         return [
@@ -51,7 +63,7 @@ describe('what should be published', () => {
       }),
       '_pop3s._tcp.test.com SRV 0 0 0 .',
       '_pop3._tcp.test.com SRV 0 0 0 .',
-      ...['autoconfig', 'autodiscover'].flatMap((label) => [
+      ...['mail', 'autoconfig', 'autodiscover', 'mta-sts'].flatMap((label) => [
         `${label}.test.com A 8.8.8.1`,
         `${label}.test.com AAAA 2400::1`,
         `${label}.test.com A 8.8.8.2`,
@@ -61,6 +73,8 @@ describe('what should be published', () => {
       'hk.test.com A 8.8.8.2',
       'bj.test.com A 8.8.8.1',
       'bj.test.com AAAA 2400::1',
+      `_25._tcp.bj.test.com TLSA 3 1 1 ${'a'.repeat(64)}`,
+      `_25._tcp.bj.test.com TLSA 3 1 1 ${'b'.repeat(64)}`,
     ])
     assert.deepEqual(zone?.notes, [])
   })
@@ -71,22 +85,28 @@ describe('what should be published', () => {
       node('b', '8.8.8.2', { enabled: false, hostName: 'b.sub.test.com' }),
       node('w', '8.8.8.3', { witness: true }),
     ]
-    const zones = planDns({ domains: ['test.com', 'sub.test.com'], nodes })
+    const zones = planDns({ domains: [{ name: 'test.com' }, { name: 'sub.test.com' }], nodes })
     assert.deepEqual(
       zones.map(({ name }) => name),
       ['test.com', 'sub.test.com', ''],
     )
     assert.deepEqual(
-      lines(zones[0]).filter((line) => / MX | CNAME | TXT /.test(line)),
+      lines(zones[0]).filter((line) => / MX | CNAME | TXT v=spf/.test(line)),
       [
         'test.com MX 100 mx.elsewhere.net',
         'test.com TXT v=spf1 ip4:8.8.8.1 ip4:8.8.8.2 -all',
+        'mail.test.com CNAME mx.elsewhere.net',
         'autoconfig.test.com CNAME mx.elsewhere.net',
         'autodiscover.test.com CNAME mx.elsewhere.net',
+        'mta-sts.test.com CNAME mx.elsewhere.net',
       ],
     )
     assert.ok(lines(zones[1]).includes('b.sub.test.com A 8.8.8.2'))
-    assert.deepEqual(lines(zones[2]), ['mx.elsewhere.net A 8.8.8.1'])
+    assert.deepEqual(lines(zones[2]), [
+      'mx.elsewhere.net A 8.8.8.1',
+      '1.8.8.8.in-addr.arpa PTR mx.elsewhere.net',
+      '2.8.8.8.in-addr.arpa PTR b.sub.test.com',
+    ])
   })
 
   test('what an operator must know beside the records', () => {
@@ -94,7 +114,7 @@ describe('what should be published', () => {
       node('a', '10.0.0.1', { services: { smtp: 10_025 } }),
       node('b', '8.8.8.2', { addresses: ['/dns/b.example/tcp/9835'], services: {} }),
     ]
-    const notes = planDns({ domains: ['test.com'], nodes })[0]?.notes.join('\n') ?? ''
+    const notes = planDns({ domains: [{ name: 'test.com' }], nodes })[0]?.notes.join('\n') ?? ''
     assert.match(notes, /a announces no public address.*10\.0\.0\.1/)
     assert.match(notes, /a takes mail on port 10025/)
     assert.match(notes, /b announces itself by names only/)
@@ -123,7 +143,7 @@ describe('what should be published', () => {
 })
 
 describe('what is published', () => {
-  const zones = planDns({ domains: ['test.com'], nodes: [bj, hk] })
+  const zones = planDns({ domains: [{ name: 'test.com' }], nodes: [bj, hk] })
   const records = zones.flatMap((zone) => zone.records)
 
   async function compare(published: DnsRecord[], broken?: string): Promise<Map<string, DnsFinding>> {
@@ -141,7 +161,8 @@ describe('what is published', () => {
     ...records.filter((one) => !pick(one)),
     ...more,
   ]
-  const spf = (value: string) => without(({ type }) => type === 'TXT', { name: 'test.com', type: 'TXT', value })
+  const spf = (value: string) =>
+    without(({ value: old }) => old.startsWith('v=spf1'), { name: 'test.com', type: 'TXT', value })
 
   test('all as it should be, in whatever spelling', async () => {
     assert.deepEqual(states(await compare(records)), [])
@@ -160,7 +181,7 @@ describe('what is published', () => {
     const moved = await compare(
       without(({ name }) => name === 'hk.test.com', { name: 'hk.test.com', type: 'A', value: '9.9.9.9' }),
     )
-    assert.deepEqual(states(moved), ['wrong A hk.test.com'])
+    assert.deepEqual(states(moved), ['wrong A hk.test.com', 'wrong PTR 2.8.8.8.in-addr.arpa'])
     assert.equal(moved.get('A hk.test.com')?.text, 'says 9.9.9.9; should say 8.8.8.2')
     assert.deepEqual(states(await compare(records, '_imaps._tcp.test.com')), ['unknown SRV _imaps._tcp.test.com'])
     const none = await compare([])
@@ -175,16 +196,18 @@ describe('what is published', () => {
   })
 
   test('one domain alone, whose names lead to hosts in another', async () => {
-    const mesh = planDns({ domains: ['test.com', 'other.com'], nodes: [bj] })
+    const mesh = planDns({ domains: [{ name: 'test.com' }, { name: 'other.com' }], nodes: [bj] })
     const published = mesh.flatMap((zone) => zone.records)
-    const address = { name: 'autoconfig.other.com', type: 'A' as const, value: '8.8.8.1' }
+    const shared = ['mail', 'autoconfig', 'autodiscover', 'mta-sts'].map((label) => ({
+      name: `${label}.other.com`,
+      type: 'A' as const,
+      value: '8.8.8.1',
+    }))
     const lookup = {
       records: async (name: string, type: string) =>
-        [...published, address, { ...address, name: 'autodiscover.other.com' }]
-          .filter((one) => one.name === name && one.type === type)
-          .map(({ value }) => value),
+        [...published, ...shared].filter((one) => one.name === name && one.type === type).map(({ value }) => value),
     }
-    const findings = await compareDns(mesh.slice(1), lookup, mesh)
+    const findings = await compareDns(mesh.slice(1, 2), lookup, mesh)
     assert.deepEqual(new Set(findings.map(({ state }) => state)), new Set(['right']))
     assert.ok(findings.every(({ name }) => name.endsWith('other.com')))
   })
@@ -193,7 +216,12 @@ describe('what is published', () => {
     const cases: [string, string[]][] = [
       ['v=spf1 ip4:8.8.8.0/24 ip6:2400::/16 ~all', []],
       ['v=spf1 mx -all', []],
-      ['v=spf1 include:_spf.example.net -all', []],
+      ['v=spf1 include:_spf.example.net -all', ['wrong TXT test.com']],
+      ['v=spf1 a:bj.test.com a:hk.test.com/24 -all', []],
+      ['v=spf1 exists:%{i}.test.com -all', ['advice TXT test.com']],
+      ['v=spf1 redirect=test.com', ['wrong TXT test.com']],
+      [`v=spf1 ${'a:bj.test.com '.repeat(11)}-all`, ['wrong TXT test.com']],
+      ['v=spf1 mx ipv4:8.8.8.1 -all', ['wrong TXT test.com']],
       ['v=spf1 ip4:8.8.8.1 -all', ['wrong TXT test.com']],
       ['v=spf1 ip4:not-an-address -all', ['wrong TXT test.com']],
       ['v=spf1 mx +all', ['wrong TXT test.com']],
@@ -203,4 +231,16 @@ describe('what is published', () => {
     const two = [...records, { name: 'test.com', type: 'TXT' as const, value: 'v=spf1 -all' }]
     assert.deepEqual(states(await compare(two)), ['wrong TXT test.com'])
   })
+})
+
+test('names under which addresses have names', () => {
+  const v6 = (digits: string) => `${digits.split('').reverse().join('.')}.ip6.arpa`
+  const cases: [string, string][] = [
+    ['192.0.2.1', '1.2.0.192.in-addr.arpa'],
+    ['2001:db8::1', v6(`20010db8${'0'.repeat(23)}1`)],
+    ['2001:DB8:0:0:0:0:0:1', v6(`20010db8${'0'.repeat(23)}1`)],
+    ['::', v6('0'.repeat(32))],
+    ['::ffff:192.0.2.1', v6(`${'0'.repeat(20)}ffffc0000201`)],
+  ]
+  for (const [address, name] of cases) assert.equal(reverseName(address), name)
 })

@@ -1,5 +1,5 @@
 // Records as a zone file's lines (RFC 1035 §5.1), to be pasted where the domain is kept.
-import type { DnsRecord, DnsZone } from './records.ts'
+import type { DnsRecord, DnsZone } from './zone.ts'
 
 const ttlSeconds = 3600
 const textBytesMax = 255
@@ -9,20 +9,24 @@ export function formatZones(zones: readonly DnsZone[]): string {
 }
 
 function formatZone({ name, records, notes }: DnsZone): string {
-  const width = Math.max(0, ...records.map((record) => record.name.length + 1))
   return [
-    name === '' ? '; host names in zones of others' : `; zone ${name}`,
+    name === '' ? '; names in zones of others' : `; zone ${name}`,
     ...notes.map((note) => `; note: ${note}`),
-    ...records.map(
-      (record) => `${`${record.name}.`.padEnd(width)} ${ttlSeconds} IN ${record.type.padEnd(5)} ${valueOf(record)}`,
-    ),
+    ...formatRecords(records),
     '',
   ].join('\n')
 }
 
+export function formatRecords(records: readonly DnsRecord[]): string[] {
+  const width = Math.max(0, ...records.map((record) => record.name.length + 1))
+  return records.map(
+    (record) => `${`${record.name}.`.padEnd(width)} ${ttlSeconds} IN ${record.type.padEnd(5)} ${valueOf(record)}`,
+  )
+}
+
 function valueOf({ type, value }: DnsRecord): string {
   if (type === 'TXT') return quoted(value)
-  if (type === 'A' || type === 'AAAA') return value
+  if (type === 'A' || type === 'AAAA' || type === 'TLSA' || type === 'CAA') return value
   return value.endsWith('.') ? value : `${value}.`
 }
 

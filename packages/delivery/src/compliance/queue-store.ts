@@ -42,6 +42,9 @@ export function queueItem(n: number): QueueItem {
         lastResult: null,
         delayNoticeSent: true,
         noticeOwed: 1,
+        options: { notify: ['success', 'delay'], orcpt: 'rfc822;C+40test.com' },
+        successOwed: { notice: 1, action: 'relayed' },
+        deliverByTold: true,
       },
     ],
     blob: { segment: 2 ** 31, offset: 2 ** 40 + n, length: 10_240 },
@@ -51,6 +54,17 @@ export function queueItem(n: number): QueueItem {
     source: { kind: 'submission', remoteAddress: '::1', node: '12D3KooW', accountId: 'aa'.repeat(16) },
     smtpUtf8: true,
     eightBit: false,
+    options: {
+      binary: true,
+      ret: 'hdrs',
+      envid: 'QQ314159',
+      requireTls: true,
+      deliverBy: { atMs: 1_700_000_100_000, mode: 'notify', trace: true },
+      priority: -3,
+      holdUntilMs: 1_700_000_050_000,
+      solicit: 'org.example:ADV:ADLT',
+    },
+    expansionsOwed: [{ original: 'list@test.com', orcpt: 'rfc822;list@test.com' }],
   }
 }
 

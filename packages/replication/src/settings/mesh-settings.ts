@@ -1,6 +1,6 @@
 // The shared document: domains, aliases and what admins say of nodes, from anywhere. Small, so it is held in memory as a whole.
 // Keys: `domain/<name>`, `alias/<address>`, `node/<id>/<field>`; values are CBOR, and fields that are not known here stay.
-import type { DomainRecord } from '@skein/accounts'
+import type { DomainRecord, MtaStsMode } from '@skein/accounts'
 import { decodeCbor, encodeCbor } from '@skein/runtime'
 import type { CborValue, NodeId } from '@skein/runtime'
 import type { DomainSettings, NodeSettings } from '../ledger-api.ts'
@@ -29,13 +29,17 @@ export function encodeAlias(targets: readonly string[]): Uint8Array {
   return encodeCbor({ targets })
 }
 
+const isMtaStsMode = (value: unknown): value is MtaStsMode =>
+  value === 'none' || value === 'testing' || value === 'enforce'
+
 function decodeDomain(name: string, bytes: Uint8Array): DomainRecord | undefined {
   try {
-    const { policy, replicas } = decodeMap(bytes)
+    const { policy, replicas, mtaSts } = decodeMap(bytes)
     return {
       name,
       policy: policy === 'strict' || policy === 'local' ? policy : 'auto',
       replicas: typeof replicas === 'number' && Number.isInteger(replicas) && replicas >= 0 ? replicas : 1,
+      ...(isMtaStsMode(mtaSts) && { mtaSts }),
     }
   } catch {
     return undefined

@@ -37,6 +37,11 @@ const readers: { [Field in keyof Required<NodeProfile>]: (value: CborValue) => N
       return isWhole && /^[a-z0-9-]{1,63}$/.test(selector) && record.length <= 1024 ? [{ selector, record }] : []
     })
   },
+  tlsKeys: (value) => {
+    const isDigest = (item: CborValue) => typeof item === 'string' && /^[0-9a-f]{64}$/.test(item)
+    return Array.isArray(value) && value.every(isDigest) ? (value.slice(0, 8) as string[]) : undefined
+  },
+  authority: (value) => (typeof value === 'string' && /^[a-z0-9.-]{0,253}$/.test(value) ? value : undefined),
 }
 
 /** The keys and values that say these fields. */

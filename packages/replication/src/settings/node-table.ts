@@ -68,5 +68,7 @@ function recordOf(id: NodeId, profile: NodeProfile, { fieldsOf, settingsOf }: No
     hostName: self.hostName,
     services: self.services ?? {},
     dkim: self.dkim ?? [],
+    tlsKeys: self.tlsKeys ?? [],
+    authority: self.authority ?? '',
   }
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { SkeinError } from '@skein/runtime'
+import { type DnsResolver, type MxRecord, SkeinError } from '@skein/runtime'
+import { type MemoryZone, createMemoryDns } from '@skein/testkit'
 import { findMailHosts, type MailHostSettings, parseRoute } from './mail-hosts.ts'
-import type { MailResolver, MxRecord } from './resolver.ts'
 
 const settings: MailHostSettings = {
   routes: {},
@@ -11,18 +11,18 @@ const settings: MailHostSettings = {
   mxRecordsMax: 50,
 }
 
-function dns(mx: MxRecord[] | Error, addresses: Record<string, string[] | Error>): MailResolver {
-  return {
-    async mx() {
-      if (mx instanceof Error) throw mx
-      return mx
-    },
-    async addresses(host) {
-      const found = addresses[host] ?? []
-      if (found instanceof Error) throw found
-      return found
-    },
+function dns(mx: MxRecord[] | Error, addresses: Record<string, string[] | Error>): DnsResolver {
+  const zone: MemoryZone = {
+    'MX there.example': mx instanceof Error ? mx : mx.map(({ preference, exchange }) => `${preference} ${exchange}`),
   }
+  for (const [host, list] of Object.entries(addresses)) {
+    if (list instanceof Error) zone[`A ${host.toLowerCase()}`] = zone[`AAAA ${host.toLowerCase()}`] = list
+    else {
+      zone[`A ${host.toLowerCase()}`] = list.filter((address) => !address.includes('::') || address.includes('ffff'))
+      zone[`AAAA ${host.toLowerCase()}`] = list.filter((address) => address.includes('2001'))
+    }
+  }
+  return createMemoryDns(zone)
 }
 
 const temporary = new SkeinError('dns-failed', 'temporary', 'no answer')
@@ -32,7 +32,7 @@ function chance(...values: number[]) {
   return { bytes: (length: number) => new Uint8Array(length), next: () => values.shift() ?? 0 }
 }
 
-async function find(resolver: MailResolver, options: { random?: ReturnType<typeof chance>; domain?: string } = {}) {
+async function find(resolver: DnsResolver, options: { random?: ReturnType<typeof chance>; domain?: string } = {}) {
   return findMailHosts(options.domain ?? 'there.example', { resolver, random: options.random ?? chance() }, settings)
 }
 

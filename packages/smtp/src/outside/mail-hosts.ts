@@ -1,9 +1,8 @@
 // Which hosts take mail for a domain, in the order to try them (RFC 5321 §5.1, RFC 7505).
 // Promises: never this node itself, so that a wrong DNS record makes no loop.
 import { isIP } from 'node:net'
-import { type Random, SkeinError, plainAddress } from '@skein/runtime'
+import { type DnsResolver, type Random, SkeinError, isErrorCode, plainAddress } from '@skein/runtime'
 import { type Outcome, failure } from './outcome.ts'
-import type { MailResolver } from './resolver.ts'
 
 export interface MailHost {
   name: string
@@ -28,7 +27,7 @@ interface Candidate {
 
 export async function findMailHosts(
   domain: string,
-  { resolver, random }: { resolver: MailResolver; random: Random },
+  { resolver, random }: { resolver: DnsResolver; random: Random },
   settings: MailHostSettings,
 ): Promise<{ hosts: MailHost[] } | { failed: Outcome }> {
   let candidates: Candidate[] | { failed: Outcome }
@@ -59,7 +58,7 @@ export async function findMailHosts(
 
 async function candidatesOf(
   domain: string,
-  resolver: MailResolver,
+  resolver: DnsResolver,
   random: Random,
   settings: MailHostSettings,
 ): Promise<Candidate[] | { failed: Outcome }> {
@@ -70,7 +69,7 @@ async function candidatesOf(
   }
   const literal = /^\[(?:IPv6:)?([0-9a-f.:]+)\]$/i.exec(domain)?.[1]
   if (literal !== undefined) return [{ name: literal, port: 25, preference: 0 }]
-  const records = await resolver.mx(domain)
+  const { records } = await resolver.mx(domain)
   // RFC 5321 §5.1: without MX the domain is its own host.
   if (records.length === 0) return [{ name: domain, port: 25, preference: 0 }]
   const named = records.filter(({ exchange }) => exchange !== '' && exchange !== '.')
@@ -86,13 +85,25 @@ async function candidatesOf(
 
 async function lookUp(
   candidate: Candidate,
-  resolver: MailResolver,
+  resolver: DnsResolver,
 ): Promise<{ candidate: Candidate; addresses: readonly string[]; error?: unknown }> {
   try {
-    return { candidate, addresses: await resolver.addresses(candidate.name) }
+    return { candidate, addresses: await addressesOf(candidate.name, resolver) }
   } catch (error) {
     return { candidate, addresses: [], error }
   }
+}
+
+/** IPv4 first, then IPv6; empty where the host has none. @throws SkeinError `dns-bogus`, `dns-failed` */
+async function addressesOf(host: string, resolver: DnsResolver): Promise<readonly string[]> {
+  if (isIP(host) !== 0) return [host]
+  const answers = await Promise.allSettled([resolver.a(host), resolver.aaaa(host)])
+  const addresses = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value.records : []))
+  if (addresses.length > 0) return addresses
+  for (const answer of answers) {
+    if (answer.status === 'rejected' && !isErrorCode(answer.reason, 'no-such-domain')) throw answer.reason
+  }
+  return []
 }
 
 function isSelf({ name, port }: Candidate, addresses: readonly string[], { own }: MailHostSettings): boolean {

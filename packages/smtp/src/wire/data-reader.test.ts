@@ -208,11 +208,30 @@ test('property: whatever is stuffed, the reader sees one message without a bare 
     const reading = read(wire)
     assert.equal(reading.ended, true)
     assert.equal(reading.rest, '')
-    assert.notEqual(reading.fault, 'bare-line-end')
-    const repaired = text.replace(/\r\n|\r|\n/g, '\r\n')
+    assert.equal(reading.fault, null)
+    // To one who drops NULs it is the same one message.
+    assert.equal(read(wire.replaceAll('\0', '')).rest, '')
+    const repaired = text.replace(/\r\n|\r|\n/g, '\r\n').replace(/(?<=^|\r\n)\0+(?=\.)/g, '')
     assert.equal(reading.message, repaired === '' || repaired.endsWith('\r\n') ? repaired : `${repaired}\r\n`)
   })
   fc.assert(rule, { numRuns: 5_000 })
+})
+
+test('NULs before the dot of a line stay out: a receiver that drops them would see a dot that is not doubled', () => {
+  const table: [string, string][] = [
+    ['a\r\n\0.\r\nb\r\n', 'a\r\n..\r\nb\r\n.\r\n'],
+    ['\0\0.\0\r\n', '..\0\r\n.\r\n'],
+    ['a\n\0.\nb', 'a\r\n..\r\nb\r\n.\r\n'],
+    ['\0.x\r\n', '..x\r\n.\r\n'],
+    ['\0x.\r\n', '\0x.\r\n.\r\n'],
+    ['\0\r\n', '\0\r\n.\r\n'],
+    ['a\r\n\0', 'a\r\n\0\r\n.\r\n'],
+  ]
+  for (const [text, wire] of table) {
+    assert.equal(stuffAll([bytes(text)]).toString('latin1'), wire, JSON.stringify(text))
+    const one = text.split('').map((byte) => bytes(byte))
+    assert.equal(stuffAll(one).toString('latin1'), wire, JSON.stringify(text))
+  }
 })
 
 test('a message without a final line end gets one on the wire', () => {

@@ -1,16 +1,19 @@
 // A message's bytes as they go on the wire after DATA (RFC 5321 §4.5.2), the opposite of DataReader.
 // Promises: any chunking gives the same bytes; what goes out never has a bare CR or LF (RFC 5321 §2.3.8), so that no
-// receiver can be made to see an end of message that we did not send. Correct messages stay exactly as they are.
+// receiver can be made to see an end of message that we did not send, nor one that drops NULs. Correct messages stay as they are.
 
 const CRLF = Buffer.from('\r\n')
 const DOT = Buffer.from('.')
 const LF_ONLY = Buffer.from('\n')
 const DOT_CODE = 46
+const NUL_CODE = 0
 
 export class DotStuffer {
   #atLineStart = true
   /** The last chunk ended with a CR, which has been given out. */
   #afterCr = false
+  /** NULs at the start of a line, not given out: before a dot they stay out, since without them it would be a dot not doubled. */
+  #heldNuls = 0
 
   /** Pushes the wire form of `chunk` to `pieces` (parts of `chunk`, not copies). */
   write(chunk: Buffer, pieces: Buffer[]): void {
@@ -29,7 +32,16 @@ export class DotStuffer {
     }
     while (at < length) {
       if (this.#atLineStart) {
+        if (text.charCodeAt(at) === NUL_CODE) {
+          if (at > keep) pieces.push(chunk.subarray(keep, at))
+          at += 1
+          keep = at
+          this.#heldNuls += 1
+          continue
+        }
         this.#atLineStart = false
+        if (this.#heldNuls > 0 && text.charCodeAt(at) !== DOT_CODE) pieces.push(Buffer.alloc(this.#heldNuls))
+        this.#heldNuls = 0
         if (text.charCodeAt(at) === DOT_CODE) {
           if (at > keep) pieces.push(chunk.subarray(keep, at))
           pieces.push(DOT)
@@ -59,6 +71,7 @@ export class DotStuffer {
   /** The end of the message: a line end where the last one lacks, and the dot. */
   end(): Buffer {
     if (this.#afterCr) return Buffer.from('\n.\r\n')
+    if (this.#heldNuls > 0) return Buffer.concat([Buffer.alloc(this.#heldNuls), Buffer.from('\r\n.\r\n')])
     return this.#atLineStart ? Buffer.from('.\r\n') : Buffer.from('\r\n.\r\n')
   }
 }

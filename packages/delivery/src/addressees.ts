@@ -1,0 +1,52 @@
+// Who gets a letter: the envelope's recipients after aliases, each address once, with what the sender asked for each.
+import type { Directory } from '@skein/accounts'
+import type { IntakeEnvelope, QueueItem, RecipientOptions } from './ports.ts'
+import { expandAddress, queueAddress, type Expansion, type RouteSettings } from './route.ts'
+
+export interface NamedAddressee {
+  address: string
+  original: string
+  options?: RecipientOptions
+}
+
+export interface Addressees {
+  named: NamedAddressee[]
+  expansionsOwed: NonNullable<QueueItem['expansionsOwed']>
+}
+
+/** @param passedOver hears of dead ends behind an alias that leads to others too. */
+export function addresseesOf(
+  { recipients, recipientOptions, from }: Pick<IntakeEnvelope, 'recipients' | 'recipientOptions' | 'from'>,
+  directory: Directory,
+  routes: RouteSettings,
+  passedOver: (original: string, refusals: Expansion['refusals']) => void,
+): Addressees {
+  const seen = new Map<string, NamedAddressee>()
+  const inLists = new Set<string>()
+  const expansionsOwed: { original: string; orcpt?: string }[] = []
+  recipients.forEach((original, at) => {
+    const { targets, refusals } = expandAddress(directory, original, routes)
+    const options = recipientOptions?.[at]
+    const isList = targets.length > 1
+    if (isList && from !== '' && options?.notify?.includes('success')) {
+      expansionsOwed.push({ original, ...(options.orcpt !== undefined && { orcpt: options.orcpt }) })
+    }
+    const passedOn = isList ? withoutSuccess(options) : options
+    // Whoever the map has lost since RCPT stays, so that the sender hears of it.
+    for (const address of targets.length > 0 ? targets : [queueAddress(directory, original) ?? original]) {
+      // What was asked for a person counts for him, whatever was asked for a list that he is on.
+      if (seen.has(address) && (isList || !inLists.has(address))) continue
+      if (isList) inLists.add(address)
+      else inLists.delete(address)
+      seen.set(address, { address, original, ...(passedOn && { options: passedOn }) })
+    }
+    if (targets.length > 0 && refusals.length > 0) passedOver(original, refusals)
+  })
+  return { named: [...seen.values()], expansionsOwed }
+}
+
+/** RFC 3461 §5.2.7.3 (c): the sender is told of the list, not of each one on it. */
+function withoutSuccess(options: RecipientOptions | undefined): RecipientOptions | undefined {
+  if (!options?.notify?.includes('success')) return options
+  return { ...options, notify: options.notify.filter((wish) => wish !== 'success') }
+}
