@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls'
 import type { IntakeSource } from '@skein/delivery'
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { type AuthConnection, AuthDialogue } from './auth-dialogue.ts'
+import { SessionDoor } from './door.ts'
 import { LetterReceiver } from './letter-receiver.ts'
 import type { SmtpHouse } from './house.ts'
 import { type Reply, replies, replyForError } from './replies.ts'
@@ -48,6 +49,7 @@ export class SmtpSession extends SMTPConnection {
   #topSocket: Socket
   #replies = ''
   readonly #rules: TransactionRules
+  readonly #door: SessionDoor
   #transaction: Transaction | null = null
   #receiver: LetterReceiver | null = null
   #source: IntakeSource | null = null
@@ -69,6 +71,7 @@ export class SmtpSession extends SMTPConnection {
       source: () => this.#currentSource(),
       unexpected: (error) => this.#unexpected(error),
     }
+    this.#door = new SessionDoor(listener.house.doorkeeper, listener.role, this.remoteAddress)
     this.#deadlineMs = this.#house.clock.monotonicMs() + this.#house.limits.commandTimeoutMs
     this._maxAllowedUnauthenticatedCommands = this.#house.limits.unauthenticatedCommandsMax
   }
@@ -78,9 +81,16 @@ export class SmtpSession extends SMTPConnection {
   /** Greets at once, except strangers on the MX port, who first have to keep quiet for a moment. */
   override init(): void {
     this._setListeners(() => {
-      if (!this.#listener.pausesFor(this.remoteAddress)) return this.connectionReady()
-      this.#house.clock.setTimer(this.#house.limits.greetingPauseMs, () => {
-        if (!this._closing && !this._closed) this.connectionReady()
+      this.#door.greet((refusal) => {
+        if (this._closing || this._closed) return
+        if (refusal) {
+          this.#say(refusal)
+          return this.close()
+        }
+        if (!this.#listener.pausesFor(this.remoteAddress)) return this.connectionReady()
+        this.#house.clock.setTimer(this.#house.limits.greetingPauseMs, () => {
+          if (!this._closing && !this._closed) this.connectionReady()
+        })
       })
     })
   }
@@ -131,6 +141,7 @@ export class SmtpSession extends SMTPConnection {
     const receiver = this.#receiver
     this.#receiver = null
     receiver?.abandon()
+    this.#door.leave()
     super._onClose()
   }
 
@@ -258,6 +269,7 @@ export class SmtpSession extends SMTPConnection {
       return false
     }
     this.hostNameAppearsAs = host
+    this.#door.hello(host)
     this.#source = null
     this._resetSession()
     return true
@@ -345,20 +357,29 @@ export class SmtpSession extends SMTPConnection {
     const opened = this.#transaction ? replies.nestedMail : openTransaction(command.toString(), this.#rules)
     if ('code' in opened) {
       this.#say(opened)
-    } else {
-      this.#transaction = opened
-      this.send(250, '2.1.0 sender ok')
+      return callback()
     }
-    callback()
+    this.#door.sender(opened.from, this.#account?.id ?? null, (refusal) => {
+      // The client's name in the DNS is known from here on.
+      this.#source = null
+      if (refusal) this.#say(refusal)
+      else {
+        this.#transaction = opened
+        this.send(250, '2.1.0 sender ok')
+      }
+      callback()
+    })
   }
 
   override handler_RCPT(command: Buffer, callback: () => void): void {
-    const refusal = this.#transaction
-      ? addRecipient(this.#transaction, command.toString(), this.#rules)
-      : replies.needMail
-    if (refusal) this.#say(refusal)
-    else this.send(250, '2.1.5 recipient ok')
-    callback()
+    const transaction = this.#transaction
+    const before = transaction?.recipients.length ?? 0
+    const refusal = transaction ? addRecipient(transaction, command.toString(), this.#rules) : replies.needMail
+    this.#door.recipient(transaction, before, refusal, (reply) => {
+      if (reply) this.#say(reply)
+      else this.send(250, '2.1.5 recipient ok')
+      callback()
+    })
   }
 
   override handler_DATA(command: Buffer, callback: () => void): void {
@@ -415,6 +436,7 @@ export class SmtpSession extends SMTPConnection {
         this.#receiver = null
         this.#dataDeadlineMs = Infinity
         this.#badCommands = 0
+        this.#door.letter('refused' in result ? result.refused : null)
         this.#clientsTurn()
         // RFC 2033 §4.2: LMTP answers once for each recipient.
         for (let i = 0; i < answers; i++) {
@@ -441,13 +463,17 @@ export class SmtpSession extends SMTPConnection {
     this.#source ??= {
       kind: this.#listener.offersAuth ? 'submission' : 'smtp',
       remoteAddress: this.remoteAddress,
-      remoteName: '',
+      remoteName: this.#door.remoteName,
       helo: this.hostNameAppearsAs || '',
       tls: this.#tlsText(),
       protocol: this.#protocol(''),
-      account: (this.session.user as SignedIn | undefined)?.account ?? null,
+      account: this.#account,
     }
     return this.#source
+  }
+
+  get #account(): SignedIn['account'] | null {
+    return (this.session.user as SignedIn | undefined)?.account ?? null
   }
 
   #tlsText(): string | null {

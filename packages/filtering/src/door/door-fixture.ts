@@ -105,6 +105,7 @@ export class DoorFixture extends JudgementFixture {
       ptr: (address) => find('ptr', address),
       mx: nothing,
       tlsa: nothing,
+      cname: nothing,
     }
   }
 }
