@@ -16,3 +16,4 @@ export type { DoorAnswer, DoorStats, DoorVisit, Doorkeeper, Visitor } from './do
 export type { Refusal } from './door/refusals.ts'
 export { type DoorRule, canonicalSubject } from './door/static-lists.ts'
 export { type SubjectHash, createSubjectHash } from './door/subject-hash.ts'
+export { createSharedLoginFailures } from './door/login-failures.ts'

@@ -24,6 +24,8 @@ export interface Judgement {
   /** What members say, this node among them. Nothing that is over. */
   about(kind: JudgementKind, key: string): StoredRecord[]
   all(kind: JudgementKind): StoredRecord[]
+  /** Whether anybody says anything of that kind: cheap. */
+  knows(kind: JudgementKind): boolean
   /** Replaces what this node said before. Known here at once, at connected peers within a second, on disk a little later. */
   say(kind: JudgementKind, key: string, word: { values: readonly number[]; untilMs: number; note?: string }): void
   /** Drops what was said by nodes that are members no more. */
@@ -150,6 +152,11 @@ export function createJudgement(components: JudgementComponents): Judgement {
         for (const record of book.all(kind)) if (record.untilMs > now) found.push({ author: id, record })
       }
       return found
+    },
+
+    knows(kind) {
+      for (const { book } of authors.values()) if (book.sizeOf(kind) > 0) return true
+      return false
     },
 
     say(kind, key, { values, untilMs, note: text = '' }) {

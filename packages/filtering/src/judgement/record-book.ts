@@ -42,6 +42,10 @@ export class RecordBook {
     else for (const records of this.#byKind.values()) yield* records.values()
   }
 
+  sizeOf(kind: JudgementKind): number {
+    return this.#of(kind).size
+  }
+
   get size(): number {
     let size = 0
     for (const records of this.#byKind.values()) size += records.size

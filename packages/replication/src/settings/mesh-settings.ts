@@ -1,9 +1,9 @@
 // The shared document: domains, aliases and what admins say of nodes, from anywhere. Small, so it is held in memory as a whole.
-// Keys: `domain/<name>`, `alias/<address>`, `node/<id>/<field>`; values are CBOR, and fields that are not known here stay.
+// Keys: `domain/<name>`, `alias/<address>`, `door/<subject>`, `node/<id>/<field>`; values are CBOR, and fields that are not known here stay.
 import type { DomainRecord, MtaStsMode } from '@skein/accounts'
 import { decodeCbor, encodeCbor } from '@skein/runtime'
 import type { CborValue, NodeId } from '@skein/runtime'
-import type { DomainSettings, NodeSettings } from '../ledger-api.ts'
+import type { DomainSettings, DoorRule, NodeSettings } from '../ledger-api.ts'
 import type { StreamName } from '../ports.ts'
 import type { Changes } from '../streams/documents.ts'
 import type { Projection, ProjectionPlan } from '../streams/projection.ts'
@@ -12,6 +12,7 @@ import type { CborMap } from '../wire/fields.ts'
 
 export const domainKey = (name: string): string => `domain/${name}`
 export const aliasKey = (address: string): string => `alias/${address}`
+export const doorKey = (subject: string): string => `door/${subject}`
 export const nodeFieldKey = (id: NodeId, field: string): string => `node/${id}/${field}`
 
 /** With the fields that it had before, known here or not. */
@@ -54,6 +55,32 @@ function decodeAlias(bytes: Uint8Array): string[] | undefined {
   }
 }
 
+/** With the fields that it had before and that are not known here. */
+export function encodeDoorRule({ list, reason, untilMs }: DoorRule, before: Uint8Array | undefined): Uint8Array {
+  let fields: CborMap = {}
+  try {
+    if (before) fields = decodeMap(before)
+  } catch {
+    fields = {}
+  }
+  return encodeCbor({ ...fields, list, reason, until: untilMs })
+}
+
+function decodeDoorRule(subject: string, bytes: Uint8Array): DoorRule | undefined {
+  try {
+    const { list, reason, until } = decodeMap(bytes)
+    if (list !== 'block' && list !== 'allow') return undefined
+    return {
+      subject,
+      list,
+      reason: typeof reason === 'string' ? reason : '',
+      untilMs: typeof until === 'number' && Number.isFinite(until) ? until : null,
+    }
+  } catch {
+    return undefined
+  }
+}
+
 type FieldReaders = { [Field in keyof Required<NodeSettings>]: (value: CborValue) => NodeSettings[Field] | undefined }
 
 const asText = (value: CborValue) => (typeof value === 'string' ? value : undefined)
@@ -86,6 +113,7 @@ function readField(field: string, bytes: Uint8Array): NodeSettings {
 export class MeshSettings implements Projection {
   readonly domains = new Map<string, DomainRecord>()
   readonly aliases = new Map<string, readonly string[]>()
+  readonly doorRules = new Map<string, DoorRule>()
   readonly nodes = new Map<NodeId, NodeSettings>()
   readonly #onChange: () => void
 
@@ -123,6 +151,7 @@ export class MeshSettings implements Projection {
       const [kind, name = '', field = ''] = splitKey(key)
       if (kind === 'domain') setOrDelete(this.domains, name, value && decodeDomain(name, value))
       else if (kind === 'alias') setOrDelete(this.aliases, name, value && decodeAlias(value))
+      else if (kind === 'door') setOrDelete(this.doorRules, name, value && decodeDoorRule(name, value))
       else if (kind === 'node') {
         const { [field as keyof NodeSettings]: _old, ...others } = this.nodes.get(name) ?? {}
         this.nodes.set(name, { ...others, ...(value ? readField(field, value) : {}) })
