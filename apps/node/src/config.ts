@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { parseServer, trustedServersDefault } from '@skein/dns'
+import { canonicalDomain } from '@skein/mail'
+import { doorLimits, parseDnsList } from '@skein/filtering'
 import { SkeinError, createAddressSet } from '@skein/runtime'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
@@ -24,7 +26,75 @@ const nameServer = z.string().refine((text) => {
     return false
   }
 }, 'not the IP address of a name server, with or without a port')
+const dnsList = z.string().superRefine((text, context) => {
+  try {
+    parseDnsList(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+})
 const count = (max: number) => z.int().min(1).max(max)
+
+const doorSchema = z
+  .strictObject({
+    greylist: z
+      .enum(['off', 'suspicious', 'all'])
+      .default('suspicious')
+      .describe(
+        'Whose first letter has to come twice: nobody’s, that of addresses without a confirmed host name, on a DNS list or with a bad name, or everybody’s.',
+      ),
+    'greylist-pause-seconds': count(86_400)
+      .default(doorLimits.greylistPauseMs / 1000)
+      .describe('When the second try is taken.'),
+    'without-name': z
+      .enum(['record', 'refuse'])
+      .default('record')
+      .describe(
+        'What happens to addresses whose host name the DNS does not confirm: recorded, or refused (550 5.7.25).',
+      ),
+    lists: z
+      .array(dnsList)
+      .max(doorLimits.listsMax)
+      .default([])
+      .describe(
+        'DNS lists (RFC 5782), each as "zone of=address|domain codes=127.0.0.2,127.0.0.4/30 weight=1"; a negative weight is a list of friends. Lists have terms of use: none is asked unless it stands here. See [The door](door.md).',
+      ),
+    'listed-from': z
+      .number()
+      .min(0.001)
+      .max(1000)
+      .default(1)
+      .describe('The weight of all hits together from which a client is refused (554 5.7.1).'),
+    'sessions-per-address-max': count(1_000_000)
+      .default(doorLimits.sessionsPerAddressMax)
+      .describe('Sessions of one stranger’s address at once (421 4.7.0).'),
+    'connections-per-address-max': count(1_000_000)
+      .default(doorLimits.connectionsPerAddressPer10MinMax)
+      .describe('Its connections in ten minutes, at all nodes together (421 4.7.0).'),
+    'letters-per-address-max': count(1_000_000)
+      .default(doorLimits.lettersPerAddressPerHourMax)
+      .describe('Its letters in an hour, at all nodes together (451 4.7.1); ten times as many with a good name.'),
+    'recipients-per-address-max': count(10_000_000)
+      .default(doorLimits.recipientsPerAddressPerHourMax)
+      .describe('Its recipients in an hour (451 4.7.1).'),
+    'unknown-recipients-max': count(1_000_000)
+      .default(doorLimits.unknownRecipientsPerHourMax)
+      .describe('Its unknown recipients in an hour; with one more it is banned at all nodes.'),
+    'ban-seconds': count(86_400)
+      .default(doorLimits.banFirstMs / 1000)
+      .describe('How long a first ban lasts; each further one twice as long, up to a day.'),
+    'letters-per-recipient-max': count(10_000_000)
+      .default(doorLimits.lettersPerRecipientPerHourMax)
+      .describe('Letters from strangers to one mailbox in an hour (450 4.2.1).'),
+    'letters-per-user-max': count(1_000_000)
+      .default(doorLimits.lettersPerUserPerHourMax)
+      .describe('Letters that one of our users sends in an hour (451 4.7.1).'),
+    'recipients-per-user-max': count(10_000_000)
+      .default(doorLimits.recipientsPerUserPerHourMax)
+      .describe('Recipients to whom one of our users writes in an hour (452 4.7.1).'),
+  })
+  .prefault({})
+  .describe('Who may come in by SMTP, how often, and who has to wait.')
 
 export const configSchema = z.strictObject({
   profile: z
@@ -121,7 +191,7 @@ export const configSchema = z.strictObject({
         .array(addressOrBlock)
         .default(['127.0.0.0/8', '::1'])
         .describe(
-          'Addresses or CIDR ranges that get no greeting pause, and no limit of connections per address (POP3 too).',
+          'Addresses or CIDR ranges that get no greeting pause, no limit of connections per address (POP3 too), and of whom the door asks nothing.',
         ),
       'channel-binding': z
         .boolean()
@@ -132,6 +202,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('SMTP and submission.'),
+  door: doorSchema,
   imap: z
     .strictObject({
       'connections-max': count(1_000_000).default(10_000).describe('IMAP connections at once.'),
@@ -209,6 +280,52 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('HTTP and HTTPS.'),
+  authentication: z
+    .strictObject({
+      check: z
+        .boolean()
+        .default(true)
+        .describe(
+          'Check SPF, DKIM, DMARC and ARC of letters from strangers; `smtp.trusted` and LMTP are not strangers.',
+        ),
+      dmarc: z
+        .enum(['enforce', 'quarantine', 'record'])
+        .default('enforce')
+        .describe(
+          'What the DMARC policy of the author’s domain may do to a letter that fails it: refuse it or file it under Junk; at the most Junk; nothing, it is only written in the letter.',
+        ),
+      'spf-fail': z
+        .enum(['record', 'refuse'])
+        .default('record')
+        .describe(
+          'A letter from an address that the sender’s SPF record rules out (`-all`), and that DMARC does not pass: written in the letter, or refused. Refusing breaks plain forwarding.',
+        ),
+      'dns-trouble': z
+        .enum(['accept', 'retry-strict', 'retry'])
+        .default('retry-strict')
+        .describe(
+          'The DNS does not answer while a letter is checked: taken all the same; to come again (451) where the author’s domain asks for quarantine or reject; always to come again.',
+        ),
+      'trusted-sealers': z
+        .array(
+          z
+            .string()
+            .refine(
+              (text) => canonicalDomain(text) === text && !text.startsWith('['),
+              'not a domain (lower case, A-labels)',
+            ),
+        )
+        .default([])
+        .describe(
+          'Domains, with their subdomains, of mailing lists and forwarders whose ARC seals are believed: a letter that fails DMARC here and passed there is taken.',
+        ),
+      sign: z
+        .boolean()
+        .default(true)
+        .describe('Sign what leaves the mesh from here (DKIM), and seal what is forwarded (ARC).'),
+    })
+    .prefault({})
+    .describe('Whose name letters may carry: SPF, DKIM, DMARC, ARC. Best the same at all nodes.'),
   outside: z
     .strictObject({
       'dns-servers': z

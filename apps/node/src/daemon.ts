@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { createAuthenticator, createPatientLink } from '@skein/accounts'
-import { createDelivery } from '@skein/delivery'
+import { SrsSecretKeeper, createDelivery, deliveryLimits } from '@skein/delivery'
 import { createDnsResolver } from '@skein/dns'
 import { type MessageLog, createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
@@ -26,6 +26,7 @@ import {
   createMailboxStore,
   createQueueStore,
   createStoreUpkeep,
+  createDeadAddressStore,
   createTraceStore,
   openMessageLog,
 } from '@skein/storage'
@@ -35,9 +36,11 @@ import { sendConflictNotices } from './conflict-notices.ts'
 import { listenForControl } from './control/server.ts'
 import type { Listener } from './control/status-view.ts'
 import { type DataDirectory, readNodeKey } from './data-directory.ts'
+import { openDoor } from './door.ts'
 import { type FrontDoors, openFrontDoors, portChosen } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
+import { openLetterExamination } from './letter-examination.ts'
 import { announceSelf, announceServices, meshListeners, meshSettings } from './mesh-presence.ts'
 import { settledHostName } from './node-names.ts'
 import { Opened } from './opened.ts'
@@ -45,6 +48,7 @@ import { certificateNames, renameOwnCertificate } from './own-certificate.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
 import { portOf } from './profile.ts'
+import { sharedSecrets } from './shared-secrets.ts'
 import { loadTlsMaterial } from './tls-files.ts'
 import { announceKeys, settleKeys } from './tls-keys.ts'
 
@@ -111,6 +115,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   const mailboxes = createHomeMailboxes(ownMailboxes, stores.accounts, directory)
   opened.add('mailboxes', () => mailboxes.close())
   opened.add('search', () => textIndex.close())
+  const door = await openDoor({ config, ledger, mesh, database, resolver, logger, opened })
   const authenticator = createAuthenticator(
     {
       directory,
@@ -119,22 +124,31 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       clock,
       random,
       logger,
+      sharedFailures: door.loginFailures,
       decoySecret: createHmac('sha256', readNodeKey(paths)).update('skein decoy salts').digest(),
     },
     { takesCertificates: config.tls['client-authorities'] !== '' },
   )
   opened.add('log-ins', () => authenticator.idle())
   const administrators = createAdministrators(stores.accounts)
+  const srsSecrets = new SrsSecretKeeper(
+    { shared: sharedSecrets(ledger), clock, random, logger: logger.child({ part: 'delivery' }) },
+    deliveryLimits,
+  )
   const outside = openOutside(config, log, resolver, hostName, logger, opened)
+  const journal = { note() {} }
+  const examination = openLetterExamination({ paths, config, ledger, dns: resolver, hostName, journal, logger, opened })
   const delivery = createDelivery(
     {
       queue: stores.queue,
       trace: createTraceStore(database),
+      deadAddresses: createDeadAddressStore(database),
       log,
       directory,
       mailboxes,
       link: mesh,
       outside,
+      examiner: examination.examiner,
       clock,
       random,
       logger: logger.child({ part: 'delivery' }),
@@ -142,6 +156,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     {
       hostName,
       administrators: () => administrators.list(),
+      srsSecrets: () => srsSecrets.secrets(),
       messageBytesMax: config.smtp['message-bytes-max'],
       recipientsMax: config.smtp['recipients-max'],
     },
@@ -156,6 +171,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     accounts: stores.accounts,
     mailboxes,
     delivery,
+    doorkeeper: door.doorkeeper,
     clock,
     logger,
     startedMs,
@@ -170,6 +186,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   await announceSelf(ledger, mesh, config, hostName)
   await delivery.start()
   opened.add('delivery', () => delivery.stop())
+  srsSecrets.start()
+  opened.add('secrets', () => srsSecrets.stop())
   administrators.read().catch((error: unknown) => {
     logger.error({ error: String(error) }, 'the accounts could not be read for their roles')
   })
@@ -182,12 +200,16 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     textIndex,
     log,
     authenticator,
+    doorkeeper: door.doorkeeper,
     directory,
     streams: mesh,
     redeem: (from, protocol, ticket) => authenticator.redeem(from, protocol, ticket),
   })
   await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
   await announceServices(ledger, listeners)
+  examination.keys.start().catch((error: unknown) => {
+    logger.error({ error: String(error) }, 'there are no keys to sign letters with')
+  })
   await announceKeys(ledger, tls, paths, logger)()
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(

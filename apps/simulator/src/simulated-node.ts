@@ -8,6 +8,7 @@ import {
   createMemoryMailboxStore,
   createMemoryMessageLog,
   createMemoryQueueStore,
+  createMemoryDeadAddressStore,
   createMemoryTraceStore,
   type MemoryDiskSettings,
   type SeededRandom,
@@ -78,6 +79,7 @@ export class SimulatedNode {
       mailboxes: createMemoryMailboxStore(disk),
       ledger: createMemoryLedgerStore(disk),
       trace: createMemoryTraceStore(),
+      deadAddresses: createMemoryDeadAddressStore(),
     }
   }
 
@@ -122,6 +124,7 @@ export class SimulatedNode {
       {
         queue: ablation.queue?.(disks.queue) ?? disks.queue,
         trace: disks.trace,
+        deadAddresses: disks.deadAddresses,
         log: disks.log,
         directory: ledger.directory,
         mailboxes,
@@ -147,13 +150,14 @@ export class SimulatedNode {
     this.#running = undefined
     this.#gate = undefined
     network.crash(this.id)
-    const { queue, log: messages, mailboxes, ledger, trace } = this.#disks
+    const { queue, log: messages, mailboxes, ledger, trace, deadAddresses } = this.#disks
     this.#disks = {
       queue: queue.crash(),
       log: messages.crash(),
       mailboxes: mailboxes.crash(),
       ledger: ledger.crash(),
       trace,
+      deadAddresses: deadAddresses.crash(),
     }
   }
 

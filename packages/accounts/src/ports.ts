@@ -47,6 +47,16 @@ export interface DirectoryEntry {
   epoch: number
   replicas: NodeId[]
   state: EntryState
+  /** Where this user's mail goes on to; `keep`: into his own mailbox too. */
+  forward?: Forward
+  /** What he submits is filed under Sent by the mesh. */
+  savesSent?: true
+}
+
+/** Addresses in canonical form, ours or not. */
+export interface Forward {
+  to: readonly string[]
+  keep: boolean
 }
 
 /** RFC 8461 §3.2: what mail systems that can't have TLS with one of our exchangers are told to do. */
@@ -56,6 +66,10 @@ export interface DomainRecord {
   name: string
   policy: 'auto' | 'strict' | 'local'
   replicas: number
+  /** Who gets the mail for addresses of this domain that nobody has. */
+  catchAll?: string
+  /** Every address here that nobody has means the same local part in that domain. */
+  aliasOf?: string
   /** Absent: `testing`. */
   mtaSts?: MtaStsMode
 }

@@ -1,12 +1,17 @@
-// Who gets a letter: the envelope's recipients after aliases, each address once, with what the sender asked for each.
+// Who gets a letter: the envelope's recipients after aliases and forwards, each address once, with what the sender asked for
+// each. A letter that came back from a forward stays in the mailbox of whoever sends his mail on.
 import type { Directory } from '@skein/accounts'
 import type { IntakeEnvelope, QueueItem, RecipientOptions } from './ports.ts'
-import { expandAddress, queueAddress, type Expansion, type RouteSettings } from './route.ts'
+import { expandAddress, queueAddress, type Expansion, type ExpansionSettings, type Refusal } from './route.ts'
 
 export interface NamedAddressee {
   address: string
   original: string
   options?: RecipientOptions
+  /** See QueueRecipient. */
+  forwardedFor?: string
+  /** Goes in a circle: nobody gets it, and its sender hears of it. */
+  lost?: Refusal
 }
 
 export interface Addressees {
@@ -18,14 +23,14 @@ export interface Addressees {
 export function addresseesOf(
   { recipients, recipientOptions, from }: Pick<IntakeEnvelope, 'recipients' | 'recipientOptions' | 'from'>,
   directory: Directory,
-  routes: RouteSettings,
+  routes: ExpansionSettings,
   passedOver: (original: string, refusals: Expansion['refusals']) => void,
 ): Addressees {
   const seen = new Map<string, NamedAddressee>()
   const inLists = new Set<string>()
   const expansionsOwed: { original: string; orcpt?: string }[] = []
   recipients.forEach((original, at) => {
-    const { targets, refusals } = expandAddress(directory, original, routes)
+    const { targets, forwarded, refusals } = expandAddress(directory, original, routes)
     const options = recipientOptions?.[at]
     const isList = targets.length > 1
     if (isList && from !== '' && options?.notify?.includes('success')) {
@@ -38,11 +43,23 @@ export function addresseesOf(
       if (seen.has(address) && (isList || !inLists.has(address))) continue
       if (isList) inLists.add(address)
       else inLists.delete(address)
-      seen.set(address, { address, original, ...(passedOn && { options: passedOn }) })
+      const forwardedFor = forwarded.get(address)
+      seen.set(address, {
+        address,
+        original,
+        ...(passedOn && { options: passedOn }),
+        ...(forwardedFor !== undefined && { forwardedFor }),
+        ...(targets.length === 0 && lostInCircle(refusals)),
+      })
     }
     if (targets.length > 0 && refusals.length > 0) passedOver(original, refusals)
   })
   return { named: [...seen.values()], expansionsOwed }
+}
+
+function lostInCircle(refusals: Expansion['refusals']): { lost?: Refusal } {
+  const loop = refusals.find(({ refusal }) => refusal.status === '5.4.6')
+  return loop ? { lost: loop.refusal } : {}
 }
 
 /** RFC 3461 §5.2.7.3 (c): the sender is told of the list, not of each one on it. */

@@ -13,7 +13,7 @@ import {
 import type { MessageLog } from '@skein/mailboxes'
 import type { Directory } from '@skein/accounts'
 import type { Clock } from '@skein/runtime'
-import type { QueueId, QueueItem, QueueRecipient, RecipientOptions } from './ports.ts'
+import type { LetterExaminer, QueueId, QueueItem, QueueRecipient, RecipientOptions } from './ports.ts'
 import { ageStartMs, type ReportKind } from './queue.ts'
 import { meaningOf } from './route.ts'
 
@@ -21,6 +21,7 @@ export interface BounceComponents {
   log: MessageLog
   directory: Directory
   clock: Clock
+  examiner?: LetterExaminer
 }
 
 export interface BounceSettings {
@@ -46,7 +47,7 @@ export function noticeId(letter: QueueId, kind: ReportKind, notice: number): Que
  * @param to where the sender's address leads; nowhere, and the notice fails as a letter to nobody does.
  */
 export async function composeNotice(
-  { log, directory, clock }: BounceComponents,
+  { log, directory, clock, examiner }: BounceComponents,
   item: QueueItem,
   to: readonly string[],
   recipients: readonly QueueRecipient[],
@@ -80,7 +81,8 @@ export async function composeNotice(
   })
   const returnPath = Buffer.from(formatReturnPath(''))
   const received = formatReceived({ by: settings.hostName, protocol: 'SKEIN', id, for: item.from, dateMs: nowMs })
-  const blob = await log.append([returnPath, Buffer.from(received), bytes])
+  const signature = (await examiner?.signOwn(bytes)) ?? ''
+  const blob = await log.append([returnPath, Buffer.from(signature + received), bytes])
   return {
     id,
     from: '',

@@ -1,9 +1,10 @@
 // How mail moves through one node: intake, queue, couriers and what comes in from other nodes, wired together.
 import type { Directory } from '@skein/accounts'
-import { formatReceived, formatReturnPath } from '@skein/mail'
+import { formatReceived, formatReturnPath, srsUndo } from '@skein/mail'
 import type { BlobRef, Mailboxes, MessageLog } from '@skein/mailboxes'
 import { createUlidFactory, SkeinError, type Clock, type Logger, type PeerLink, type Random } from '@skein/runtime'
 import { composeNotice, newRecipient } from './bounce.ts'
+import { createForwardingCourier, type SrsSecrets } from './forwarding-courier.ts'
 import { FullMailboxes } from './full-mailboxes.ts'
 import { DeliveryIntake } from './intake.ts'
 import { LetterKeeper } from './letter-keeper.ts'
@@ -14,8 +15,10 @@ import { Placement } from './placement.ts'
 import {
   deliveryLimits,
   type Courier,
+  type DeadAddressStore,
   type DeliveryLimits,
   type Intake,
+  type LetterExaminer,
   type QueueControl,
   type QueueId,
   type QueueItem,
@@ -24,20 +27,24 @@ import {
   type TraceEvent,
   type TraceStore,
 } from './ports.ts'
+import { expandAddress, looksRewritten, type RouteSettings } from './route.ts'
 import type { ReportKind } from './queue.ts'
-import { expandAddress } from './route.ts'
 import { Scheduler, type LineStats } from './scheduler.ts'
+import { Suppression } from './suppression.ts'
 import { Tracer, type TraceStep } from './trace.ts'
 
 export interface DeliveryComponents {
   queue: QueueStore
   trace: TraceStore
+  deadAddresses: DeadAddressStore
   log: MessageLog
   directory: Directory
   mailboxes: Mailboxes
   link: PeerLink
   /** kind 'outside'. */
   outside: Courier
+  /** Absent: letters are taken as they come, and nothing is signed. */
+  examiner?: LetterExaminer
   clock: Clock
   random: Random
   logger: Logger
@@ -49,6 +56,8 @@ export interface DeliverySettings extends Partial<DeliveryLimits> {
   hostName: string
   /** Canonical addresses, best first: who gets postmaster's mail where no account or alias has that name. */
   administrators?: () => readonly string[]
+  /** For the senders of letters that are sent on. Absent: whoever sends them on is their sender. */
+  srsSecrets?: () => SrsSecrets
 }
 
 export interface DeliveryStats {
@@ -77,6 +86,8 @@ export interface OwnLetter {
 export interface Delivery {
   readonly intake: Intake
   readonly control: QueueControl
+  /** Addresses outside that letters come back from. */
+  readonly deadAddresses: Pick<Suppression, 'list' | 'remove'>
   /** Reads the queue from the store and goes on where the last run ended; then answers peers and takes letters. */
   start(): Promise<void>
   /** Takes nothing more, lets running deliveries end (called off after `stopGraceMs`), leaves the rest in the store. */
@@ -99,13 +110,17 @@ const noticeNames: Record<ReportKind, string> = {
 }
 
 export function createDelivery(components: DeliveryComponents, settings: DeliverySettings): Delivery {
-  const { queue, log, directory, mailboxes, link, outside, clock, random, logger } = components
-  const { hostName, administrators, ...given } = settings
+  const { queue, log, directory, mailboxes, link, outside, examiner, clock, random, logger } = components
+  const { hostName, administrators, srsSecrets = () => ({ known: [] }), ...given } = settings
   const limits: DeliveryLimits = { ...deliveryLimits, ...given }
-  const routes = administrators ? { administrators } : {}
+  const routes: RouteSettings = {
+    ...(administrators && { administrators }),
+    undoSrs: (address) => (looksRewritten(address) ? srsUndo(address, srsSecrets().known, clock.nowMs()) : undefined),
+  }
   const newId = createUlidFactory(clock, random)
   const tracer = new Tracer(components.trace, clock, directory, routes)
   const full = new FullMailboxes(clock, limits)
+  const suppression = new Suppression({ store: components.deadAddresses, clock, logger }, limits)
   const placement = new Placement({ log, mailboxes, full, clock, logger })
 
   const keeper: LetterKeeper = new LetterKeeper(
@@ -118,7 +133,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       couriers: {
         local: createLocalCourier({ placement, directory, clock }, routes),
         peer: new PeerCourier({ link, log, directory, clock, logger }, limits, routes),
-        outside,
+        outside: createForwardingCourier({ outside: suppression.watching(outside), directory, clock, srsSecrets }),
       },
       directory,
       link,
@@ -135,10 +150,12 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       directory,
       placement,
       full,
+      suppression,
       tracer,
       clock,
       random,
       logger,
+      ...(examiner && { examiner }),
       memory: { bytes: 0 },
       newId,
       queued: () => keeper.size,
@@ -165,7 +182,8 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
   ): Promise<void> {
     const bounceSettings = { hostName, queueLifetimeMs: limits.queueLifetimeMs }
     const to = expandAddress(directory, item.from, routes).targets
-    const letter = await composeNotice({ log, directory, clock }, item, to, recipients, kind, notice, bounceSettings)
+    const parts = { log, directory, clock, ...(examiner && { examiner }) }
+    const letter = await composeNotice(parts, item, to, recipients, kind, notice, bounceSettings)
     // Written before a crash that kept this letter's record from saying so: it is on its way already.
     if (keeper.get(letter.id)) return log.release(letter.blob)
     await enqueue(letter, [{ what: 'accepted', recipient: '', detail: `a notice about ${item.id}` }])
@@ -181,7 +199,8 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     if (targets.size === 0) throw new SkeinError('no-such-user', 'refused', 'nobody would get that letter')
     const returnPath = Buffer.from(formatReturnPath(letter.from))
     const received = formatReceived({ by: hostName, protocol: 'SKEIN', id, dateMs: nowMs })
-    const blob = await log.append([returnPath, Buffer.from(received), letter.bytes])
+    const signature = (await examiner?.signOwn(letter.bytes)) ?? ''
+    const blob = await log.append([returnPath, Buffer.from(signature + received), letter.bytes])
     const item: QueueItem = {
       id,
       from: letter.from,
@@ -214,7 +233,9 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
   return {
     intake,
     control,
+    deadAddresses: suppression,
     async start() {
+      await suppression.load()
       for await (const item of queue.list()) keeper.admit(item)
       logger.info({ letters: keeper.size }, 'the queue was read')
       receiver.start()

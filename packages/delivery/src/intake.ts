@@ -4,29 +4,33 @@ import type { Directory } from '@skein/accounts'
 import { formatReceived, formatReturnPath } from '@skein/mail'
 import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type Random } from '@skein/runtime'
-import { addresseesOf, type Addressees } from './addressees.ts'
+import { addresseesOf, type Addressees, type NamedAddressee } from './addressees.ts'
 import { answers, type Answer } from './answers.ts'
 import { newRecipient } from './bounce.ts'
+import { examineLetter, type Taken } from './examination.ts'
 import type { FullMailboxes } from './full-mailboxes.ts'
 import { HeaderCollector, readRelayedHeader, readSubmittedHeader, type LetterHeader } from './letter-header.ts'
 import type { Placement } from './placement.ts'
-import type {
-  DeliveryLimits,
-  DeliveryResult,
-  Intake,
-  IntakeEnvelope,
-  IntakeSource,
-  LetterWriter,
-  QueueId,
-  QueueItem,
-  QueueRecipient,
-  RecipientVerdict,
+import {
+  type DeliveryLimits,
+  type DeliveryResult,
+  type Intake,
+  type IntakeEnvelope,
+  type IntakeSource,
+  type LetterExaminer,
+  type LetterWriter,
+  type QueueId,
+  type QueueItem,
+  type QueueRecipient,
+  type RecipientVerdict,
+  wantsNotice,
 } from './ports.ts'
 import { newNotice, oweSuccess } from './queue.ts'
 import { checkRecipient } from './recipient-check.ts'
 import { retryPauseMs } from './retry-schedule.ts'
 import { routeRecipient, type RouteSettings } from './route.ts'
 import { checkSender, maySpeakAs } from './sender-check.ts'
+import type { Suppression } from './suppression.ts'
 import type { Tracer, TraceStep } from './trace.ts'
 
 export interface IntakeComponents {
@@ -34,10 +38,12 @@ export interface IntakeComponents {
   directory: Directory
   placement: Placement
   full: FullMailboxes
+  suppression: Pick<Suppression, 'refusal'>
   tracer: Tracer
   clock: Clock
   random: Random
   logger: Logger
+  examiner?: LetterExaminer
   /** Bytes of small letters that are in memory on their way in, of all front doors together. */
   memory: { bytes: number }
   newId(): QueueId
@@ -57,6 +63,7 @@ export class DeliveryIntake implements Intake {
   readonly #parts: IntakeComponents
   readonly #settings: IntakeSettings
   readonly #finishing = new Set<Promise<unknown>>()
+  #stopping = new AbortController()
   #open = false
   /** Letters that went into mailboxes without touching the queue. */
   direct = 0
@@ -67,12 +74,14 @@ export class DeliveryIntake implements Intake {
   }
 
   start(): void {
+    this.#stopping = new AbortController()
     this.#open = true
   }
 
   /** Takes nothing new; resolves when what was being finished is. */
   async stop(): Promise<void> {
     this.#open = false
+    this.#stopping.abort(new SkeinError('shutting-down', 'temporary', 'this node is stopping'))
     while (this.#finishing.size > 0) await Promise.allSettled(this.#finishing)
   }
 
@@ -80,10 +89,14 @@ export class DeliveryIntake implements Intake {
     return checkSender(this.#parts.directory, source, from, this.#settings.routes)
   }
 
-  checkRecipient(source: IntakeSource, address: string): RecipientVerdict {
-    const { directory, full } = this.#parts
-    const components = { directory, isOverQuota: (account: string) => full.has(account) }
-    return checkRecipient(components, source, address, this.#settings.routes)
+  checkRecipient(source: IntakeSource, address: string, from?: string): RecipientVerdict {
+    const { directory, full, suppression } = this.#parts
+    const components = {
+      directory,
+      isOverQuota: (account: string) => full.has(account),
+      deadAddress: (outside: string) => suppression.refusal(outside),
+    }
+    return checkRecipient(components, source, address, this.#settings.routes, from)
   }
 
   begin(envelope: IntakeEnvelope): LetterWriter {
@@ -99,7 +112,7 @@ export class DeliveryIntake implements Intake {
           await letter.abort()
           throw new SkeinError('shutting-down', 'temporary', 'this node is stopping')
         }
-        const work = letter.finish()
+        const work = letter.finish(this.#stopping.signal)
         this.#finishing.add(work)
         try {
           const outcome = await work
@@ -165,7 +178,7 @@ class IncomingLetter {
     await this.#writer?.abort()
   }
 
-  async finish(): Promise<{ queueId: QueueId; direct: boolean }> {
+  async finish(signal: AbortSignal): Promise<{ queueId: QueueId; direct: boolean }> {
     try {
       if (!this.#header && !this.#refusal) {
         this.#header = this.#read(this.#collector.end())
@@ -177,20 +190,45 @@ class IncomingLetter {
       throw error
     }
     const addressees = this.#addressees()
+    const [first] = addressees.named
+    // RFC 5321 §6.3: it left through these addresses before, and has no other way.
+    if (first?.lost && addressees.named.every(({ lost }) => lost)) {
+      await this.abort()
+      throw new SkeinError('mail-loop', 'permanent', first.lost.text)
+    }
+    const found = await this.#examined(addressees, signal)
     const returnPath = Buffer.from(formatReturnPath(this.#envelope.from))
-    const fields = Buffer.from(this.#traceFields())
-    const item = (blob: BlobRef) => this.#item(addressees, blob, returnPath.length)
+    const fields = Buffer.from(found.fields + this.#traceFields())
+    const item = (blob: BlobRef) => this.#item(addressees, blob, returnPath.length, found)
     this.#over = true
-    if (this.#writer) return this.#accept(item(await this.#writer.finish([returnPath, fields])), undefined)
+    if (this.#writer) return this.#accept(item(await this.#writer.finish([returnPath, fields])), undefined, found)
     const bytes = Buffer.concat([returnPath, fields, ...this.#held])
     this.#forgetHeld()
-    return this.#accept(item(await this.#parts.log.append([bytes])), bytes)
+    return this.#accept(item(await this.#parts.log.append([bytes])), bytes, found)
+  }
+
+  async #examined(addressees: Addressees, signal: AbortSignal): Promise<Taken> {
+    const { added, messageId } = this.#header as LetterHeader
+    const letter = { id: this.#id, messageId, added, writer: this.#writer, held: this.#held }
+    try {
+      return await examineLetter(this.#parts, this.#envelope, addressees, letter, signal)
+    } catch (error) {
+      await this.abort()
+      throw error
+    }
   }
 
   #read(header: Buffer): LetterHeader {
-    if (this.#envelope.source.kind !== 'submission') return readRelayedHeader(header)
+    const isOurs = (name: string) => this.#isOurName(name)
+    if (this.#envelope.source.kind !== 'submission') return readRelayedHeader(header, isOurs)
     const messageId = `${this.#id}@${this.#settings.hostName}`
-    return readSubmittedHeader(header, { messageId, nowMs: this.#envelope.receivedMs })
+    return readSubmittedHeader(header, { messageId, nowMs: this.#envelope.receivedMs }, isOurs)
+  }
+
+  #isOurName(name: string): boolean {
+    const { directory } = this.#parts
+    if (name === this.#settings.hostName.toLowerCase() || directory.domain(name)) return true
+    return directory.nodes().some((node) => node.hostName.toLowerCase() === name)
   }
 
   /** Keeps a copy, or hands the bytes on: whoever wrote them may use their memory again. */
@@ -256,7 +294,8 @@ class IncomingLetter {
 
   #addressees(): Addressees {
     const { directory, logger } = this.#parts
-    return addresseesOf(this.#envelope, directory, this.#settings.routes, (alias, refusals) => {
+    const { deliveredTo: passed } = this.#header as LetterHeader
+    return addresseesOf(this.#envelope, directory, { ...this.#settings.routes, passed }, (alias, refusals) => {
       const passedOver = refusals.map(({ address, refusal }) => `${address}: ${refusal.text}`)
       logger.warn({ queueId: this.#id, alias, passedOver }, 'an alias leads to addresses that take no mail')
     })
@@ -278,16 +317,14 @@ class IncomingLetter {
     )
   }
 
-  #item({ named, expansionsOwed }: Addressees, blob: BlobRef, returnPathBytes: number): QueueItem {
+  #item({ named, expansionsOwed }: Addressees, blob: BlobRef, returnPathBytes: number, found: Taken): QueueItem {
     const { from, receivedMs, source, smtpUtf8, eightBit, options } = this.#envelope
     const nowMs = this.#parts.clock.nowMs()
     const firstAttemptMs = Math.max(nowMs, options?.holdUntilMs ?? 0)
     return {
       id: this.#id,
       from,
-      recipients: named.map((it, index) =>
-        newRecipient(index, it.address, it.original, firstAttemptMs, this.#parts.directory, it.options),
-      ),
+      recipients: named.map((it, index) => this.#recipient(it, index, firstAttemptMs)),
       blob,
       returnPathBytes,
       size: blob.length,
@@ -301,24 +338,51 @@ class IncomingLetter {
       },
       smtpUtf8,
       eightBit,
+      ...(found.verdict === 'junk' && { junk: true }),
       ...(options && { options }),
       ...(expansionsOwed.length > 0 && { expansionsOwed }),
     }
   }
 
+  #recipient({ address, original, options, forwardedFor, lost }: NamedAddressee, index: number, atMs: number) {
+    const { directory } = this.#parts
+    const recipient: QueueRecipient = {
+      ...newRecipient(index, address, original, atMs, directory, options),
+      ...(forwardedFor !== undefined && { forwardedFor }),
+    }
+    if (!lost) return recipient
+    const { code, status, text } = lost
+    const lastResult: DeliveryResult = {
+      atMs,
+      kind: 'permanent',
+      code,
+      status,
+      text,
+      courier: 'local',
+      hop: directory.self,
+    }
+    const isTold = this.#envelope.from !== '' && wantsNotice(options, 'failure')
+    return { ...recipient, state: 'failed' as const, lastResult, ...(isTold && { noticeOwed: index }) }
+  }
+
   /** A few recipients, all here: straight into their mailboxes. Else, or where one takes nothing now: into the queue. */
-  async #accept(item: QueueItem, bytes: Uint8Array | undefined): Promise<{ queueId: QueueId; direct: boolean }> {
+  async #accept(
+    item: QueueItem,
+    bytes: Uint8Array | undefined,
+    found: Taken,
+  ): Promise<{ queueId: QueueId; direct: boolean }> {
     const { directory, placement, log, enqueue, tracer } = this.#parts
     const { limits, routes } = this.#settings
-    const steps: TraceStep[] = [this.#acceptedStep(item)]
+    const steps: TraceStep[] = [this.#acceptedStep(item, found.detail)]
     let waiting = item
     const addressees = item.recipients.flatMap((recipient) => {
+      if (recipient.state !== 'pending') return []
       const route = routeRecipient(directory, recipient, routes)
       return route.kind === 'local' ? [{ index: recipient.index, accountId: route.accountId }] : []
     })
     const mayGoDirect = addressees.length === item.recipients.length && item.options?.holdUntilMs === undefined
     if (mayGoDirect && addressees.length <= limits.directRecipientsMax) {
-      const results = await placement.put({ id: item.id, blob: item.blob, ...(bytes && { bytes }) }, addressees)
+      const results = await placement.put({ ...item, ...(bytes && { bytes }) }, addressees)
       waiting = this.#withResults(item, results, steps)
       if (isSettled(waiting)) {
         tracer.record(item, steps)
@@ -335,10 +399,11 @@ class IncomingLetter {
     return { queueId: item.id, direct: false }
   }
 
-  #acceptedStep(item: QueueItem): TraceStep {
+  #acceptedStep(item: QueueItem, found: string): TraceStep {
     const { source } = this.#envelope
     const who = source.account?.address ?? `${source.helo} [${source.remoteAddress}]`
-    return { what: 'accepted', recipient: '', detail: `${item.size} bytes from ${who} by ${source.protocol}` }
+    const detail = `${item.size} bytes from ${who} by ${source.protocol}${found && `; ${found}`}`
+    return { what: 'accepted', recipient: '', detail }
   }
 
   #withResults(item: QueueItem, results: readonly Answer[], steps: TraceStep[]): QueueItem {

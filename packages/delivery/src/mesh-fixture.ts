@@ -7,6 +7,7 @@ import {
   createMemoryMailboxStore,
   createMemoryMessageLog,
   createMemoryQueueStore,
+  createMemoryDeadAddressStore,
   createMemoryTraceStore,
   createSeededRandom,
   SimulatedNetwork,
@@ -14,6 +15,7 @@ import {
   type MemoryMailboxStore,
   type MemoryMessageLog,
   type MemoryQueueStore,
+  type MemoryDeadAddressStore,
   type MemoryTraceStore,
   type SimulatedNetworkSettings,
 } from '@skein/testkit'
@@ -29,6 +31,7 @@ export interface NodeFixture {
   log: MemoryMessageLog
   store: MemoryMailboxStore
   trace: MemoryTraceStore
+  deadAddresses: MemoryDeadAddressStore
   /** What the outside courier was asked to carry. */
   sent: { consignment: Consignment; destination: Destination }[]
 }
@@ -85,6 +88,7 @@ export class MeshFixture {
     const queue = before ? before.queue.crash() : createMemoryQueueStore(disk)
     const log = before ? before.log.crash() : createMemoryMessageLog(disk)
     const store = before ? before.store.crash() : createMemoryMailboxStore(disk)
+    const deadAddresses = before ? before.deadAddresses.crash() : createMemoryDeadAddressStore(disk)
     const trace = before?.trace ?? createMemoryTraceStore()
     const { clock } = this
     const random = this.random.fork(`${id} ${clock.nowMs()}`)
@@ -103,10 +107,10 @@ export class MeshFixture {
     const directory = this.map.view(id)
     const link = this.network.join(id)
     const delivery = createDelivery(
-      { queue, trace, log, directory, mailboxes, link, outside, clock, random, logger: silentLogger },
+      { queue, trace, deadAddresses, log, directory, mailboxes, link, outside, clock, random, logger: silentLogger },
       { hostName: `${id}.test.com`, ...this.settings },
     )
-    const node = { id, delivery, mailboxes, queue, log, store, trace, sent }
+    const node = { id, delivery, mailboxes, queue, log, store, trace, deadAddresses, sent }
     this.nodes.set(id, node)
     await this.clock.runUntil(delivery.start())
     await this.clock.advance(1000)

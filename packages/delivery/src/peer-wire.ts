@@ -30,6 +30,8 @@ export interface Offer {
   smtpUtf8: boolean
   eightBit: boolean
   receivedMs: number
+  /** To be filed under Junk. A node of an older version does not say. */
+  junk?: boolean
   options?: EnvelopeOptions
   /** The whole letter, where it is small. */
   body: Uint8Array | null
@@ -95,6 +97,7 @@ export function decodeMailRequest(bytes: Uint8Array): MailRequest {
         smtpUtf8: map.flag('smtpUtf8'),
         eightBit: map.flag('eightBit'),
         receivedMs: map.count('receivedMs'),
+        ...(map.flagIfAny('junk') && { junk: true }),
         ...(options && { options }),
         body: map.bytesOrNull('body'),
       }
@@ -186,6 +189,10 @@ class Fields {
     const value = this.#map[name]
     if (typeof value !== 'boolean') throw this.malformed(name)
     return value
+  }
+
+  flagIfAny(name: string): boolean {
+    return this.#map[name] !== undefined && this.flag(name)
   }
 
   bytes(name: string): Uint8Array {

@@ -1,7 +1,7 @@
 // How mail moves: what the queue keeps, what a courier does, and the face that the front doors use.
 import type { AccountId } from '@skein/accounts'
 import type { BlobRef } from '@skein/mailboxes'
-import type { NodeId } from '@skein/runtime'
+import { SkeinError, type NodeId } from '@skein/runtime'
 import type { EnvelopeOptions, RecipientOptions } from './envelope-options.ts'
 
 export {
@@ -28,6 +28,8 @@ export interface QueueRecipient {
   address: string
   /** As given at RCPT. */
   original: string
+  /** Outside, and not named by the sender: the address of ours whose mail goes on there. */
+  forwardedFor?: string
   /**
    * Whom the address meant when the letter came in. He gets it, under whatever name and wherever he lives by then: an
    * attempt whose outcome is unknown and the next one must not reach two accounts. Absent: the address alone counts.
@@ -63,6 +65,8 @@ export interface QueueItem {
    * another node or server begins after it.
    */
   returnPathBytes?: number
+  /** Header fields for the top of the letter, not in the blob: those of one consignment outside. */
+  outsideFields?: string
   /** Bytes of the blob. */
   size: number
   /** The Message-ID header (without brackets), or '' : what `skein trace` looks for. */
@@ -77,6 +81,8 @@ export interface QueueItem {
   }
   smtpUtf8: boolean
   eightBit: boolean
+  /** Judged to be unwanted where it came in: it is filed under Junk where it ends. */
+  junk?: boolean
   /** What the sender asked for with the letter; goes wherever the letter goes. */
   options?: EnvelopeOptions
   /** Addresses that stood for several, of which the sender asked to hear (RFC 3461 §5.2.7.3), and has not heard. */
@@ -130,6 +136,24 @@ export interface TraceStore {
   find(key: string): Promise<TraceEvent[]>
 }
 
+/** An address outside from which letters came back for good. */
+export interface DeadAddress {
+  /** Canonical. */
+  address: string
+  /** The latest ones, of different letters, oldest first. */
+  failures: { letter: QueueId; atMs: number; said: string }[]
+  /** Until then our users' letters to it are refused; 0: they are not yet. */
+  refusedUntilMs: number
+}
+
+export interface DeadAddressStore {
+  /** Durable when it resolves, as is `remove`; in the order of the calls. */
+  put(record: DeadAddress): Promise<void>
+  remove(address: string): Promise<void>
+  /** In no order. */
+  list(): AsyncIterable<DeadAddress>
+}
+
 /** The bytes and envelope that a courier carries for recipients with one destination. */
 export interface Consignment {
   item: QueueItem
@@ -175,8 +199,12 @@ export type RecipientVerdict =
 export interface Intake {
   /** At MAIL: may this source use that envelope sender. Submission: only own address and aliases. */
   checkSender(source: IntakeSource, from: string): RecipientVerdict
-  /** At RCPT, from the map: unknown users are refused at every node; outside domains only for submission. */
-  checkRecipient(source: IntakeSource, address: string): RecipientVerdict
+  /**
+   * At RCPT, from the map: unknown users are refused at every node; outside domains only for submission.
+   * @param from the letter's sender: return addresses take letters without one only
+   * @param size of the letter, as its sender announced it (RFC 1870)
+   */
+  checkRecipient(source: IntakeSource, address: string, from?: string, size?: number): RecipientVerdict
   begin(envelope: IntakeEnvelope): LetterWriter
 }
 
@@ -215,6 +243,8 @@ export interface ExaminedLetter {
   /** The letter as it will be kept, without what this node puts on top. May be read more than once. */
   bytes(): AsyncIterable<Uint8Array>
   size: number
+  /** Some recipient, after aliases, is outside our domains. */
+  leaves: boolean
 }
 
 /**
@@ -233,8 +263,24 @@ export type Examination =
 
 /** Looks at each letter once, where it enters the mesh: what strangers sent is judged, what our users sent is signed. */
 export interface LetterExaminer {
+  /** Whether there is anything to examine; else the letter is taken as it is, and nothing is spent on it. */
+  concerns(source: IntakeSource, leaves: boolean): boolean
   /** Never throws for what the letter says. Where it can't say now (its DNS is silent) it answers as its policy says. */
   examine(letter: ExaminedLetter, signal: AbortSignal): Promise<Examination>
+  /** Fields for the top of a letter that this node itself writes, each ended by CR LF; '' where there are none. Never throws. */
+  signOwn(bytes: Uint8Array): Promise<string>
+}
+
+/** The examiner will not have the letter: whoever hands it in is told so in these words, and nothing is kept. */
+export class LetterRefused extends SkeinError {
+  readonly replyCode: number
+  readonly status: string
+
+  constructor({ code, status, text }: { code: number; status: string; text: string }) {
+    super('letter-refused', code < 500 ? 'temporary' : 'refused', text)
+    this.replyCode = code
+    this.status = status
+  }
 }
 
 /** What `skein queue` does. */
@@ -283,6 +329,19 @@ export const deliveryLimits = {
   rerouteLettersMax: 5_000,
   overQuotaMemoryMs: 60_000,
   overQuotaAccountsMax: 10_000,
+  /** Letters to one address outside that came back for good within the window, before it is taken for dead. */
+  suppressionFailures: 3,
+  suppressionWindowMs: 7 * 24 * 3600 * 1000,
+  /** How long new letters to a dead address are refused; then one may try again. */
+  suppressionRefusalMs: 24 * 3600 * 1000,
+  /** Addresses outside that are watched. */
+  suppressionAddressesMax: 50_000,
+  /** A secret for rewritten senders (SRS) is followed by the next one after this time. */
+  srsSecretRotateMs: 90 * 24 * 3600 * 1000,
+  /** It is used for new addresses once every node has had time to hear of it. */
+  srsSecretSettleMs: 3600 * 1000,
+  /** The one before is kept so much longer: addresses are good for 21 days. */
+  srsSecretKeepMs: 23 * 24 * 3600 * 1000,
   stopGraceMs: 8_000,
 } as const
 

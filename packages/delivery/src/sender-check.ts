@@ -33,7 +33,8 @@ export function maySpeakAs(
   if (withoutTag(address) === account.address) return true
   const { domain } = splitAddress(address)
   if (!directory.domain(domain)) return false
-  return expandAddress(directory, address, settings).targets.some((target) => {
+  // Whoever sends his mail on to somebody does not lend him his name.
+  return expandAddress(directory, address, { ...settings, forwards: false }).targets.some((target) => {
     const meaning = meaningOf(directory, target, settings)
     return meaning.kind === 'account' && meaning.entry.accountId === account.id
   })

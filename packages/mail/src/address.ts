@@ -27,18 +27,25 @@ export function canonicalAddress(text: string): string | undefined {
 }
 
 function canonicalLocal(text: string): string | undefined {
-  let local = text
-  if (text.startsWith('"')) {
-    const content = unquote(text)
-    if (content === undefined) return undefined
-    local = content
-  } else if (!dotAtom.test(text)) return undefined
+  let local = localContent(text)
+  if (local === undefined) return undefined
   const ascii = isAsciiText(local)
   if (!ascii && (unusable.test(local.replaceAll(' ', '')) || !local.isWellFormed())) return undefined
   local = ascii ? local.toLowerCase() : local.normalize('NFC').toLowerCase().normalize('NFC')
   // Normalising may bring in what an atom cannot hold.
-  const spelt = dotAtom.test(local) ? local : `"${local.replace(/["\\]/g, '\\$&')}"`
+  const spelt = spellLocal(local)
   return (ascii ? spelt.length : Buffer.byteLength(spelt)) <= mailLimits.localPartBytesMax ? spelt : undefined
+}
+
+/** A local part without quotes, or undefined where it is none. */
+export function localContent(text: string): string | undefined {
+  if (text.startsWith('"')) return unquote(text)
+  return dotAtom.test(text) ? text : undefined
+}
+
+/** The other way: with quotes only where they are needed. */
+export function spellLocal(content: string): string {
+  return dotAtom.test(content) ? content : `"${content.replace(/["\\]/g, '\\$&')}"`
 }
 
 /** Content of a whole quoted string (RFC 5321 §4.1.2), or undefined where it is none. */

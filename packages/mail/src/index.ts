@@ -27,6 +27,7 @@ export {
   isMachineField,
 } from './search-text.ts'
 export { unicodeCasemap } from './unicode-casemap.ts'
+export { type SrsAddress, srsRewrite, srsUndo } from './srs.ts'
 export { type ReceivedTrace, countReceived, findMessageId, formatReceived, formatReturnPath } from './trace-header.ts'
 export { createTransferDecoder, type TransferDecoder } from './transfer-decoder.ts'
 export { decodeTransfer } from './transfer-encoding.ts'

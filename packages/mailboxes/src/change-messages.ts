@@ -146,7 +146,10 @@ function addCopies(
   const keywords = new Keywords(to.keywords)
   const pairs = records.map((record) => {
     const kept = visitor ? keptByVisitor(record.flags, visitor.rights(to)) : record.flags
-    const copy = draft.add(to, { ...record, flags: canonicalFlags(kept, keywords), savedDateMs: draft.atMs })
+    // By name: a store's records need not hold what they give.
+    const { internalDateMs, size, blob, emailId, threadId } = record
+    const flags = canonicalFlags(kept, keywords)
+    const copy = draft.add(to, { flags, internalDateMs, size, blob, emailId, threadId, savedDateMs: draft.atMs })
     carrySeen(draft, from, record.uid, to, copy.uid)
     noteCopy(account, record.emailId)
     return { from: record.uid, to: copy.uid }

@@ -1,4 +1,5 @@
 export * from './rights.ts'
 export * from './limits.ts'
 export * from './mailboxes.ts'
+export { withFlags } from './message-list.ts'
 export * from './ports.ts'

@@ -38,6 +38,8 @@ export interface BlobWriter {
   readonly length: number
   /** Resolves when the writer can take more (back-pressure). Chunks are copied or written before it resolves. */
   write(chunk: Uint8Array): Promise<void> | void
+  /** Yields what was written so far; nothing may be written meanwhile. @throws SkeinError `store-failed` (temporary) */
+  written(): AsyncIterable<Uint8Array>
   /** @returns the ref of `prefix` parts followed by everything written; durable. */
   finish(prefix?: readonly Uint8Array[]): Promise<BlobRef>
   /** Gives up; nothing remains. */
@@ -115,7 +117,10 @@ export interface QuotaLimits {
   mailboxes: number
 }
 
-/** What changes of a message. `flags` are system flags (`\Seen` …) and keywords, each once; `\Recent` never. */
+/**
+ * What changes of a message. `flags` are system flags (`\Seen` …) and keywords, each once; `\Recent` never.
+ * To be read by its fields: a store's own records may look them up, and spreading one loses them.
+ */
 export interface MessageRecord {
   uid: number
   modseq: number

@@ -7,6 +7,7 @@ import type {
   DkimSelector,
   DomainRecord,
   EntryState,
+  Forward,
   MtaStsMode,
 } from '@skein/accounts'
 import type { NodeId, PeerLink } from '@skein/runtime'
@@ -96,6 +97,24 @@ export interface DomainSettings {
   policy?: DomainRecord['policy']
   replicas?: number
   mtaSts?: MtaStsMode
+  /** '' : nobody. */
+  catchAll?: string
+  /** '' : stands for itself. */
+  aliasOf?: string
+}
+
+/** How a user's mail is handled; a left-out field keeps its value. */
+export interface MailSettings {
+  /** Canonical addresses; null: no more. */
+  forward?: Forward | null
+  savesSent?: boolean
+}
+
+/** Random bytes that all members of the mesh know, and nobody else. */
+export interface MeshSecret {
+  id: string
+  key: Uint8Array
+  madeMs: number
 }
 
 /** Whom the doors of all nodes always let in, or never. */
@@ -187,6 +206,8 @@ export interface Ledger {
   removeUser(address: string): Promise<void>
   /** @throws SkeinError `no-such-user`, `not-home` */
   setUserState(address: string, state: 'active' | 'suspended'): Promise<void>
+  /** @throws SkeinError `no-such-user`, `not-home`, `bad-address` */
+  setUserMail(address: string, settings: MailSettings): Promise<void>
   /** Every entry homed at `node`, in no particular order. */
   entriesOf(node: NodeId): AsyncIterable<DirectoryEntry>
 
@@ -207,6 +228,12 @@ export interface Ledger {
   removeDoorRule(subject: string): Promise<void>
   /** @throws SkeinError `no-such-node`, `bad-allow-list`, `name-taken`, `not-permitted` */
   setNode(nameOrId: string, settings: NodeSettings): Promise<void>
+  /** Newest first; of two of one moment every node names the same one first. */
+  secrets(purpose: string): MeshSecret[]
+  /** @throws SkeinError `not-permitted` */
+  addSecret(purpose: string, key: Uint8Array): Promise<void>
+  /** @throws SkeinError `not-permitted` */
+  removeSecret(purpose: string, id: string): Promise<void>
   setSelf(fields: SelfFields): Promise<void>
 
   onConflict(listener: (conflict: NameConflict) => void): () => void

@@ -310,6 +310,12 @@ class NodeLedger implements Ledger {
     await this.#parts.users.setState(address, state)
   }
 
+  setUserMail: Ledger['setUserMail'] = async (address, settings) => {
+    await this.#mayWrite()
+    this.#settingsActs.checkForward(settings.forward)
+    await this.#parts.users.setMail(address, settings)
+  }
+
   entriesOf: Ledger['entriesOf'] = (node) => this.#parts.map.entriesOf(node)
 
   // Shared settings
@@ -355,6 +361,18 @@ class NodeLedger implements Ledger {
   setNode: Ledger['setNode'] = async (nameOrId, settings) => {
     await this.#mayWrite()
     await this.#settingsActs.setNode(nameOrId, settings)
+  }
+
+  secrets: Ledger['secrets'] = (purpose) => this.#parts.meshSettings.secretsFor(purpose)
+
+  addSecret: Ledger['addSecret'] = async (purpose, key) => {
+    await this.#mayWrite()
+    await this.#settingsActs.addSecret(purpose, key)
+  }
+
+  removeSecret: Ledger['removeSecret'] = async (purpose, id) => {
+    await this.#mayWrite()
+    await this.#settingsActs.removeSecret(purpose, id)
   }
 
   setSelf: Ledger['setSelf'] = async (fields) => {

@@ -51,6 +51,8 @@ export const ledgerLimits = {
   aliasTargetsMax: 1_000,
   doorRulesMax: 10_000,
   doorReasonCharactersMax: 200,
+  /** Addresses that one user's mail goes on to. */
+  forwardTargetsMax: 20,
   inviteTtlMsMax: 30 * 24 * 3_600_000,
   inviteUsesMax: 1_000,
   /** How far ahead of this node's clock another's may be before its time is no longer followed. */

@@ -1,7 +1,8 @@
 // What operators do to the shared settings, from any node: domains, aliases, nodes. Each is one batch of the shared document.
 import { parseNetwork } from './cidr.ts'
+import { hex } from './identity.ts'
 import { SkeinError } from '@skein/runtime'
-import type { DomainSettings, DoorRule, NodeSettings, SelfFields } from './ledger-api.ts'
+import type { DomainSettings, DoorRule, MailSettings, NodeSettings, SelfFields } from './ledger-api.ts'
 import type { LedgerParts } from './ledger-parts.ts'
 import {
   aliasKey,
@@ -11,7 +12,9 @@ import {
   encodeDomain,
   encodeDoorRule,
   encodeNodeField,
+  encodeSecret,
   nodeFieldKey,
+  secretKey,
 } from './settings/mesh-settings.ts'
 import { encodeSelf, nodeDocument } from './settings/node-documents.ts'
 import { sharedDocument } from './streams/documents.ts'
@@ -46,7 +49,7 @@ export class SettingsActs {
         if (this.#parts.meshSettings.domains.has(name)) {
           throw new SkeinError('domain-exists', 'refused', `the mesh has the domain ${name} already`)
         }
-        write.set(domainKey(name), encodeDomain(checkDomain(settings), held.get(domainKey(name))))
+        write.set(domainKey(name), encodeDomain(this.#checkDomain(name, settings), held.get(domainKey(name))))
       }
       return { write }
     })
@@ -56,13 +59,15 @@ export class SettingsActs {
     await this.#parts.streams.transact(sharedDocument, async (held) => {
       const before = held.get(domainKey(name))
       if (!before) throw this.#noSuchDomain(name)
-      return { write: new Map([[domainKey(name), encodeDomain(checkDomain(settings), before)]]) }
+      return { write: new Map([[domainKey(name), encodeDomain(this.#checkDomain(name, settings), before)]]) }
     })
   }
 
   async removeDomain(name: string): Promise<void> {
     const { meshSettings, map, streams } = this.#parts
     if (!meshSettings.domains.has(name)) throw this.#noSuchDomain(name)
+    const stands = [...meshSettings.domains.values()].find(({ aliasOf }) => aliasOf === name)
+    if (stands) throw new SkeinError('domain-in-use', 'refused', `the domain ${stands.name} stands for ${name}`)
     const aliased = [...meshSettings.aliases.keys()].some((address) => address.endsWith(`@${name}`))
     if (aliased || (await map.hasUsersIn(name))) {
       throw new SkeinError('domain-in-use', 'refused', `there are users or aliases in ${name}`)
@@ -73,7 +78,7 @@ export class SettingsActs {
   async addAlias(address: string, targets: readonly string[]): Promise<void> {
     const { meshSettings, map, streams, settings } = this.#parts
     this.#parts.checkAddress(address)
-    const malformed = targets.find((target) => !/^[^\s@]+@[^\s@]+$/.test(target) || target !== target.toLowerCase())
+    const malformed = targets.find((target) => !looksCanonical(target))
     if (targets.length === 0 || targets.length > settings.aliasTargetsMax || malformed !== undefined) {
       throw new SkeinError(
         'bad-address',
@@ -155,6 +160,48 @@ export class SettingsActs {
     }
   }
 
+  #checkDomain(name: string, settings: DomainSettings): DomainSettings {
+    checkDomain(settings)
+    const { domains } = this.#parts.meshSettings
+    const { catchAll, aliasOf } = { ...domains.get(name), ...settings }
+    if (settings.catchAll && !looksCanonical(settings.catchAll)) {
+      throw new SkeinError('bad-address', 'refused', `"${settings.catchAll}" is not a mail address`)
+    }
+    if (catchAll && aliasOf) {
+      throw new SkeinError('bad-domain-alias', 'refused', `${name} stands for ${aliasOf}, whose catch-all counts`)
+    }
+    if (!settings.aliasOf) return settings
+    if (settings.aliasOf === name || !domains.has(settings.aliasOf)) {
+      throw new SkeinError('bad-domain-alias', 'refused', `${settings.aliasOf} is no other domain of this mesh`)
+    }
+    const stands = [...domains.values()].find((other) => other.aliasOf === name)
+    if (domains.get(settings.aliasOf)?.aliasOf || stands) {
+      throw new SkeinError('bad-domain-alias', 'refused', 'a domain that stands for another can’t be stood for')
+    }
+    return settings
+  }
+
+  checkForward(forward: MailSettings['forward']): void {
+    if (!forward) return
+    const malformed = forward.to.find((target) => !looksCanonical(target))
+    if (forward.to.length > 0 && forward.to.length <= this.#parts.settings.forwardTargetsMax && !malformed) return
+    throw new SkeinError('bad-address', 'refused', `mail can’t go on to ${malformed ?? 'none or so many addresses'}`)
+  }
+
+  async addSecret(purpose: string, key: Uint8Array): Promise<void> {
+    const { clock, random } = this.#parts.components
+    const name = secretKey(purpose, hex(random.bytes(8)))
+    await this.#parts.streams.transact(sharedDocument, async () => ({
+      write: new Map([[name, encodeSecret(key, clock.nowMs())]]),
+    }))
+  }
+
+  async removeSecret(purpose: string, id: string): Promise<void> {
+    await this.#parts.streams.transact(sharedDocument, async () => ({
+      write: new Map([[secretKey(purpose, id), undefined]]),
+    }))
+  }
+
   /** Only what is different from what the node says of itself already. */
   selfChanges(fields: SelfFields): SelfFields {
     const { self, nodeDocuments, membership } = this.#parts
@@ -171,7 +218,11 @@ export class SettingsActs {
   }
 }
 
-function checkDomain(settings: DomainSettings): DomainSettings {
+function looksCanonical(address: string): boolean {
+  return /^[^\s@]+@[^\s@]+$/.test(address) && address === address.toLowerCase() && address.length <= 320
+}
+
+function checkDomain(settings: DomainSettings): void {
   const { policy, replicas, mtaSts } = settings
   if (policy !== undefined && policy !== 'auto' && policy !== 'strict' && policy !== 'local') {
     throw new SkeinError('bad-policy', 'refused', 'a policy is auto, strict or local')
@@ -182,5 +233,4 @@ function checkDomain(settings: DomainSettings): DomainSettings {
   if (mtaSts !== undefined && mtaSts !== 'none' && mtaSts !== 'testing' && mtaSts !== 'enforce') {
     throw new SkeinError('bad-mta-sts', 'refused', 'an MTA-STS mode is none, testing or enforce')
   }
-  return settings
 }

@@ -66,6 +66,7 @@ function tell(answer: DoorAnswer | undefined, say: Say): void {
 /** The last recipient was not taken after all. */
 function takeBack(transaction: Transaction): void {
   transaction.recipients.pop()
+  transaction.recipientOptions.length = Math.min(transaction.recipientOptions.length, transaction.recipients.length)
   const last = [...transaction.known].at(-1)
   if (last !== undefined) transaction.known.delete(last)
 }

@@ -4,15 +4,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { MailboxId, MessageRecord } from '@skein/mailboxes'
 import type { Database, DatabaseOp } from './database.ts'
 import type { DatabaseReader } from './database-reader.ts'
-import {
-  type MessageChange,
-  decodePage,
-  encodePage,
-  messageKeys,
-  pageOf,
-  readDeltas,
-  withChanges,
-} from './message-pages.ts'
+import { decodePage, encodePage } from './message-page.ts'
+import { type MessageChange, messageKeys, pageOf, readDeltas, withChanges } from './message-pages.ts'
 
 export const checkpointLimits = {
   /** Deltas of one account that may lie about before they are folded in: what opening it has to go through. */

@@ -1,8 +1,9 @@
 // Where the messages of mailboxes lie: in pages of 512 UIDs, and, for what has changed since, in one delta a commit.
 // Promises: the pages with all deltas over them, in order, are the messages; applying a delta again changes nothing.
-import type { MailboxCommit, MailboxId, MessageRecord } from '@skein/mailboxes'
+import { type MailboxCommit, type MailboxId, type MessageRecord, withFlags } from '@skein/mailboxes'
 import { type DatabaseReader, afterPrefix } from './database-reader.ts'
 import { damagedRecord, readFlags, readMessage, sameFlags, writeFlags, writeMessage } from './mailbox-records.ts'
+import { decodePage } from './message-page.ts'
 import { RecordReader, RecordWriter } from './record-bytes.ts'
 
 const VERSION = 1
@@ -132,26 +133,6 @@ function readChange(reader: RecordReader): MessageChange {
   }
 }
 
-/* ------------------------------------------------------------------ pages */
-
-/** @param records ascending */
-export function encodePage(records: readonly MessageRecord[]): Buffer {
-  writer.u8(VERSION)
-  for (const record of records) writeMessage(writer, record)
-  return writer.take()
-}
-
-/** Appends the page's messages. @throws SkeinError `record-damaged` */
-export function decodePage(bytes: Uint8Array, into: MessageRecord[]): void {
-  const reader = new RecordReader(bytes)
-  if (reader.u8() !== VERSION) throw damagedRecord(`page of messages, version ${bytes[0]}`)
-  try {
-    while (!reader.atEnd) into.push(readMessage(reader))
-  } catch (cause) {
-    throw damagedRecord('page of messages', cause)
-  }
-}
-
 /* ------------------------------------------------------------------ reading */
 
 /** Called instead of throwing where a record can't be read: its messages are left out. */
@@ -268,7 +249,7 @@ function setFlags(
       place = placeFrom(records, uid, place)
       record = records[place]?.uid === uid ? records[place] : null
     }
-    if (record) touched.set(uid, { ...record, flags: change.flags, modseq: change.modseq })
+    if (record) touched.set(uid, withFlags(record, change.flags, change.modseq))
   }
 }
 

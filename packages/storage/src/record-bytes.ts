@@ -79,6 +79,11 @@ export class RecordWriter {
     this.#bytes.writeUInt32LE(value, at)
   }
 
+  /** Bytes written since the last `take`. */
+  get length(): number {
+    return this.#at
+  }
+
   /** Ascending numbers, as ranges. */
   numbers(ascending: readonly number[]): void {
     const countAt = this.hole32()

@@ -1,4 +1,5 @@
-import { queueStoreCompliance, traceStoreCompliance } from '@skein/delivery/compliance'
+import { deadAddressStoreCompliance, queueStoreCompliance, traceStoreCompliance } from '@skein/delivery/compliance'
+import { createMemoryDeadAddressStore, type MemoryDeadAddressStore } from './memory-dead-address-store.ts'
 import { createMemoryQueueStore, type MemoryQueueStore } from './memory-queue-store.ts'
 import { createMemoryTraceStore } from './memory-trace-store.ts'
 
@@ -18,4 +19,9 @@ queueStoreCompliance('memory, where a part of the unsynced writes survives', {
 traceStoreCompliance('memory', {
   open: async () => createMemoryTraceStore(),
   flush: async () => {},
+})
+
+deadAddressStoreCompliance('memory', {
+  open: async () => createMemoryDeadAddressStore(),
+  crash: async (store) => (store as MemoryDeadAddressStore).crash(),
 })

@@ -1,6 +1,6 @@
 // skein user, domain, alias: what the whole mesh shares.
 import type { Command } from 'commander'
-import { choice, contextOf, parseBytes, parseWhole, requireAnyOf } from './command-context.ts'
+import { choice, contextOf, parseBoolean, parseBytes, parseList, parseWhole, requireAnyOf } from './command-context.ts'
 import { table } from './output.ts'
 import { readPassword } from './secrets.ts'
 
@@ -11,6 +11,23 @@ interface UserLine {
   replicas: string[]
   state: string
 }
+
+interface DomainLine {
+  name: string
+  policy: string
+  replicas: number
+  mtaSts?: string
+  aliasOf?: string
+  catchAll?: string
+}
+
+/** `a@x,b@y`; a comma within quotes belongs to the address. */
+function parseAddresses(text: string): string[] {
+  return text.includes('"') ? [text] : parseList(text)
+}
+
+const parseNone = (text: string): string => (text === 'none' ? '' : text)
+const parseForward = (text: string): string[] => (text === 'none' ? [] : parseAddresses(text))
 
 const roles = ['user', 'domain-admin', 'admin'] as const
 
@@ -73,10 +90,19 @@ function addUserCommands(program: Command): void {
     .addOption(choice('--role <role>', roles))
     .addOption(choice('--state <state>', ['active', 'suspended']))
     .option('--display-name <name>')
+    .option(
+      '--forward <addresses>',
+      'where mail goes on to, here or outside: ADDRESS[,ADDRESS…], or none',
+      parseForward,
+    )
+    .option('--keep', 'what goes on goes into the mailbox too (default)')
+    .option('--no-keep', 'what goes on does not go into the mailbox')
+    .option('--save-sent <true|false>', 'file what is submitted under Sent', parseBoolean)
     .action(async (address: string, options: Record<string, unknown>, command: Command) => {
       const { ask, output } = contextOf(command)
-      const { passwordStdin, quota, role, state, displayName } = options
-      requireAnyOf(command, [passwordStdin, quota, role, state, displayName])
+      const { passwordStdin, quota, role, state, displayName, forward, saveSent } = options
+      const keep = command.getOptionValueSource('keep') === 'cli' ? options['keep'] : undefined
+      requireAnyOf(command, [passwordStdin, quota, role, state, displayName, forward, keep, saveSent])
       const password = passwordStdin === true ? await readPassword(true) : undefined
       const result = await ask('user.set', {
         address,
@@ -85,6 +111,9 @@ function addUserCommands(program: Command): void {
         role,
         state,
         displayName,
+        forward,
+        keep,
+        saveSent,
       })
       output.result(result, () => `${address} is changed`)
     })
@@ -130,19 +159,29 @@ function addDomainCommands(program: Command): void {
   domain
     .command('add')
     .argument('<domain>')
-    .action(async (name: string, _options, command: Command) => {
+    .option('--alias-of <domain>', 'every address here means the same one there')
+    .option('--catch-all <address>', 'who gets the mail for addresses that nobody has')
+    .action(async (name: string, options: Record<string, unknown>, command: Command) => {
       const { ask, output } = contextOf(command)
-      const result = await ask('domain.add', { name })
+      const { aliasOf, catchAll } = options
+      const result = await ask('domain.add', { name, aliasOf, catchAll })
       output.result(result, () => `${name} is added`)
     })
 
   domain.command('list').action(async (_options, command: Command) => {
     const { ask, output } = contextOf(command)
-    const domains = (await ask('domain.list')) as { name: string; policy: string; replicas: number; mtaSts?: string }[]
+    const domains = (await ask('domain.list')) as DomainLine[]
     output.result(domains, () =>
       table(
-        ['DOMAIN', 'POLICY', 'REPLICAS', 'MTA-STS'],
-        domains.map((entry) => [entry.name, entry.policy, String(entry.replicas), entry.mtaSts ?? 'testing']),
+        ['DOMAIN', 'POLICY', 'REPLICAS', 'MTA-STS', 'ALIAS OF', 'CATCH-ALL'],
+        domains.map(({ name, policy, replicas, mtaSts, aliasOf, catchAll }) => [
+          name,
+          policy,
+          String(replicas),
+          mtaSts ?? 'testing',
+          aliasOf ?? '-',
+          catchAll ?? '-',
+        ]),
       ),
     )
   })
@@ -152,6 +191,8 @@ function addDomainCommands(program: Command): void {
     .argument('<domain>')
     .addOption(choice('--policy <policy>', ['auto', 'strict', 'local']))
     .option('--replicas <n>', 'copies beside the home', parseWhole)
+    .option('--catch-all <address>', 'who gets the mail for addresses that nobody has, or none', parseNone)
+    .option('--alias-of <domain>', 'every address here that nobody has means the same one there; or none', parseNone)
     .addOption(
       choice(
         '--mta-sts <mode>',
@@ -161,9 +202,9 @@ function addDomainCommands(program: Command): void {
     )
     .action(async (name: string, options: Record<string, unknown>, command: Command) => {
       const { ask, output } = contextOf(command)
-      const { policy, replicas, mtaSts } = options
-      requireAnyOf(command, [policy, replicas, mtaSts])
-      const result = await ask('domain.set', { name, policy, replicas, mtaSts })
+      const { policy, replicas, catchAll, aliasOf, mtaSts } = options
+      requireAnyOf(command, [policy, replicas, catchAll, aliasOf, mtaSts])
+      const result = await ask('domain.set', { name, policy, replicas, catchAll, aliasOf, mtaSts })
       output.result(result, () => `${name} is changed`)
     })
 
@@ -183,9 +224,10 @@ function addAliasCommands(program: Command): void {
   alias
     .command('add')
     .argument('<address>')
-    .argument('<targets...>', 'one or more addresses')
-    .action(async (address: string, targets: string[], _options, command: Command) => {
+    .argument('<targets...>', 'one or more addresses, here or outside')
+    .action(async (address: string, given: string[], _options, command: Command) => {
       const { ask, output } = contextOf(command)
+      const targets = given.flatMap(parseAddresses)
       const result = await ask('alias.add', { address, targets })
       output.result(result, () => `${address} stands for ${targets.join(', ')}`)
     })

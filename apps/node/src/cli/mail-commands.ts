@@ -1,5 +1,5 @@
 // skein queue, trace, check: where a letter waits, which way it went, whether what is stored is whole.
-import type { QueueItem, TraceEvent } from '@skein/delivery'
+import type { DeadAddress, QueueItem, TraceEvent } from '@skein/delivery'
 import { SkeinError } from '@skein/runtime'
 import type { Command } from 'commander'
 import { contextOf } from './command-context.ts'
@@ -7,6 +7,7 @@ import { formatTime, table } from './output.ts'
 
 export function addMailCommands(program: Command): void {
   addQueueCommands(program)
+  addSuppressionCommands(program)
 
   program
     .command('trace')
@@ -94,4 +95,46 @@ function addQueueCommands(program: Command): void {
         output.result(result, () => `${id} ${done}`)
       })
   }
+}
+
+function addSuppressionCommands(program: Command): void {
+  const suppression = program.command('suppression').description('addresses outside that letters come back from')
+
+  suppression
+    .command('list')
+    .description('of all nodes: what came back, and until when users’ letters there are refused')
+    .action(async (_options, command: Command) => {
+      const { ask, output } = contextOf(command)
+      const found = (await ask('suppression.list')) as {
+        addresses: (DeadAddress & { node: string })[]
+        silent: string[]
+      }
+      output.result(found, () => {
+        const rows = found.addresses.map(({ address, node, failures, refusedUntilMs }) => [
+          address,
+          node,
+          String(failures.length),
+          refusedUntilMs > 0 ? formatTime(refusedUntilMs) : '-',
+          failures.at(-1)?.said ?? '',
+        ])
+        const lines = [
+          rows.length === 0 ? 'none' : table(['ADDRESS', 'NODE', 'CAME BACK', 'REFUSED UNTIL', 'LAST'], rows),
+        ]
+        if (found.silent.length > 0) lines.push(`(not asked, because not reachable: ${found.silent.join(', ')})`)
+        return lines.join('\n')
+      })
+    })
+
+  suppression
+    .command('remove')
+    .description('forget what came back from an address, on all nodes')
+    .argument('<address>')
+    .action(async (address: string, _options, command: Command) => {
+      const { ask, output } = contextOf(command)
+      const result = (await ask('suppression.remove', { address })) as { nodes: string[]; silent: string[] }
+      output.result(result, () => {
+        const silent = result.silent.length > 0 ? `; not reachable: ${result.silent.join(', ')}` : ''
+        return `${address} is forgotten on ${result.nodes.join(', ')}${silent}`
+      })
+    })
 }

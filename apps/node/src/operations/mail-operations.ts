@@ -1,11 +1,12 @@
 // queue.*, trace, check: letters on their way, and what is stored.
-import type { TraceEvent } from '@skein/delivery'
-import { decodeCbor, encodeCbor } from '@skein/runtime'
+import type { DeadAddress, TraceEvent } from '@skein/delivery'
+import { type CborValue, SkeinError, decodeCbor, encodeCbor, isErrorCode } from '@skein/runtime'
 import { z } from 'zod'
 import { type NodeParts, type Operation, nameOfNode, operation } from './operation.ts'
 
 const traceTimeoutMs = 3_000
 const traceEventsMax = 10_000
+const suppressionsMax = 2_000
 
 /** This node's own part of a letter's story. */
 const localTrace = operation({
@@ -20,21 +21,10 @@ const trace = operation({
   params: z.strictObject({ key: z.string().min(1).max(1000) }),
   fromPeers: false,
   async run(parts, { key }) {
-    const { ledger, mesh } = parts
+    const { ledger } = parts
     const others = ledger.directory.nodes().filter((node) => node.id !== ledger.self)
-    const silent: string[] = []
-    const told = await Promise.all(
-      others.map(async (node): Promise<TraceEvent[]> => {
-        try {
-          const request = encodeCbor({ op: 'trace.local', params: { key } })
-          const reply = await mesh.request(node.id, 'admin', request, { timeoutMs: traceTimeoutMs })
-          return decodeCbor(reply) as unknown as TraceEvent[]
-        } catch {
-          silent.push(node.name)
-          return []
-        }
-      }),
-    )
+    const { answers, silent } = await askOthers(parts, 'trace.local', { key })
+    const told = answers.map(({ answer }) => answer as unknown as TraceEvent[])
     const events = [...(await parts.delivery.traces(key)), ...told.flat()]
     events.sort((a, b) => a.atMs - b.atMs)
     const named = (text: string) => others.reduce((told, node) => told.replaceAll(node.id, node.name), text)
@@ -46,6 +36,81 @@ const trace = operation({
       })),
       silent,
     }
+  },
+})
+
+/** Asks every other member; those that do not answer in time are named. */
+async function askOthers(parts: NodeParts, op: string, params: CborValue) {
+  const { ledger, mesh } = parts
+  const others = ledger.directory.nodes().filter((node) => node.id !== ledger.self)
+  const silent: string[] = []
+  const answers = await Promise.all(
+    others.map(async (node) => {
+      try {
+        const reply = await mesh.request(node.id, 'admin', encodeCbor({ op, params }), { timeoutMs: traceTimeoutMs })
+        return [{ node: node.name, answer: decodeCbor(reply) }]
+      } catch {
+        silent.push(node.name)
+        return []
+      }
+    }),
+  )
+  return { answers: answers.flat(), silent }
+}
+
+/** Addresses outside that letters of this node came back from. */
+const localSuppressions = operation({
+  name: 'suppression.local',
+  params: z.strictObject({}),
+  fromPeers: true,
+  run: async (parts) => parts.delivery.deadAddresses.list().slice(0, suppressionsMax),
+})
+
+const listSuppressions = operation({
+  name: 'suppression.list',
+  params: z.strictObject({}),
+  fromPeers: false,
+  async run(parts) {
+    const { answers, silent } = await askOthers(parts, 'suppression.local', {})
+    const own = { node: nameOfNode(parts, parts.ledger.self), answer: parts.delivery.deadAddresses.list() }
+    const addresses = [own, ...answers].flatMap(({ node, answer }) =>
+      (answer as unknown as DeadAddress[]).map((record) => ({ node, ...record })),
+    )
+    return { addresses, silent }
+  },
+})
+
+const address = z.string().min(1).max(1000)
+
+const removeLocalSuppression = operation({
+  name: 'suppression.forget',
+  params: z.strictObject({ address }),
+  fromPeers: true,
+  async run(parts, params) {
+    try {
+      await parts.delivery.deadAddresses.remove(params.address)
+      return true
+    } catch (error) {
+      if (isErrorCode(error, 'not-suppressed')) return false
+      throw error
+    }
+  },
+})
+
+const removeSuppression = operation({
+  name: 'suppression.remove',
+  params: z.strictObject({ address }),
+  fromPeers: false,
+  async run(parts, params) {
+    const here = await removeLocalSuppression.run(parts, params as never, parts.ledger.self)
+    const { answers, silent } = await askOthers(parts, 'suppression.forget', params)
+    const own = { node: nameOfNode(parts, parts.ledger.self), answer: here }
+    const nodes = [own, ...answers].filter(({ answer }) => answer === true).map(({ node }) => node)
+    if (nodes.length === 0) {
+      const but = silent.length > 0 ? ` (not asked, because not reachable: ${silent.join(', ')})` : ''
+      throw new SkeinError('not-suppressed', 'refused', `no letter to ${params.address} came back lately${but}`)
+    }
+    return { address: params.address, nodes, silent }
   },
 })
 
@@ -70,6 +135,10 @@ export const mailOperations: Operation[] = [
     fromPeers: false,
     run: async (parts) => parts.delivery.control.list(),
   }),
+  localSuppressions,
+  listSuppressions,
+  removeLocalSuppression,
+  removeSuppression,
   queueOperation('retry', (parts, id) => parts.delivery.control.retry(id)),
   queueOperation('hold', (parts, id) => parts.delivery.control.hold(id)),
   queueOperation('cancel', (parts, id) => parts.delivery.control.cancel(id)),

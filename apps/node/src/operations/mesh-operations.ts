@@ -18,6 +18,7 @@ const status = operation({
     const others = ledger.directory.nodes().filter((node) => node.id !== ledger.self)
     const down = others.filter((node) => !links.has(node.id)).map((node) => node.name)
     const queue = delivery.stats()
+    const { visits, refused, tarpit, bans } = parts.doorkeeper.stats()
     return {
       state: 'ready',
       name: nameOfNode(parts, ledger.self),
@@ -44,6 +45,7 @@ const status = operation({
         aliases: ledger.directory.aliases().length,
       },
       queue: { letters: queue.letters, recipients: queue.recipients, bytes: queue.bytes },
+      door: { visits, refused, tarpitted: tarpit.entered, bans },
       proposals: ledger.pendingEvictions().map((proposal) => ({
         name: proposal.targetName,
         by: proposal.signedBy.map((id) => nameOfNode(parts, id)),
@@ -175,6 +177,23 @@ const domainFields = {
   policy: z.enum(['auto', 'strict', 'local']).optional(),
   replicas: z.int().min(0).max(16).optional(),
   mtaSts: z.enum(['none', 'testing', 'enforce']).optional(),
+  /** '': none. */
+  catchAll: z.string().optional(),
+  aliasOf: z.string().optional(),
+}
+
+interface DomainFields {
+  catchAll?: string | undefined
+  aliasOf?: string | undefined
+}
+
+function domainSettings<Fields extends DomainFields>(fields: Fields) {
+  const { catchAll, aliasOf } = fields
+  return given({
+    ...fields,
+    catchAll: catchAll === undefined || catchAll === '' ? catchAll : addressGiven(catchAll),
+    aliasOf: aliasOf === undefined || aliasOf === '' ? aliasOf : domainOf(aliasOf),
+  })
 }
 
 function given<Fields extends object>(fields: Fields): { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> } {
@@ -204,7 +223,7 @@ const domainOperations: Operation[] = [
     fromPeers: false,
     async run(parts, { name: text, ...fields }) {
       const name = domainOf(text)
-      await parts.ledger.addDomain(name, given(fields))
+      await parts.ledger.addDomain(name, domainSettings(fields))
       return { name }
     },
   }),
@@ -220,7 +239,7 @@ const domainOperations: Operation[] = [
     fromPeers: false,
     async run(parts, { name: text, ...fields }) {
       const name = domainOf(text)
-      await parts.ledger.setDomain(name, given(fields))
+      await parts.ledger.setDomain(name, domainSettings(fields))
       return { name }
     },
   }),

@@ -1,6 +1,7 @@
 // user.add, list, set, remove, import: carried out by the user's home, whichever node was asked.
 import { type DirectoryEntry, checkPasswordRules } from '@skein/accounts'
 import { canonicalAddress } from '@skein/mail'
+import type { MailSettings } from '@skein/replication'
 import { SkeinError } from '@skein/runtime'
 import { z } from 'zod'
 import { credentialsOf, newAccount } from '../users.ts'
@@ -23,7 +24,32 @@ function userLine(parts: NodeParts, entry: DirectoryEntry) {
     node: nameOfNode(parts, entry.home),
     replicas: entry.replicas.map((id) => nameOfNode(parts, id)),
     state: entry.state,
+    ...(entry.forward && { forward: entry.forward }),
   }
+}
+
+/** What the directory says of how his mail is handled; undefined where nothing of it is to change. */
+function mailSettings(
+  { forward: before, address }: DirectoryEntry,
+  {
+    forward,
+    keep,
+    saveSent,
+  }: { forward?: string[] | undefined; keep?: boolean | undefined; saveSent?: boolean | undefined },
+): MailSettings | undefined {
+  const to = (forward ?? before?.to ?? []).map(addressGiven)
+  if (forward === undefined && keep !== undefined && to.length === 0) {
+    throw new SkeinError('no-forward', 'refused', `the mail of ${address} goes on to nobody`)
+  }
+  // Whoever names himself among them keeps a copy.
+  const others = [...new Set(to)].filter((target) => target !== address)
+  const isKept = others.length < to.length || (keep ?? before?.keep ?? true)
+  const changed = forward !== undefined || keep !== undefined
+  const settings: MailSettings = {
+    ...(changed && { forward: others.length > 0 ? { to: others, keep: isKept } : null }),
+    ...(saveSent !== undefined && { savesSent: saveSent }),
+  }
+  return Object.keys(settings).length > 0 ? settings : undefined
 }
 
 const addUser = operation({
@@ -79,12 +105,18 @@ const setUser = operation({
     role: role.optional(),
     state: z.enum(['active', 'suspended']).optional(),
     displayName: z.string().max(200).optional(),
+    /** An empty list: mail goes on to nobody. */
+    forward: z.array(z.string()).max(100).optional(),
+    keep: z.boolean().optional(),
+    saveSent: z.boolean().optional(),
   }),
   fromPeers: true,
   at: (parts, { address }) => entryOf(parts, address).home,
   async run(parts, params) {
     const entry = entryOf(parts, params.address)
     if (params.password !== undefined) checkPasswordRules(params.password)
+    const mail = mailSettings(entry, params)
+    if (mail) await parts.ledger.setUserMail(entry.address, mail)
     const added = { address: entry.address, accountId: entry.accountId, state: entry.state }
     const empty = await newAccount(added, {}, parts.clock.nowMs())
     const credentials = params.password === undefined ? {} : await credentialsOf(params.password)
@@ -109,7 +141,15 @@ const setUser = operation({
     }
     if (params.state !== undefined) await parts.ledger.setUserState(entry.address, params.state)
     const { address, role: newRole, quotaBytes: quota, state } = account
-    return { address, role: newRole, quotaBytes: quota, state }
+    const { forward, savesSent } = parts.ledger.directory.byAccountId(entry.accountId) ?? {}
+    return {
+      address,
+      role: newRole,
+      quotaBytes: quota,
+      state,
+      ...(forward && { forward }),
+      ...(savesSent && { saveSent: true }),
+    }
   },
 })
 

@@ -62,11 +62,11 @@ export class Bans {
 
   /** Lifts every ban that stands now. @returns whether there was one */
   pardon(address: string): boolean {
-    const wasBanned = this.of(address) !== undefined
+    if (!this.of(address)) return false
     const nowMs = this.#clock.nowMs()
     const untilMs = nowMs + this.#limits.banMaxMs
     this.#judgement.say('pardon', clientKey(address), { values: [nowMs], untilMs })
-    return wasBanned
+    return true
   }
 
   #pardonedMs(key: string): number {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { reversedName } from './client-network.ts'
 import { DoorFixture } from './door-fixture.ts'
-import type { DnsListSettings } from './dns-lists.ts'
+import { type DnsListSettings, parseDnsList } from './dns-lists.ts'
 import { doorLimits } from './limits.ts'
 
 const sound = {
@@ -126,4 +126,31 @@ test('a list that does not answer is passed over, asked again later, and logged 
   mesh.dns = listed
   await mesh.clock.advance(doorLimits.silentForMs)
   assert.equal(await mesh.letter('a', client, 'x@example.net', 'anna@example.com'), '554 5.7.1')
+})
+
+test('lists as they stand in the configuration', () => {
+  assert.deepEqual(parseDnsList('bl.example'), { zone: 'bl.example' })
+  assert.deepEqual(parseDnsList(' bl.example of=domain codes=127.0.0.2,127.0.0.4/30 weight=-1.5 '), {
+    zone: 'bl.example',
+    of: 'domain',
+    codes: ['127.0.0.2', '127.0.0.4/30'],
+    weight: -1.5,
+  })
+  const wrong = [
+    '',
+    'bl',
+    'bl.example of=name',
+    'bl.example codes=',
+    'bl.example codes=192.0.2.1',
+    'bl.example codes=x',
+  ]
+  for (const text of [
+    ...wrong,
+    'bl.example weight=much',
+    'bl.example 127.0.0.2',
+    'bl..example',
+    'bl.example\nx.example',
+  ]) {
+    assert.throws(() => parseDnsList(text), RangeError, text)
+  }
 })

@@ -35,6 +35,32 @@ const reasonCharactersMax = 200
 // oxlint-disable-next-line no-control-regex
 const notPrintable = /[^\x20-\x7e]/g
 
+/**
+ * `bl.example`, `bl.example of=domain codes=127.0.0.2,127.0.0.4/30 weight=2`
+ * @throws RangeError with what is wrong
+ */
+export function parseDnsList(text: string): DnsListSettings {
+  const [zone = '', ...words] = text.trim().split(/\s+/)
+  if (!/^(?=.{3,150}$)[a-z0-9_-]+(?:\.[a-z0-9_-]+)+$/i.test(zone))
+    throw new RangeError(`"${zone}" is no zone of the DNS`)
+  const settings: DnsListSettings = { zone }
+  for (const word of words) {
+    const [name, value = ''] = word.split('=', 2)
+    if (name === 'of' && (value === 'address' || value === 'domain')) settings.of = value
+    else if (name === 'codes' && value !== '') settings.codes = checkedCodes(value.split(','))
+    else if (name === 'weight' && /^-?\d{1,3}(?:\.\d{1,3})?$/.test(value)) settings.weight = Number(value)
+    else throw new RangeError(`"${word}" is none of of=address, of=domain, codes=127.0.0.2,…, weight=1`)
+  }
+  return settings
+}
+
+/** @throws RangeError */
+function checkedCodes(codes: string[]): string[] {
+  createAddressSet(codes)
+  if (!codes.every((code) => code.startsWith('127.'))) throw new RangeError('codes of a list begin with 127.')
+  return codes
+}
+
 export class DnsList {
   readonly zone: string
   readonly of: 'address' | 'domain'

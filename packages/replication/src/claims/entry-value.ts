@@ -26,7 +26,7 @@ export interface EntryValue {
   replicas: string[]
   /** Short ids: the in-sync set. */
   inSync: string[]
-  /** Elements of a later version, as they came. */
+  /** First the map of entry-details.ts, then elements of a later version, as they came. */
   extra: CborValue[]
 }
 

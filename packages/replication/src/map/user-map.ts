@@ -2,6 +2,7 @@
 // Look-ups never touch a document and never wait.
 import type { AccountId, DirectoryEntry } from '@skein/accounts'
 import type { NodeId } from '@skein/runtime'
+import { detailsOf } from '../claims/entry-details.ts'
 import { decodeEntryValue } from '../claims/entry-value.ts'
 import type { EntryValue } from '../claims/entry-value.ts'
 import { rankOf, resolveClaims } from '../claims/resolution.ts'
@@ -184,6 +185,7 @@ export class UserMap {
       epoch: value.epoch,
       replicas: value.replicas.map((short) => this.#members.nodeOfShortId(short)).filter((id) => id !== undefined),
       state: this.#stateOf(owner, rank, value, renamed),
+      ...detailsOf(value),
     }
   }
 

@@ -1,18 +1,20 @@
 // The shared document: domains, aliases and what admins say of nodes, from anywhere. Small, so it is held in memory as a whole.
-// Keys: `domain/<name>`, `alias/<address>`, `door/<subject>`, `node/<id>/<field>`; values are CBOR, and fields that are not known here stay.
+// Keys: `domain/<name>`, `alias/<address>`, `door/<subject>`, `node/<id>/<field>`, `secret/<purpose>/<id>`; values are CBOR, and fields that are
+// not known here stay.
 import type { DomainRecord, MtaStsMode } from '@skein/accounts'
 import { decodeCbor, encodeCbor } from '@skein/runtime'
 import type { CborValue, NodeId } from '@skein/runtime'
-import type { DomainSettings, DoorRule, NodeSettings } from '../ledger-api.ts'
+import type { DomainSettings, DoorRule, MeshSecret, NodeSettings } from '../ledger-api.ts'
 import type { StreamName } from '../ports.ts'
 import type { Changes } from '../streams/documents.ts'
 import type { Projection, ProjectionPlan } from '../streams/projection.ts'
-import { decodeMap, textListOf } from '../wire/fields.ts'
+import { bytesOf, countOf, decodeMap, textListOf } from '../wire/fields.ts'
 import type { CborMap } from '../wire/fields.ts'
 
 export const domainKey = (name: string): string => `domain/${name}`
 export const aliasKey = (address: string): string => `alias/${address}`
 export const doorKey = (subject: string): string => `door/${subject}`
+export const secretKey = (purpose: string, id: string): string => `secret/${purpose}/${id}`
 export const nodeFieldKey = (id: NodeId, field: string): string => `node/${id}/${field}`
 
 /** With the fields that it had before, known here or not. */
@@ -30,16 +32,31 @@ export function encodeAlias(targets: readonly string[]): Uint8Array {
   return encodeCbor({ targets })
 }
 
+export function encodeSecret(key: Uint8Array, madeMs: number): Uint8Array {
+  return encodeCbor({ key, madeMs })
+}
+
+function decodeSecret(id: string, bytes: Uint8Array): MeshSecret | undefined {
+  try {
+    const { key, madeMs } = decodeMap(bytes)
+    return { id, key: bytesOf(key, 'key'), madeMs: countOf(madeMs, 'time') }
+  } catch {
+    return undefined
+  }
+}
+
 const isMtaStsMode = (value: unknown): value is MtaStsMode =>
   value === 'none' || value === 'testing' || value === 'enforce'
 
 function decodeDomain(name: string, bytes: Uint8Array): DomainRecord | undefined {
   try {
-    const { policy, replicas, mtaSts } = decodeMap(bytes)
+    const { policy, replicas, catchAll, aliasOf, mtaSts } = decodeMap(bytes)
     return {
       name,
       policy: policy === 'strict' || policy === 'local' ? policy : 'auto',
       replicas: typeof replicas === 'number' && Number.isInteger(replicas) && replicas >= 0 ? replicas : 1,
+      ...(typeof catchAll === 'string' && catchAll !== '' && { catchAll }),
+      ...(typeof aliasOf === 'string' && aliasOf !== '' && { aliasOf }),
       ...(isMtaStsMode(mtaSts) && { mtaSts }),
     }
   } catch {
@@ -115,10 +132,17 @@ export class MeshSettings implements Projection {
   readonly aliases = new Map<string, readonly string[]>()
   readonly doorRules = new Map<string, DoorRule>()
   readonly nodes = new Map<NodeId, NodeSettings>()
+  /** By `<purpose>/<id>`. */
+  readonly #secrets = new Map<string, MeshSecret>()
   readonly #onChange: () => void
 
   constructor(onChange: () => void) {
     this.#onChange = onChange
+  }
+
+  secretsFor(purpose: string): MeshSecret[] {
+    const found = [...this.#secrets].filter(([name]) => name.startsWith(`${purpose}/`)).map(([, secret]) => secret)
+    return found.sort((a, b) => b.madeMs - a.madeMs || (a.id < b.id ? -1 : 1))
   }
 
   async change(_stream: StreamName, changes: Changes): Promise<ProjectionPlan> {
@@ -131,6 +155,7 @@ export class MeshSettings implements Projection {
       this.domains.clear()
       this.aliases.clear()
       this.nodes.clear()
+      this.#secrets.clear()
       this.#take(whole)
     })
   }
@@ -152,7 +177,9 @@ export class MeshSettings implements Projection {
       if (kind === 'domain') setOrDelete(this.domains, name, value && decodeDomain(name, value))
       else if (kind === 'alias') setOrDelete(this.aliases, name, value && decodeAlias(value))
       else if (kind === 'door') setOrDelete(this.doorRules, name, value && decodeDoorRule(name, value))
-      else if (kind === 'node') {
+      else if (kind === 'secret') {
+        setOrDelete(this.#secrets, name, value && decodeSecret(name.slice(name.indexOf('/') + 1), value))
+      } else if (kind === 'node') {
         const { [field as keyof NodeSettings]: _old, ...others } = this.nodes.get(name) ?? {}
         this.nodes.set(name, { ...others, ...(value ? readField(field, value) : {}) })
       }

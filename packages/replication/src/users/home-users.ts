@@ -3,12 +3,13 @@
 import type { AccountId } from '@skein/accounts'
 import { SkeinError } from '@skein/runtime'
 import type { Clock, NodeId, Random } from '@skein/runtime'
+import { withDetails } from '../claims/entry-details.ts'
 import { decodeEntryValue, encodeEntryValue } from '../claims/entry-value.ts'
 import type { EntryValue } from '../claims/entry-value.ts'
 import { looksRenamed } from '../claims/resolution.ts'
 import type { HybridClock } from '../hybrid-clock.ts'
 import { hex } from '../identity.ts'
-import type { AddedUser, BulkOutcome } from '../ledger-api.ts'
+import type { AddedUser, BulkOutcome, MailSettings } from '../ledger-api.ts'
 import type { LedgerSettings } from '../limits.ts'
 import { shardCount, shardOf, usersDocument } from '../map/address-hash.ts'
 import type { UserMap } from '../map/user-map.ts'
@@ -250,6 +251,11 @@ export class HomeUsers {
   async setState(address: string, state: 'active' | 'suspended'): Promise<void> {
     const { key, accountId } = this.#ownClaim(address)
     await this.#edit(key, accountId, (value) => ({ ...value, suspended: state === 'suspended' }))
+  }
+
+  async setMail(address: string, settings: MailSettings): Promise<void> {
+    const { key, accountId } = this.#ownClaim(address)
+    await this.#edit(key, accountId, (value) => withDetails(value, settings))
   }
 
   async #edit(
