@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { DoorAnswer, Doorkeeper, Refusal } from '@skein/filtering'
-import { type TestServer, WireClient, account, password, startServer } from '../test/server-fixture.ts'
+import { type TestServer, type WireClient, account, password, startServer } from '../test/server-fixture.ts'
 import type { SmtpRole } from './house.ts'
 
-type Answers = Partial<Record<'greet' | 'sender' | 'recipient' | 'refusedRecipient', (what: string) => DoorAnswer>>
+type Step = 'sender' | 'recipient' | 'refusedRecipient'
+type Answers = Partial<Record<Step, (what: string) => DoorAnswer>> & { greet?: () => Refusal | null }
 
 interface ScriptedDoor extends Doorkeeper {
   /** What was asked, in order. */
@@ -14,7 +14,7 @@ interface ScriptedDoor extends Doorkeeper {
 
 function scriptedDoor(answers: Answers = {}): ScriptedDoor {
   const asked: string[] = []
-  const ask = (step: keyof Answers, what: string): DoorAnswer => {
+  const ask = (step: Step, what: string): DoorAnswer => {
     asked.push(`${step} ${what}`.trim())
     return answers[step]?.(what) ?? null
   }
@@ -22,7 +22,10 @@ function scriptedDoor(answers: Answers = {}): ScriptedDoor {
     asked,
     enter: ({ role }) => ({
       remoteName: 'client.in.dns',
-      greet: () => ask('greet', role),
+      greet: () => {
+        asked.push(`greet ${role}`)
+        return answers.greet?.() ?? null
+      },
       hello: (name) => void asked.push(`hello ${name}`),
       sender: (from, accountId) => ask('sender', accountId === null ? from : `${from} of ${accountId}`),
       recipient: (to) => ask('recipient', to),
@@ -175,7 +178,7 @@ test('who leaves while it waits is gone, and the answer that comes then does no 
   const client = await greeted(there)
   client.write('MAIL FROM:<a@b.example>\r\n')
   await until(() => door.asked.includes('sender a@b.example'))
-  ;(client.socket as Socket).resetAndDestroy()
+  client.socket.resetAndDestroy()
   await until(() => door.asked.includes('leave'))
   wait.come(null)
   await new Promise((resolve) => setImmediate(resolve))

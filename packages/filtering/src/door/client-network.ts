@@ -26,7 +26,7 @@ export function reversedName(address: string): string {
   const nibbles = groupsOf(plain)
     .map((group) => group.toString(16).padStart(4, '0'))
     .join('')
-  return [...nibbles].toReversed().join('.')
+  return nibbles.split('').toReversed().join('.')
 }
 
 /** Two spellings of one address are one. */

@@ -155,7 +155,7 @@ export class DnsList {
     const nowMs = this.#parts.clock.monotonicMs()
     if (nowMs - this.#warnedMs < this.#limits.listWarnEveryMs) return
     this.#warnedMs = nowMs
-    const why = error === undefined ? {} : { error: String(error) }
+    const why = error instanceof Error ? { error: error.message } : {}
     this.#parts.logger.warn({ zone: this.zone, answers: answers.slice(0, 3), ...why }, what)
   }
 }

@@ -363,7 +363,7 @@ test('a bad name gets few sessions', async () => {
   const mesh = await pair(18, { limits: { unknownRecipientsFree: 1000, unknownRecipientsPerHourMax: 1000 } })
   const visit = mesh.enter('a', good)
   visit.greet()
-  for (let n = 0; n < 30; n++) visit.refusedRecipient()
+  for (let n = 0; n < 30; n++) void visit.refusedRecipient()
   visit.leave()
   await mesh.clock.advance(1_000)
   const outcomes = []

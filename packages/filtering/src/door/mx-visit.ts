@@ -37,7 +37,7 @@ export class MxVisit implements DoorVisit {
     return name.kind === 'confirmed' ? name.name : ''
   }
 
-  greet(): DoorAnswer {
+  greet(): Refusal | null {
     const refusal = this.#isAllowed ? null : this.#judgeAddress()
     if (!refusal) this.#lookups.askAddress(this.#address)
     return refusal

@@ -14,7 +14,7 @@ export interface DoorVisit {
   /** The host name of the address, confirmed by the DNS, or ''. Known by the answer to `sender`. */
   readonly remoteName: string
   /** Before the greeting. */
-  greet(): DoorAnswer
+  greet(): Refusal | null
   /** @param name as given to HELO or EHLO */
   hello(name: string): void
   /** At MAIL, where it is in order. @param accountId who is logged in */

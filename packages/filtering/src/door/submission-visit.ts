@@ -1,7 +1,7 @@
 // Somebody's mail program at the door: who has logged in is known, and how much one user may send in an hour.
 import type { DoorParts } from './door-parts.ts'
 import type { DoorAnswer, DoorVisit } from './ports.ts'
-import { refusals } from './refusals.ts'
+import { type Refusal, refusals } from './refusals.ts'
 
 export class SubmissionVisit implements DoorVisit {
   readonly remoteName = ''
@@ -14,7 +14,7 @@ export class SubmissionVisit implements DoorVisit {
     this.#address = address
   }
 
-  greet(): DoorAnswer {
+  greet(): Refusal | null {
     const { fixed, clock, refuse } = this.#parts
     const rule = fixed().ofAddress(this.#address, clock.nowMs())
     return rule?.list === 'block' ? refuse(refusals.blockedAddress(rule.reason), this.#address) : null
