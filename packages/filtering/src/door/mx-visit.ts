@@ -141,7 +141,8 @@ export class MxVisit implements DoorVisit {
     }
     const isMostlyWrong = this.#refused > limits.refusedRecipientsShareMax * this.#judged
     if (this.#judged >= limits.recipientsJudgedMin && isMostlyWrong) return this.#refuse(refusals.guessing)
-    const step = Math.floor(guesses - limits.unknownRecipientsFree)
+    // Counts fade a little from one guess to the next.
+    const step = Math.round(guesses) - limits.unknownRecipientsFree
     if (step < 1) return null
     const stay = tarpit.enter(tarpit.delayMs(step))
     if (!stay) return this.#refuse(refusals.tarpitFull)
