@@ -153,6 +153,7 @@ export const kadProtocol = '/skein/kad/1.0.0'
 export const requestServices = [
   'log',
   'mail',
+  'relay',
   'own',
   'admin',
   'accounts',
