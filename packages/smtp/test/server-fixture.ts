@@ -55,7 +55,7 @@ export interface TestServer extends AsyncDisposable {
 export async function startServer(
   role: SmtpRole = 'mx',
   settings: Partial<SmtpSettings> = {},
-  components: { tls?: TlsMaterial; logger?: Logger; host?: string; doorkeeper?: Doorkeeper } = {},
+  components: { tls?: TlsMaterial; logger?: Logger; host?: string; port?: number; doorkeeper?: Doorkeeper } = {},
 ): Promise<TestServer> {
   const intake = createMemoryIntake()
   const authenticator = createTestAuthenticator()
@@ -64,7 +64,7 @@ export async function startServer(
     { intake, authenticator, clock: systemClock, random: systemRandom, logger, tls, doorkeeper },
     { hostName: 'mx.test', ...settings },
   )
-  const { port } = await server.listen({ host, port: 0, role })
+  const { port } = await server.listen({ host, port: components.port ?? 0, role })
   return {
     server,
     intake,
