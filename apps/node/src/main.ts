@@ -6,6 +6,7 @@ import { addDoorCommands } from './cli/door-commands.ts'
 import { addMailCommands } from './cli/mail-commands.ts'
 import { addMeshCommands } from './cli/mesh-commands.ts'
 import { addNodeCommands } from './cli/node-commands.ts'
+import { addTlsCommands } from './cli/tls-commands.ts'
 import { explain } from './cli/command-context.ts'
 import { skeinVersion } from './version.ts'
 
@@ -23,6 +24,7 @@ function createProgram(): Command {
   addMailCommands(program)
   addDnsCommand(program)
   addDoorCommands(program)
+  addTlsCommands(program)
   inherit(program)
   return program
 }

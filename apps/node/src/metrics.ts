@@ -35,7 +35,7 @@ function doorMetrics({ visits, refused, tarpit, bans, records }: DoorStats): Met
 }
 
 export function nodeMetrics(
-  { ledger, mesh, delivery, doorkeeper, startedMs }: NodeParts,
+  { ledger, mesh, delivery, doorkeeper, certificates, startedMs }: NodeParts,
   connections: Record<string, number>,
   answers: ReadonlyMap<string, number>,
 ): Metric[] {
@@ -44,6 +44,7 @@ export function nodeMetrics(
   const peersUp = mesh.connected().length
   const queue = delivery.stats()
   const cpu = process.cpuUsage()
+  const certificate = certificates.view()
   return [
     {
       name: 'skein_info',
@@ -76,6 +77,16 @@ export function nodeMetrics(
       ],
     },
     ...doorMetrics(doorkeeper.stats()),
+    gauge(
+      'skein_certificate_end_seconds',
+      'End of the certificate in use, since the Unix epoch.',
+      certificate.notAfterMs / 1000,
+    ),
+    gauge(
+      'skein_certificate_failures',
+      'Orders in a row of which no certificate came.',
+      certificate.acme?.failures ?? 0,
+    ),
     gauge('skein_users', 'Users of the whole mesh.', directory.count()),
     gauge('skein_domains', 'Domains of the whole mesh.', directory.domains().length),
     {

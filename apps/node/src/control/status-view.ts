@@ -22,5 +22,6 @@ export interface StatusView {
   /** Since the start; bans as they stand now. */
   door: { visits: number; refused: Readonly<Record<string, number>>; tarpitted: number; bans: number }
   proposals: { name: string; by: string[]; reason: string }[]
+  certificate: { selfMade: boolean; notAfterMs: number }
   warnings: string[]
 }

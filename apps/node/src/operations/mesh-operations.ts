@@ -19,6 +19,7 @@ const status = operation({
     const down = others.filter((node) => !links.has(node.id)).map((node) => node.name)
     const queue = delivery.stats()
     const { visits, refused, tarpit, bans } = parts.doorkeeper.stats()
+    const { selfMade, notAfterMs } = parts.certificates.view()
     return {
       state: 'ready',
       name: nameOfNode(parts, ledger.self),
@@ -51,7 +52,8 @@ const status = operation({
         by: proposal.signedBy.map((id) => nameOfNode(parts, id)),
         reason: proposal.reason,
       })),
-      warnings: down.length > 0 ? [`not reachable: ${down.join(', ')}`] : [],
+      certificate: { selfMade, notAfterMs },
+      warnings: [...(down.length > 0 ? [`not reachable: ${down.join(', ')}`] : []), ...parts.certificates.warnings()],
     }
   },
 })
