@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { addDkimCommands } from './cli/dkim-commands.ts'
 import { addDnsCommand } from './cli/dns-commands.ts'
 import { addDirectoryCommands } from './cli/directory-commands.ts'
+import { addDoorCommands } from './cli/door-commands.ts'
 import { addMailCommands } from './cli/mail-commands.ts'
 import { addMeshCommands } from './cli/mesh-commands.ts'
 import { addNodeCommands } from './cli/node-commands.ts'
@@ -24,6 +25,7 @@ function createProgram(): Command {
   addMailCommands(program)
   addDnsCommand(program)
   addDkimCommands(program)
+  addDoorCommands(program)
   addTlsCommands(program)
   inherit(program)
   return program

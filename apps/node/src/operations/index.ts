@@ -2,6 +2,7 @@
 import { type NodeId, SkeinError, decodeCbor, encodeCbor } from '@skein/runtime'
 import { dkimOperations } from './dkim-operations.ts'
 import { dnsOperations } from './dns-operations.ts'
+import { doorOperations } from './door-operations.ts'
 import { mailOperations } from './mail-operations.ts'
 import { meshOperations } from './mesh-operations.ts'
 import { type NodeParts, type Operation, nameOfNode } from './operation.ts'
@@ -14,6 +15,7 @@ const operations = [
   ...mailOperations,
   ...dnsOperations,
   ...tlsOperations,
+  ...doorOperations,
   ...dkimOperations,
 ]
 
