@@ -143,6 +143,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       srsSecrets: () => srsSecrets.secrets(),
       messageBytesMax: config.smtp['message-bytes-max'],
       recipientsMax: config.smtp['recipients-max'],
+      outsidePerMinute: config.outside['letters-per-minute'],
     },
   )
   sendConflictNotices(ledger, delivery, administrators, { hostName, clock, logger })
