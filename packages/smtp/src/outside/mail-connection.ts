@@ -244,12 +244,15 @@ export class MailConnection {
 
   async #sendMessage(item: QueueItem): Promise<void> {
     const stuffer = new DotStuffer()
+    let pieces: Buffer[] = []
     for await (const chunk of outsideBytes(item, this.#components.log)) {
-      const pieces: Buffer[] = []
+      if (pieces.length > 0) await this.#dialogue.writeAll(pieces)
+      pieces = []
       stuffer.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), pieces)
-      await this.#dialogue.writeAll(pieces)
     }
-    this.#dialogue.write(stuffer.end())
+    // The end goes along with the last piece: most letters are one write.
+    pieces.push(stuffer.end())
+    await this.#dialogue.writeAll(pieces)
   }
 
   quit(): void {
