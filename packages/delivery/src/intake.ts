@@ -31,6 +31,7 @@ import { retryPauseMs } from './retry-schedule.ts'
 import { routeRecipient, type RouteSettings } from './route.ts'
 import { checkSender, maySpeakAs } from './sender-check.ts'
 import type { Suppression } from './suppression.ts'
+import { withTlsWish } from './tls-wish.ts'
 import type { Tracer, TraceStep } from './trace.ts'
 
 export interface IntakeComponents {
@@ -89,11 +90,11 @@ export class DeliveryIntake implements Intake {
     return checkSender(this.#parts.directory, source, from, this.#settings.routes)
   }
 
-  checkRecipient(source: IntakeSource, address: string, from?: string): RecipientVerdict {
+  checkRecipient(source: IntakeSource, address: string, from?: string, size?: number): RecipientVerdict {
     const { directory, full, suppression } = this.#parts
     const components = {
       directory,
-      isOverQuota: (account: string) => full.has(account),
+      isOverQuota: (account: string) => full.has(account, size),
       deadAddress: (outside: string) => suppression.refusal(outside),
     }
     return checkRecipient(components, source, address, this.#settings.routes, from)
@@ -389,7 +390,10 @@ class IncomingLetter {
         return { queueId: item.id, direct: true }
       }
     }
-    if (waiting === item) steps.push(...tracer.routes(item))
+    if (waiting === item) {
+      steps.push(...tracer.routes(item))
+      waiting = withTlsWish(item, (this.#header as LetterHeader).bytes)
+    }
     try {
       await enqueue(waiting, steps)
     } catch (error) {

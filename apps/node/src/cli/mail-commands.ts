@@ -68,12 +68,14 @@ function addQueueCommands(program: Command): void {
             formatTime(item.receivedMs),
             item.from || '<>',
             recipient.address,
-            recipient.state,
+            isScheduled(item, recipient) ? 'scheduled' : recipient.state,
             String(recipient.attempts),
             recipient.state === 'pending' ? formatTime(recipient.nextAttemptMs) : '-',
             recipient.lastResult
               ? `${recipient.lastResult.code} ${recipient.lastResult.status} ${recipient.lastResult.text}`
-              : '',
+              : isScheduled(item, recipient)
+                ? 'its sender wants it sent then'
+                : '',
           ]),
         ),
       )
@@ -95,6 +97,16 @@ function addQueueCommands(program: Command): void {
         output.result(result, () => `${id} ${done}`)
       })
   }
+}
+
+/** Waits for the moment that its sender chose (FUTURERELEASE). */
+function isScheduled(
+  { options }: QueueItem,
+  { state, attempts, nextAttemptMs }: QueueItem['recipients'][number],
+): boolean {
+  return (
+    state === 'pending' && attempts === 0 && options?.holdUntilMs !== undefined && nextAttemptMs >= options.holdUntilMs
+  )
 }
 
 function addSuppressionCommands(program: Command): void {
