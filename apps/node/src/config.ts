@@ -289,6 +289,18 @@ export const configSchema = z.strictObject({
         .describe(
           'Name servers that validate DNSSEC and whose word on it (the AD bit) is believed, as addresses or CIDR blocks. Where one is in use, others are not asked. See [DNS](dns.md).',
         ),
+      addresses: z
+        .enum(['ipv4-first', 'ipv6-first', 'ipv4', 'ipv6'])
+        .default('ipv4-first')
+        .describe(
+          'Which addresses of other mail hosts are used, and in which order; the other kind is tried too, unless left out.',
+        ),
+      authorities: z
+        .string()
+        .default('')
+        .describe(
+          'PEM file with certificate authorities that are trusted beside the public ones, where MTA-STS or REQUIRETLS asks for a valid certificate.',
+        ),
       routes: z
         .record(z.string(), z.string().regex(/^.+:\d+$/, 'a route is host:port'))
         .default({})

@@ -8,6 +8,8 @@ import { createForwardingCourier, type SrsSecrets } from './forwarding-courier.t
 import { FullMailboxes } from './full-mailboxes.ts'
 import { DeliveryIntake } from './intake.ts'
 import { LetterKeeper } from './letter-keeper.ts'
+import { createQueueControl } from './queue-control.ts'
+import { OtherWays } from './other-ways.ts'
 import { createLocalCourier } from './local-courier.ts'
 import { PeerCourier } from './peer-courier.ts'
 import { PeerReceiver } from './peer-receiver.ts'
@@ -124,10 +126,38 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
   const placement = new Placement({ log, mailboxes, full, clock, logger })
 
   const keeper: LetterKeeper = new LetterKeeper(
-    { queue, log, tracer, clock, logger, report, changed: (id) => scheduler.wake(id) },
+    {
+      queue,
+      log,
+      tracer,
+      clock,
+      logger,
+      report,
+      answerOrigin: (item) => ways.errands.answerOrigin(item),
+      changed: (id) => scheduler.wake(id),
+      closed: (item) => {
+        if (item.errand) ways.errands.forget(item.errand)
+      },
+    },
     limits,
   )
-  const scheduler = new Scheduler(
+  const ways: OtherWays = new OtherWays(
+    {
+      keeper,
+      link,
+      log,
+      directory,
+      clock,
+      random,
+      logger,
+      newId,
+      enqueue,
+      hurry: (id) => scheduler.hurry(id),
+      betterWay: (domain) => scheduler.betterWay(domain),
+    },
+    { hostName, limits, routes },
+  )
+  const scheduler: Scheduler = new Scheduler(
     {
       keeper,
       couriers: {
@@ -135,6 +165,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
         peer: new PeerCourier({ link, log, directory, clock, logger }, limits, routes),
         outside: createForwardingCourier({ outside: suppression.watching(outside), directory, clock, srsSecrets }),
       },
+      ways,
       directory,
       link,
       clock,
@@ -180,7 +211,11 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     kind: ReportKind,
     notice: number,
   ): Promise<void> {
-    const bounceSettings = { hostName, queueLifetimeMs: limits.queueLifetimeMs }
+    const bounceSettings = {
+      hostName,
+      queueLifetimeMs: limits.queueLifetimeMs,
+      nodeName: (id: string) => directory.node(id)?.name ?? id,
+    }
     const to = expandAddress(directory, item.from, routes).targets
     const parts = { log, directory, clock, ...(examiner && { examiner }) }
     const letter = await composeNotice(parts, item, to, recipients, kind, notice, bounceSettings)
@@ -218,17 +253,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     return { queueId: id }
   }
 
-  const control: QueueControl = {
-    list: () => keeper.letters().map(({ item }) => withBackOff(item, scheduler)),
-    async retry(id) {
-      keeper.apply(id, { event: 'retry', atMs: clock.nowMs() })
-      scheduler.hurry(id)
-    },
-    hold: async (id) => keeper.apply(id, { event: 'hold' }),
-    release: async (id) => keeper.apply(id, { event: 'release', atMs: clock.nowMs() }),
-    cancel: async (id, options) =>
-      keeper.apply(id, { event: 'cancel', atMs: clock.nowMs(), silent: options?.silent ?? false }),
-  }
+  const control = createQueueControl({ keeper, scheduler, ways, clock })
 
   return {
     intake,
@@ -239,12 +264,14 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       for await (const item of queue.list()) keeper.admit(item)
       logger.info({ letters: keeper.size }, 'the queue was read')
       receiver.start()
+      ways.start()
       scheduler.start()
       intake.start()
     },
     async stop() {
       await intake.stop()
       await receiver.stop()
+      await ways.stop()
       await scheduler.stop(limits.stopGraceMs)
       await keeper.stop()
     },
@@ -266,16 +293,5 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     traces: (key) => tracer.find(key),
     heldBlobs: () => keeper.letters().map((letter) => letter.item.blob),
     post,
-  }
-}
-
-/** Who waits for a destination in back-off is tried when that ends, whatever his own record says. */
-function withBackOff(item: QueueItem, scheduler: Scheduler): QueueItem {
-  return {
-    ...item,
-    recipients: item.recipients.map((it) => {
-      const untilMs = scheduler.blockedUntilMs(item.id, it.index)
-      return untilMs === undefined ? it : { ...it, nextAttemptMs: untilMs }
-    }),
   }
 }

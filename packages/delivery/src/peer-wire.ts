@@ -150,7 +150,7 @@ export function decodeMailReply(bytes: Uint8Array): MailReply {
 }
 
 /** A CBOR map whose fields must have the type that is asked for. */
-class Fields {
+export class Fields {
   readonly #map: { [key: string]: CborValue | undefined }
   readonly #code: string
 
@@ -183,6 +183,17 @@ class Fields {
     const value = this.#map[name]
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw this.malformed(name)
     return value
+  }
+
+  countOrNull(name: string): number | null {
+    return this.#map[name] === null ? null : this.count(name)
+  }
+
+  oneOf<Word extends string>(name: string, words: readonly Word[]): Word {
+    const value = this.text(name)
+    const word = words.find((it) => it === value)
+    if (word === undefined) throw this.malformed(name)
+    return word
   }
 
   flag(name: string): boolean {

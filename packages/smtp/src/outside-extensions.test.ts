@@ -3,12 +3,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { wantsNotice, type DeliveryResult, type QueueItem, type RecipientOptions } from '@skein/delivery'
 import { decodePart, indexMessage } from '@skein/mail'
-import { silentLogger, systemClock, systemRandom } from '@skein/runtime'
-import { createMemoryDns } from '@skein/testkit'
-import { createMemoryLog } from '../test/memory-log.ts'
+import { createBench, routeTo } from '../test/courier-bench.ts'
 import { except, startScripted, type ScriptedServer } from '../test/scripted-server.ts'
 import { startServer } from '../test/server-fixture.ts'
-import { createOutsideCourier } from './outside-courier.ts'
 
 async function send(
   port: number,
@@ -17,44 +14,12 @@ async function send(
   options?: RecipientOptions,
   original = 'bbb@test.example',
 ): Promise<DeliveryResult> {
-  const log = createMemoryLog()
-  const components = {
-    log,
-    clock: systemClock,
-    random: systemRandom,
-    logger: silentLogger,
-    resolver: createMemoryDns(),
-  }
-  const courier = createOutsideCourier(components, { hostName: 'us.example', routes: { '*': `127.0.0.1:${port}` } })
-  const blob = log.put(bytes)
-  log.chunkBytes = 7
-  const recipient = {
-    index: 0,
-    address: 'bbb@test.example',
-    original,
-    state: 'pending' as const,
-    attempts: 0,
-    nextAttemptMs: 0,
-    lastResult: null,
-    delayNoticeSent: false,
-    ...(options && { options }),
-  }
-  const item: QueueItem = {
-    id: 'Q',
-    from: 'aaa@us.example',
-    recipients: [recipient],
-    blob,
-    size: blob.length,
-    messageId: '',
-    receivedMs: 0,
-    source: { kind: 'local', remoteAddress: '', node: 'n', accountId: null },
-    smtpUtf8: false,
-    eightBit: false,
-    ...changes,
-  }
-  const destination = { kind: 'outside', domain: 'there.example' } as const
-  const [result] = await courier.deliver({ item, recipients: [recipient] }, destination, new AbortController().signal)
-  await courier.close()
+  const bench = createBench(routeTo(port))
+  bench.log.chunkBytes = 7
+  const { item, recipients } = bench.letter(bytes, ['bbb@test.example'], changes)
+  const asked = recipients.map((it) => ({ ...it, original, ...(options && { options }) }))
+  const [result] = await bench.send({ item, recipients: asked })
+  await bench.courier.close()
   assert.ok(result)
   return result
 }
