@@ -76,7 +76,7 @@ describe('wishes', () => {
   })
 
   for (const [options, extensions, status] of [
-    [{ requireTls: true }, [], '5.7.30'],
+    [{ requireTls: true }, ['REQUIRETLS'], '5.7.10'],
     [{ deliverBy: { atMs: Date.now() + 60_000, mode: 'return' } }, [], '5.3.3'],
   ] as const) {
     test(`${JSON.stringify(options)}: comes back from a host that does not promise it`, async () => {
