@@ -5,6 +5,7 @@ import { addDirectoryCommands } from './cli/directory-commands.ts'
 import { addMailCommands } from './cli/mail-commands.ts'
 import { addMeshCommands } from './cli/mesh-commands.ts'
 import { addNodeCommands } from './cli/node-commands.ts'
+import { addTlsCommands } from './cli/tls-commands.ts'
 import { explain } from './cli/command-context.ts'
 import { skeinVersion } from './version.ts'
 
@@ -21,6 +22,7 @@ function createProgram(): Command {
   addDirectoryCommands(program)
   addMailCommands(program)
   addDnsCommand(program)
+  addTlsCommands(program)
   inherit(program)
   return program
 }
