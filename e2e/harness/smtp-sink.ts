@@ -7,7 +7,22 @@ export interface SinkLetter {
   recipients: string[]
   /** As it came, dots taken off. */
   bytes: Buffer
+  /** The name that the sender gave itself. */
+  helo: string
+  /** When the sender was told that it is taken (`performance.now()`). */
+  atMs: number
 }
+
+/** A moment at which a sink may answer otherwise. `end`: the letter is here, and not taken yet. */
+export interface SinkMoment {
+  at: 'greeting' | 'recipient' | 'end'
+  helo: string
+  from: string
+  recipients: readonly string[]
+}
+
+/** One reply line to give in place of the usual; undefined: the usual. A greeting that is refused closes the connection. */
+export type SinkJudge = (moment: SinkMoment) => string | undefined | Promise<string | undefined>
 
 export interface SinkOptions {
   port?: number
@@ -18,6 +33,7 @@ export interface SinkOptions {
    * ends a letter. Whatever some real server has ever taken for the end of a letter, this one takes.
    */
   reading?: 'strict' | 'lax'
+  judge?: SinkJudge
 }
 
 export class SmtpSink {
@@ -67,12 +83,16 @@ class SinkSession {
   private readonly socket: Socket
   private readonly lax: boolean
   private readonly extensions: readonly string[]
+  private readonly judge: SinkJudge | undefined
+  private thinking = false
+  private helo = ''
   private text = ''
   private from = ''
   private recipients: string[] = []
   private lines: string[] | undefined
 
-  constructor(sink: SmtpSink, socket: Socket, { reading = 'strict', extensions }: SinkOptions) {
+  constructor(sink: SmtpSink, socket: Socket, { reading = 'strict', extensions, judge }: SinkOptions) {
+    this.judge = judge
     this.sink = sink
     this.socket = socket
     this.lax = reading === 'lax'
@@ -89,8 +109,27 @@ class SinkSession {
     this.socket.write(`${line}\r\n`)
   }
 
+  /** Gives the judge's answer, or lets `usual` go on; what comes meanwhile waits. True: the usual goes on at once. */
+  private asUsual(at: SinkMoment['at'], usual: () => void): void {
+    if (!this.judge) return usual()
+    const { helo, from, recipients } = this
+    const said = this.judge({ at, helo, from, recipients })
+    const goOn = (reply: string | undefined) => {
+      if (reply === undefined) return usual()
+      this.say(reply)
+      if (at === 'greeting') this.socket.end()
+    }
+    if (!(said instanceof Promise)) return goOn(said)
+    this.thinking = true
+    void said.then((reply) => {
+      this.thinking = false
+      goOn(reply)
+      this.read()
+    })
+  }
+
   private read(): void {
-    for (;;) {
+    while (!this.thinking) {
       const end = this.lax ? /\r\n|\n|\r(?=[^])/.exec(this.text) : /\r\n/.exec(this.text)
       if (!end) return
       const line = this.text.slice(0, end.index)
@@ -107,25 +146,34 @@ class SinkSession {
       return
     }
     const bytes = Buffer.from(lines.map((one) => `${one}\r\n`).join(''), 'latin1')
-    this.sink.letters.push({ from: this.from, recipients: this.recipients, bytes })
     this.lines = undefined
-    this.recipients = []
-    this.say('250 2.0.0 taken')
+    this.asUsual('end', () => {
+      const { helo, from, recipients } = this
+      this.recipients = []
+      // A sender that is gone has not been told, and the letter is still its own.
+      if (this.socket.destroyed) return
+      this.sink.letters.push({ from, recipients, bytes, helo, atMs: performance.now() })
+      this.say('250 2.0.0 taken')
+    })
   }
 
   private command(line: string): void {
     this.sink.commands.push(line)
     const verb = line.slice(0, 4).toUpperCase()
     if (verb === 'EHLO') {
+      this.helo = line.slice(5)
       const replies = ['sink.test', ...this.extensions]
-      replies.forEach((text, index) => this.say(`250${index < replies.length - 1 ? '-' : ' '}${text}`))
+      this.asUsual('greeting', () => {
+        replies.forEach((text, index) => this.say(`250${index < replies.length - 1 ? '-' : ' '}${text}`))
+      })
     } else if (verb === 'MAIL') {
       this.from = /<(.*)>/.exec(line)?.[1] ?? ''
       this.recipients = []
       this.say('250 2.1.0 ok')
     } else if (verb === 'RCPT') {
-      this.recipients.push(/<(.*)>/.exec(line)?.[1] ?? '')
-      this.say('250 2.1.5 ok')
+      const recipient = /<(.*)>/.exec(line)?.[1] ?? ''
+      this.recipients.push(recipient)
+      this.asUsual('recipient', () => this.say('250 2.1.5 ok'))
     } else if (verb === 'DATA') {
       this.lines = []
       this.say('354 go on')
