@@ -1,5 +1,7 @@
 // A mail server of the test's own that takes everything and keeps what it was told: strict by the book, or as lax as the laxest.
+import { readFileSync } from 'node:fs'
 import { type Server, type Socket, createServer } from 'node:net'
+import { TLSSocket, createSecureContext } from 'node:tls'
 import { loopbackAddress } from './addresses.ts'
 
 export interface SinkLetter {
@@ -7,6 +9,7 @@ export interface SinkLetter {
   recipients: string[]
   /** As it came, dots taken off. */
   bytes: Buffer
+  secure: boolean
   /** The name that the sender gave itself. */
   helo: string
   /** When the sender was told that it is taken (`performance.now()`). */
@@ -34,6 +37,15 @@ export interface SinkOptions {
    */
   reading?: 'strict' | 'lax'
   judge?: SinkJudge
+  /** What it says to RCPT, with its line ends, exactly as it goes out; undefined: 250. */
+  answerRcpt?: (address: string) => string | undefined
+  /** What it says to a connection in place of its greeting; undefined: it greets. */
+  answerConnection?: (number: number) => string | undefined
+  /**
+   * With a certificate, STARTTLS is offered. `behind`: bytes in clear text in the same write as the reply to STARTTLS; `late`: in a
+   * write of their own before the handshake. Inside TLS `extensions` are announced, before it `clearExtensions`.
+   */
+  tls?: { cert: string; key: string; behind?: string; late?: string; clearExtensions?: readonly string[] }
 }
 
 export class SmtpSink {
@@ -53,9 +65,9 @@ export class SmtpSink {
       this.connections += 1
       this.sockets.add(socket)
       socket.on('close', () => this.sockets.delete(socket))
-      socket.on('error', () => undefined)
+      socket.on('error', () => socket.destroy())
       const session = new SinkSession(this, socket, options)
-      socket.setEncoding('latin1').on('data', (chunk: string) => session.take(chunk))
+      session.begin(this.connections)
     })
   }
 
@@ -80,10 +92,10 @@ export class SmtpSink {
 
 class SinkSession {
   private readonly sink: SmtpSink
-  private readonly socket: Socket
+  private socket: Socket
+  private readonly options: SinkOptions
   private readonly lax: boolean
-  private readonly extensions: readonly string[]
-  private readonly judge: SinkJudge | undefined
+  private secure = false
   private thinking = false
   private helo = ''
   private text = ''
@@ -91,29 +103,52 @@ class SinkSession {
   private recipients: string[] = []
   private lines: string[] | undefined
 
-  constructor(sink: SmtpSink, socket: Socket, { reading = 'strict', extensions, judge }: SinkOptions) {
-    this.judge = judge
+  constructor(sink: SmtpSink, socket: Socket, options: SinkOptions) {
     this.sink = sink
     this.socket = socket
-    this.lax = reading === 'lax'
-    this.extensions = extensions ?? ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'SIZE 100000000']
-    this.say('220 sink.test ESMTP')
+    this.options = options
+    this.lax = options.reading === 'lax'
   }
 
-  take(chunk: string): void {
-    this.text += this.lax ? chunk.replaceAll('\0', '') : chunk
-    this.read()
+  begin(number: number): void {
+    const instead = this.options.answerConnection?.(number)
+    if (instead !== undefined) {
+      this.socket.end(instead)
+      return
+    }
+    this.say('220 sink.test ESMTP')
+    this.listen()
+  }
+
+  private listen(): void {
+    this.socket.on('data', (chunk: Buffer) => {
+      const text = chunk.toString('latin1')
+      this.text += this.lax ? text.replaceAll('\0', '') : text
+      this.read()
+    })
+    this.socket.on('error', () => this.socket.destroy())
+  }
+
+  private startTls({ cert, key, behind = '', late }: NonNullable<SinkOptions['tls']>): void {
+    const plain = this.socket
+    plain.removeAllListeners('data')
+    plain.write(`220 2.0.0 go on\r\n${behind}`)
+    if (late !== undefined) plain.write(late)
+    this.text = ''
+    const secureContext = createSecureContext({ cert: readFileSync(cert), key: readFileSync(key) })
+    this.socket = new TLSSocket(plain, { isServer: true, secureContext })
+    this.secure = true
+    this.listen()
   }
 
   private say(line: string): void {
     this.socket.write(`${line}\r\n`)
   }
 
-  /** Gives the judge's answer, or lets `usual` go on; what comes meanwhile waits. True: the usual goes on at once. */
+  /** Gives the judge's answer, or lets `usual` go on; what comes meanwhile waits. */
   private asUsual(at: SinkMoment['at'], usual: () => void): void {
-    if (!this.judge) return usual()
-    const { helo, from, recipients } = this
-    const said = this.judge({ at, helo, from, recipients })
+    const { helo, from, recipients, options } = this
+    const said = options.judge?.({ at, helo, from, recipients })
     const goOn = (reply: string | undefined) => {
       if (reply === undefined) return usual()
       this.say(reply)
@@ -148,11 +183,11 @@ class SinkSession {
     const bytes = Buffer.from(lines.map((one) => `${one}\r\n`).join(''), 'latin1')
     this.lines = undefined
     this.asUsual('end', () => {
-      const { helo, from, recipients } = this
+      const { helo, from, recipients, secure } = this
       this.recipients = []
       // A sender that is gone has not been told, and the letter is still its own.
       if (this.socket.destroyed) return
-      this.sink.letters.push({ from, recipients, bytes, helo, atMs: performance.now() })
+      this.sink.letters.push({ from, recipients, bytes, secure, helo, atMs: performance.now() })
       this.say('250 2.0.0 taken')
     })
   }
@@ -161,8 +196,10 @@ class SinkSession {
     this.sink.commands.push(line)
     const verb = line.slice(0, 4).toUpperCase()
     if (verb === 'EHLO') {
+      const { tls, extensions = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'SIZE 100000000'] } = this.options
+      const clear = ['STARTTLS', ...(tls?.clearExtensions ?? extensions)]
+      const replies = ['sink.test', ...(tls && !this.secure ? clear : extensions)]
       this.helo = line.slice(5)
-      const replies = ['sink.test', ...this.extensions]
       this.asUsual('greeting', () => {
         replies.forEach((text, index) => this.say(`250${index < replies.length - 1 ? '-' : ' '}${text}`))
       })
@@ -171,9 +208,16 @@ class SinkSession {
       this.recipients = []
       this.say('250 2.1.0 ok')
     } else if (verb === 'RCPT') {
-      const recipient = /<(.*)>/.exec(line)?.[1] ?? ''
-      this.recipients.push(recipient)
-      this.asUsual('recipient', () => this.say('250 2.1.5 ok'))
+      const address = /<(.*)>/.exec(line)?.[1] ?? ''
+      const answer = this.options.answerRcpt?.(address)
+      this.asUsual('recipient', () => {
+        if (answer === undefined) this.recipients.push(address)
+        this.socket.write(Buffer.from(answer ?? '250 2.1.5 ok\r\n', 'latin1'))
+      })
+    } else if (verb === 'DATA' && this.recipients.length === 0) {
+      this.say('554 5.5.1 no recipients')
+    } else if (verb === 'STAR' && this.options.tls && !this.secure) {
+      this.startTls(this.options.tls)
     } else if (verb === 'DATA') {
       this.lines = []
       this.say('354 go on')

@@ -1,23 +1,12 @@
 // One node: everything is made here, started in order, and stopped in the opposite order. Wiring only; no rules.
 import { createHmac } from 'node:crypto'
-import { networkInterfaces } from 'node:os'
 import { createAuthenticator, createPatientLink } from '@skein/accounts'
 import { SrsSecretKeeper, createDelivery, deliveryLimits } from '@skein/delivery'
-import { createDnsResolver } from '@skein/dns'
-import { type MessageLog, createMailboxes } from '@skein/mailboxes'
+import { createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
 import { type Ledger, createLedger } from '@skein/replication'
-import {
-  type DnsResolver,
-  type Logger,
-  SkeinError,
-  isLoopback,
-  sleep,
-  systemClock as clock,
-  systemRandom as random,
-} from '@skein/runtime'
+import { type Logger, SkeinError, sleep, systemClock as clock, systemRandom as random } from '@skein/runtime'
 import { createTextIndex } from '@skein/search'
-import { createOutsideCourier } from '@skein/smtp'
 import {
   Database,
   checkStore,
@@ -30,13 +19,17 @@ import {
   createTraceStore,
   openMessageLog,
 } from '@skein/storage'
+import { acmeSettings } from './acme/acme-settings.ts'
+import { createHttpChallenges } from './acme/http-challenges.ts'
 import { createAdministrators } from './administrators.ts'
+import { createCertificates } from './certificates.ts'
 import type { Config } from './config.ts'
 import { sendConflictNotices } from './conflict-notices.ts'
 import { listenForControl } from './control/server.ts'
 import type { Listener } from './control/status-view.ts'
 import { type DataDirectory, readNodeKey } from './data-directory.ts'
-import { type FrontDoors, openFrontDoors, portChosen } from './front-doors.ts'
+import { openDoor } from './door.ts'
+import { type FrontDoors, openFrontDoors } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
 import { openLetterExamination } from './letter-examination.ts'
@@ -44,9 +37,9 @@ import { announceSelf, announceServices, meshListeners, meshSettings } from './m
 import { settledHostName } from './node-names.ts'
 import { Opened } from './opened.ts'
 import { certificateNames, renameOwnCertificate } from './own-certificate.ts'
+import { openOutsideWay, openResolver } from './outside-way.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
-import { portOf } from './profile.ts'
 import { sharedSecrets } from './shared-secrets.ts'
 import { loadTlsMaterial } from './tls-files.ts'
 import { announceKeys, settleKeys } from './tls-keys.ts'
@@ -74,6 +67,7 @@ export async function startDaemon(paths: DataDirectory, config: Config, logger: 
 async function openNode(paths: DataDirectory, config: Config, logger: Logger, opened: Opened): Promise<RunningNode> {
   const startedMs = clock.nowMs()
   let drainMs = 0
+  const acme = acmeSettings(config)
   settleKeys(paths)
   const tls = loadTlsMaterial({
     cert: config.tls.cert || paths.tlsCert,
@@ -82,10 +76,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   const { database, log, ...stores } = await openStores(paths, logger, opened)
   const { ledger, mesh } = await joinPeers(paths, config, database, logger, opened)
-  const resolver = createDnsResolver(
-    { clock, logger: logger.child({ part: 'dns' }) },
-    { servers: config.outside['dns-servers'], trusted: config.outside['dns-trusted'] },
-  )
+  const resolver = openResolver(config, logger)
   const { directory } = ledger
   const name = directory.node(ledger.self)?.name ?? ledger.self
   const domains = directory.domains().map((domain) => domain.name)
@@ -114,6 +105,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   const mailboxes = createHomeMailboxes(ownMailboxes, stores.accounts, directory)
   opened.add('mailboxes', () => mailboxes.close())
   opened.add('search', () => textIndex.close())
+  const door = await openDoor({ config, ledger, mesh, database, resolver, logger, opened })
   const authenticator = createAuthenticator(
     {
       directory,
@@ -122,6 +114,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       clock,
       random,
       logger,
+      sharedFailures: door.loginFailures,
       decoySecret: createHmac('sha256', readNodeKey(paths)).update('skein decoy salts').digest(),
     },
     { takesCertificates: config.tls['client-authorities'] !== '' },
@@ -132,8 +125,9 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     { shared: sharedSecrets(ledger), clock, random, logger: logger.child({ part: 'delivery' }) },
     deliveryLimits,
   )
-  const outside = openOutside(config, log, resolver, hostName, logger, opened)
   const journal = { note() {} }
+  const outside = openOutsideWay(config, { log, database, resolver, journal, hostName, logger })
+  opened.add('outside courier', () => outside.close())
   const examination = openLetterExamination({ paths, config, ledger, dns: resolver, hostName, journal, logger, opened })
   const delivery = createDelivery(
     {
@@ -156,10 +150,30 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       srsSecrets: () => srsSecrets.secrets(),
       messageBytesMax: config.smtp['message-bytes-max'],
       recipientsMax: config.smtp['recipients-max'],
+      userLettersPerHourMax: config.smtp['user-letters-per-hour-max'],
+      userRecipientsPerHourMax: config.smtp['user-recipients-per-hour-max'],
+      userRecipientsPerDayMax: config.smtp['user-recipients-per-day-max'],
     },
   )
   sendConflictNotices(ledger, delivery, administrators, { hostName, clock, logger })
   const listeners = meshListeners(mesh)
+  const challenges = createHttpChallenges({ directory, link: mesh, clock, logger: logger.child({ part: 'acme' }) })
+  const announceOwnKeys = announceKeys(ledger, tls, paths, logger)
+  const certificates = createCertificates(
+    {
+      paths,
+      tls,
+      ledger,
+      resolver,
+      httpProver: challenges.prover,
+      clock,
+      random,
+      logger: logger.child({ part: 'acme' }),
+      announceKeys: announceOwnKeys,
+    },
+    acme,
+    { hostName },
+  )
   let doors: FrontDoors | undefined
   const parts: NodeParts = {
     administrators,
@@ -168,6 +182,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     accounts: stores.accounts,
     mailboxes,
     delivery,
+    doorkeeper: door.doorkeeper,
     clock,
     logger,
     startedMs,
@@ -177,6 +192,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       doors?.dismiss(address)
     },
     check: () => checkStore({ database, log, clock }),
+    certificates,
   }
   answerPeers(parts)
   await announceSelf(ledger, mesh, config, hostName)
@@ -196,16 +212,21 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     textIndex,
     log,
     authenticator,
+    doorkeeper: door.doorkeeper,
     directory,
     streams: mesh,
     redeem: (from, protocol, ticket) => authenticator.redeem(from, protocol, ticket),
   })
-  await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
+  await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors, [
+    challenges.route,
+  ])
   await announceServices(ledger, listeners)
   examination.keys.start().catch((error: unknown) => {
     logger.error({ error: String(error) }, 'there are no keys to sign letters with')
   })
-  await announceKeys(ledger, tls, paths, logger)()
+  await announceOwnKeys()
+  certificates.start()
+  opened.add('certificates', () => certificates.stop())
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(
     paths.controlSocket,
@@ -291,41 +312,4 @@ async function firstSync(ledger: Ledger, mesh: Mesh, logger: Logger): Promise<vo
     await sleep(clock, 50)
   }
   logger.warn({}, 'no member could be reached yet: users and domains of the mesh are not known here')
-}
-
-function openOutside(
-  config: Config,
-  log: MessageLog,
-  resolver: DnsResolver,
-  hostName: string,
-  logger: Logger,
-  opened: Opened,
-): ReturnType<typeof createOutsideCourier> {
-  const outside = createOutsideCourier(
-    {
-      log,
-      clock,
-      random,
-      logger: logger.child({ part: 'outside' }),
-      resolver,
-    },
-    {
-      hostName,
-      routes: config.outside.routes,
-      ownAddresses: isWildcard(config.bind) ? interfaceAddresses() : [config.bind],
-      ownPorts: [portChosen(config, 'smtp') || portOf(config.profile, 'smtp')],
-      // A loopback address reaches nobody outside.
-      ...(isWildcard(config.bind) || isLoopback(config.bind) ? {} : { localAddress: config.bind }),
-    },
-  )
-  opened.add('outside courier', () => outside.close())
-  return outside
-}
-
-function isWildcard(bind: string): boolean {
-  return bind === '' || bind === '0.0.0.0' || bind === '::'
-}
-
-function interfaceAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((entry) => entry.address))
 }

@@ -28,8 +28,22 @@ export {
 } from './search-text.ts'
 export { unicodeCasemap } from './unicode-casemap.ts'
 export { type SrsAddress, srsRewrite, srsUndo } from './srs.ts'
-export { type ReceivedTrace, countReceived, findMessageId, formatReceived, formatReturnPath } from './trace-header.ts'
+export {
+  type ReceivedTrace,
+  countReceived,
+  findMessageId,
+  messageIdText,
+  formatReceived,
+  formatReturnPath,
+} from './trace-header.ts'
 export { createTransferDecoder, type TransferDecoder } from './transfer-decoder.ts'
 export { decodeTransfer } from './transfer-encoding.ts'
 export * from './types.ts'
 export { decodeXtext, encodeXtext, isXtext } from './xtext.ts'
+export {
+  type ConversionPlan,
+  type Survey,
+  type TransferTarget,
+  ConversionSurvey,
+  TransferConversion,
+} from './transfer-conversion.ts'

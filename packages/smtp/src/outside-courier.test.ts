@@ -1,53 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Consignment, DeliveryResult, QueueItem } from '@skein/delivery'
-import { type DnsResolver, SkeinError, silentLogger, systemClock, systemRandom } from '@skein/runtime'
-import { createMemoryLog } from '../test/memory-log.ts'
+import { SkeinError } from '@skein/runtime'
+import { createBench, routeTo } from '../test/courier-bench.ts'
 import { except, startScripted, willing } from '../test/scripted-server.ts'
 import { startServer } from '../test/server-fixture.ts'
-import { type OutsideCourierSettings, createOutsideCourier } from './outside-courier.ts'
 import { createMemoryDns } from '@skein/testkit'
-
-function createBench(settings: Partial<OutsideCourierSettings> = {}, resolver: DnsResolver = createMemoryDns()) {
-  const log = createMemoryLog()
-  const courier = createOutsideCourier(
-    { log, clock: systemClock, random: systemRandom, logger: silentLogger, resolver },
-    { hostName: 'us.example', ...settings },
-  )
-  let count = 0
-  function letter(bytes: string, to: string[], changes: Partial<QueueItem> = {}): Consignment {
-    const blob = log.put(bytes)
-    const recipients = to.map((address, index) => ({
-      index,
-      address,
-      original: address,
-      state: 'pending' as const,
-      attempts: 0,
-      nextAttemptMs: 0,
-      lastResult: null,
-      delayNoticeSent: false,
-    }))
-    const item: QueueItem = {
-      id: `Q${++count}`,
-      from: 'aaa@us.example',
-      recipients,
-      blob,
-      size: blob.length,
-      messageId: '',
-      receivedMs: 0,
-      source: { kind: 'local', remoteAddress: '', node: 'n', accountId: null },
-      smtpUtf8: false,
-      eightBit: false,
-      ...changes,
-    }
-    return { item, recipients }
-  }
-  const send = (consignment: Consignment, signal = new AbortController().signal): Promise<DeliveryResult[]> =>
-    courier.deliver(consignment, { kind: 'outside', domain: 'there.example' }, signal)
-  return { log, courier, letter, send }
-}
-
-const routeTo = (port: number, host = '127.0.0.1') => ({ routes: { 'there.example': `${host}:${port}` } })
 
 describe('outside courier', () => {
   test('a letter arrives byte for byte over STARTTLS, also in small chunks', async () => {
@@ -185,16 +142,6 @@ describe('outside courier', () => {
     const [ascii] = await send(letter('Subject: x\r\n\r\n\xe4\r\n', ['a@there.example'], { smtpUtf8: true }))
     assert.equal(ascii?.kind, 'delivered')
     assert.equal(there.messages.length, 1)
-    await courier.close()
-  })
-
-  test('8-bit text does not go to a host of 7 bits', async () => {
-    await using there = await startScripted(except({ EHLO: '250 there' }))
-    const { courier, letter, send } = createBench(routeTo(there.port))
-    const [refused] = await send(letter('S: x\r\n\r\n\xe4\r\n', ['a@there.example'], { eightBit: true }))
-    assert.deepEqual([refused?.kind, refused?.status], ['permanent', '5.6.3'])
-    const [ascii] = await send(letter('S: x\r\n\r\nx\r\n', ['a@there.example'], { eightBit: true }))
-    assert.equal(ascii?.kind, 'delivered')
     await courier.close()
   })
 

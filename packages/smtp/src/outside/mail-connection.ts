@@ -1,17 +1,22 @@
 // One greeted connection to another mail server, over which letters go (RFC 5321 §3).
 // Promises: one outcome for each recipient whose fate was decided, null for those it was not; "delivered" is what the
 // server said after the end of the message, and nothing else is.
+import type { Socket } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import type { QueueItem, QueueRecipient } from '@skein/delivery'
+import { TransferConversion } from '@skein/mail'
 import type { MessageLog } from '@skein/mailboxes'
 import type { Clock } from '@skein/runtime'
 import type { OutsideLimits } from '../limits.ts'
 import { DotStuffer } from '../wire/dot-stuffer.ts'
 import type { ServerReply } from '../wire/reply-reader.ts'
 import { Dialogue, DialogueBroken } from './dialogue.ts'
+import { mailCommand, rcptCommand } from './envelope-commands.ts'
 import { type LetterNeeds, needsOf } from './letter-needs.ts'
 import type { MailHost } from './mail-hosts.ts'
 import { type Outcome, failure, outcomeOfReply } from './outcome.ts'
 import { outsideBytes, outsideSize } from './outside-letter.ts'
+import { type PeerCertificates, type TlsTerms, type TlsVerdict, judge, mustEncrypt } from './tls-terms.ts'
 
 export interface MailConnectionComponents {
   log: MessageLog
@@ -19,7 +24,12 @@ export interface MailConnectionComponents {
   limits: OutsideLimits
   hostName: string
   localAddress: string | undefined
+  /** With the authorities that are trusted; left out: Node's. */
+  secureContext?: SecureContext
 }
+
+/** @param verdict null: TLS as it should be. */
+export type TlsReport = (host: MailHost, localAddress: string, verdict: TlsVerdict | null) => void
 
 /** The host was reached, and takes no mail from us now. */
 export class HostRefusal extends Error {
@@ -37,36 +47,57 @@ export class TlsFailure extends Error {
   override readonly name = 'TlsFailure'
 }
 
+/** The host was reached, and its TLS is not what it must be. Nothing of the letter was said. */
+export class TlsRefusal extends Error {
+  override readonly name = 'TlsRefusal'
+  readonly verdict: TlsVerdict
+
+  constructor(verdict: TlsVerdict) {
+    super(verdict.text)
+    this.verdict = verdict
+  }
+}
+
 export class MailConnection {
   readonly host: MailHost
+  readonly terms: TlsTerms
   readonly #components: MailConnectionComponents
   readonly #dialogue: Dialogue
   #extensions = new Map<string, string>()
   /** A transaction was begun that the server may not have ended. */
   #needsReset = false
+  #tlsVerdict: TlsVerdict | null = null
+  #isEncrypted = false
   letters = 0
 
-  private constructor(host: MailHost, dialogue: Dialogue, components: MailConnectionComponents) {
+  private constructor(host: MailHost, terms: TlsTerms, dialogue: Dialogue, components: MailConnectionComponents) {
     this.host = host
+    this.terms = terms
     this.#dialogue = dialogue
     this.#components = components
   }
 
-  /** @throws DialogueBroken, HostRefusal, TlsFailure */
-  static async open(
-    host: MailHost,
+  /**
+   * Greets over a socket that is connected.
+   * @param report told what came of TLS, also where this throws. Not called for `useTls: false`.
+   * @throws DialogueBroken, HostRefusal, TlsFailure, TlsRefusal
+   */
+  static async greet(
+    { socket, host }: { socket: Socket; host: MailHost },
     components: MailConnectionComponents,
-    options: { useTls: boolean },
+    { useTls, terms, report }: { useTls: boolean; terms: TlsTerms; report: TlsReport },
     signal: AbortSignal,
   ): Promise<MailConnection> {
-    const dialogue = await Dialogue.open(host, components, signal)
-    const connection = new MailConnection(host, dialogue, components)
+    const dialogue = Dialogue.over(socket, components)
+    const connection = new MailConnection(host, terms, dialogue, components)
     const stop = dialogue.breakOn(signal)
     try {
-      await connection.#greet(options.useTls)
+      await connection.#greet(useTls)
+      if (useTls) report(host, dialogue.localAddress, connection.#tlsVerdict)
       return connection
     } catch (error) {
       dialogue.destroy()
+      if (useTls && connection.#tlsVerdict) report(host, dialogue.localAddress, connection.#tlsVerdict)
       throw error
     } finally {
       stop()
@@ -86,20 +117,51 @@ export class MailConnection {
     return hopOf(this.host)
   }
 
+  /** How it is protected, for whoever reads the trace. */
+  get protection(): string {
+    if (!this.#isEncrypted) return 'in clear text'
+    const { demand, facts } = this.terms
+    if (this.#tlsVerdict || demand.kind === 'opportunistic' || demand.kind === 'encrypted') return 'over TLS'
+    if (demand.kind === 'dane') return 'over TLS, verified by DANE'
+    return facts.type === 'sts' ? 'over TLS, verified as MTA-STS asks' : 'over verified TLS'
+  }
+
   async #greet(useTls: boolean): Promise<void> {
     const { limits } = this.#components
     const greeting = await this.#dialogue.reply('the connection', limits.greetingTimeoutMs)
     if (greeting.code !== 220) throw new HostRefusal(this.#hostOutcome(greeting, 'greeting'))
     await this.#hello()
-    if (!useTls || !this.#extensions.has('STARTTLS')) return
-    const ready = await this.#dialogue.say('STARTTLS', limits.commandTimeoutMs)
-    if (ready.code !== 220) return
-    try {
-      await this.#dialogue.startTls(this.host.name)
-    } catch (error) {
-      throw new TlsFailure(error instanceof Error ? error.message : String(error))
-    }
+    if (!useTls) return
+    if (!(await this.#startTls())) return
     await this.#hello()
+  }
+
+  /** False where it goes on in clear text. @throws DialogueBroken, TlsFailure, TlsRefusal */
+  async #startTls(): Promise<boolean> {
+    const { limits, clock, secureContext } = this.#components
+    const { terms } = this
+    const ready = this.#extensions.has('STARTTLS')
+      ? await this.#dialogue.say('STARTTLS', limits.commandTimeoutMs)
+      : undefined
+    if (ready?.code !== 220) {
+      const text = ready ? `answers ${ready.code} to STARTTLS` : 'offers no STARTTLS'
+      this.#tlsVerdict = { type: 'starttls-not-supported', text: `${terms.serverName} ${text}` }
+      if (mustEncrypt(terms)) throw new TlsRefusal(this.#tlsVerdict)
+      return false
+    }
+    let peer: PeerCertificates
+    try {
+      peer = await this.#dialogue.startTls(terms.serverName, secureContext)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      this.#tlsVerdict = { type: 'validation-failure', text: `TLS with ${terms.serverName} failed: ${why}` }
+      if (mustEncrypt(terms)) throw new TlsRefusal(this.#tlsVerdict)
+      throw new TlsFailure(why)
+    }
+    this.#isEncrypted = true
+    this.#tlsVerdict = judge(terms, peer, clock.nowMs())
+    if (this.#tlsVerdict && mustEncrypt(terms)) throw new TlsRefusal(this.#tlsVerdict)
+    return true
   }
 
   async #hello(): Promise<void> {
@@ -164,9 +226,14 @@ export class MailConnection {
       // RFC 6531 §3.1, §4.2.
       return failure('permanent', 550, '5.6.7', 'the host does not take internationalised mail', options)
     }
-    if (needs.eightBit && !has('8BITMIME')) {
-      // RFC 6152 §3: we neither send 8-bit text there nor rewrite the letter.
-      return failure('permanent', 554, '5.6.3', 'the host takes 7-bit mail only', options)
+    if (needs.stuck !== '') {
+      // RFC 6152 §3: rather back than changed.
+      const text = `the host takes ${needs.body} mail only, and the letter can not be converted: ${needs.stuck}`
+      return failure('permanent', 554, '5.6.3', text, options)
+    }
+    if (item.options?.deliverBy?.mode === 'return' && !has('DELIVERBY')) {
+      // RFC 2852 §4.1.4.
+      return failure('permanent', 554, '5.3.3', 'the host does not promise a time to deliver by', options)
     }
     const sizeMax = Number(this.#extensions.get('SIZE') ?? 0)
     const size = outsideSize(item)
@@ -185,13 +252,15 @@ export class MailConnection {
   ): Promise<void> {
     const { commandTimeoutMs, dataInitTimeoutMs, dataEndTimeoutMs } = this.#components.limits
     const dialogue = this.#dialogue
-    const mail = this.#mailCommand(item, needs)
-    const rcpt = recipients.map(({ address }) => `RCPT TO:<${address}>`)
+    const mail = mailCommand(item, needs, this.#extensions, this.#components.clock.nowMs())
+    const rcpt = recipients.map((recipient) => rcptCommand(recipient, needs, this.#extensions))
+    const isBinary = needs.body === 'binary'
     const isPipelined = this.#extensions.has('PIPELINING')
     const reset = this.#needsReset
     this.#needsReset = true
     // RFC 2920 §3.1: DATA may be the last of a batch.
-    if (isPipelined) dialogue.write([...(reset ? ['RSET'] : []), mail, ...rcpt, 'DATA', ''].join('\r\n'))
+    if (isPipelined)
+      dialogue.write([...(reset ? ['RSET'] : []), mail, ...rcpt, ...(isBinary ? [] : ['DATA']), ''].join('\r\n'))
     const ask = (line: string, timeoutMs: number) =>
       isPipelined ? dialogue.reply(line.split(' ', 1)[0] ?? line, timeoutMs) : dialogue.say(line, timeoutMs)
 
@@ -207,7 +276,13 @@ export class MailConnection {
       if (reply.code === 250 || reply.code === 251) accepted += 1
       else outcomes[i] = this.#outcome(reply, 'RCPT', true)
     }
-    if (accepted === 0 && !isPipelined) return
+    if (accepted === 0 && (!isPipelined || isBinary)) return
+    if (isBinary) {
+      // RFC 3030 §2: nothing to be asked before, and no byte changed.
+      dialogue.write(`BDAT ${outsideSize(item)} LAST\r\n`)
+      await this.#sendBytes(item)
+      return this.#endOfMessage(outcomes)
+    }
     const go = await ask('DATA', dataInitTimeoutMs)
     if (go.code !== 354) {
       const refused = this.#outcome(go.code >= 400 ? go : { ...go, code: 451 }, 'DATA', true)
@@ -219,10 +294,14 @@ export class MailConnection {
       await dialogue.say('.', dataEndTimeoutMs)
       return
     }
-    await this.#sendMessage(item)
+    await this.#sendMessage(item, needs)
+    return this.#endOfMessage(outcomes)
+  }
+
+  async #endOfMessage(outcomes: (Outcome | null)[]): Promise<void> {
     let end: ServerReply
     try {
-      end = await dialogue.reply('the end of the message', dataEndTimeoutMs)
+      end = await this.#dialogue.reply('the end of the message', this.#components.limits.dataEndTimeoutMs)
     } catch (error) {
       if (!(error instanceof DialogueBroken)) throw error
       // It may have been taken or not: trying another host at once would make two of it for certain in the one case.
@@ -231,28 +310,30 @@ export class MailConnection {
       return
     }
     this.#needsReset = false
-    fillOpen(outcomes, this.#outcome(end, 'end of message', false))
+    const passedOn = { dsn: this.#extensions.has('DSN'), deliverBy: this.#extensions.has('DELIVERBY') }
+    fillOpen(outcomes, { ...this.#outcome(end, 'end of message', false), passedOn })
   }
 
-  #mailCommand(item: QueueItem, needs: LetterNeeds): string {
-    const parameters: string[] = []
-    if (this.#extensions.has('SIZE')) parameters.push(`SIZE=${outsideSize(item)}`)
-    if (item.eightBit && this.#extensions.has('8BITMIME')) parameters.push('BODY=8BITMIME')
-    if (needs.smtpUtf8) parameters.push('SMTPUTF8')
-    return [`MAIL FROM:<${item.from}>`, ...parameters].join(' ')
-  }
-
-  async #sendMessage(item: QueueItem): Promise<void> {
+  async #sendMessage(item: QueueItem, { plan }: LetterNeeds): Promise<void> {
     const stuffer = new DotStuffer()
-    let pieces: Buffer[] = []
-    for await (const chunk of outsideBytes(item, this.#components.log)) {
-      if (pieces.length > 0) await this.#dialogue.writeAll(pieces)
-      pieces = []
-      stuffer.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), pieces)
+    const conversion = plan && new TransferConversion(plan)
+    const send = async (chunks: readonly Buffer[]) => {
+      const pieces: Buffer[] = []
+      for (const chunk of chunks) stuffer.write(chunk, pieces)
+      await this.#dialogue.writeAll(pieces)
     }
-    // The end goes along with the last piece: most letters are one write.
-    pieces.push(stuffer.end())
-    await this.#dialogue.writeAll(pieces)
+    for await (const chunk of outsideBytes(item, this.#components.log)) {
+      const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+      await send(conversion ? conversion.push(bytes) : [bytes])
+    }
+    if (conversion) await send(conversion.end())
+    this.#dialogue.write(stuffer.end())
+  }
+
+  async #sendBytes(item: QueueItem): Promise<void> {
+    for await (const chunk of outsideBytes(item, this.#components.log)) {
+      await this.#dialogue.writeAll([Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)])
+    }
   }
 
   quit(): void {
@@ -260,7 +341,7 @@ export class MailConnection {
   }
 }
 
-export function hopOf({ name, address, port }: MailHost): string {
+export function hopOf({ name, address, port }: Pick<MailHost, 'name' | 'address' | 'port'>): string {
   const where = port === 25 ? address : `${address}:${port}`
   return name === address ? where : `${name} [${where}]`
 }
