@@ -82,6 +82,7 @@ test(
     stage.cleanup(() => sink.stop())
     const settings = {
       smtp: { trusted: [] as string[] },
+      door: { greylist: 'off' },
       outside: { 'dns-servers': [world.resolver] },
       'outside.routes': { '"*"': sink.route },
     }

@@ -13,6 +13,13 @@ import { addUser, benchPassword, benchSettings, endpoint } from './targets.ts'
 const messageBytes = 10_000
 const users = Array.from({ length: 20 }, (_, index) => ({ address: `u${index}@bench.test`, password: benchPassword }))
 const rounds = 3
+/** One stranger sends all of it. */
+const door = {
+  greylist: 'off',
+  'letters-per-address-max': 1_000_000,
+  'recipients-per-address-max': 1_000_000,
+  'letters-per-recipient-max': 1_000_000,
+}
 
 export const checkedRow: OwnRow = {
   kind: 'own',
@@ -87,7 +94,7 @@ async function started(nodes: SkeinNode[], world: DnsWorld, trusted: string[]): 
   const node = await initNode({
     name,
     domains: ['bench.test'],
-    settings: { ...settings, smtp: { trusted }, outside: { 'dns-servers': [world.resolver] } },
+    settings: { ...settings, smtp: { trusted }, door, outside: { 'dns-servers': [world.resolver] } },
   })
   nodes.push(node)
   await node.start()
