@@ -5,6 +5,7 @@ import { isIP } from 'node:net'
 import { deliveryLimits } from '@skein/delivery'
 import { parseServer, trustedServersDefault } from '@skein/dns'
 import { canonicalDomain } from '@skein/mail'
+import { doorLimits, parseDnsList } from '@skein/filtering'
 import { SkeinError, createAddressSet } from '@skein/runtime'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
@@ -26,8 +27,136 @@ const nameServer = z.string().refine((text) => {
     return false
   }
 }, 'not the IP address of a name server, with or without a port')
+const dnsList = z.string().superRefine((text, context) => {
+  try {
+    parseDnsList(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+})
 const count = (max: number) => z.int().min(1).max(max)
 const amount = z.int().min(0).max(1_000_000_000)
+
+const acmeSchema = z
+  .strictObject({
+    directory: z
+      .string()
+      .default('')
+      .describe(
+        'The authority’s ACME directory, e.g. https://acme-v02.api.letsencrypt.org/directory; empty: no certificates are asked for.',
+      ),
+    'agree-to-terms': z.boolean().default(false).describe('You have read the authority’s terms and agree to them.'),
+    email: z.string().default('').describe('Where the authority may write to; most need none.'),
+    method: z
+      .enum(['http-01', 'dns-01'])
+      .default('http-01')
+      .describe('How names are proved: port 80 of whichever node they lead to, or a record put into the zone.'),
+    names: z
+      .array(
+        z.string().regex(/^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/i, 'not a host name'),
+      )
+      .max(100)
+      .default([])
+      .describe(
+        'Names in the certificate; empty: the host name, and mail, autoconfig, autodiscover and mta-sts of each domain that lead to nodes.',
+      ),
+    'key-type': z
+      .enum(['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-4096'])
+      .default('ecdsa-p256')
+      .describe('The key of the certificate.'),
+    'change-key': z
+      .boolean()
+      .default(false)
+      .describe('Another key at each renewal, told to the world beforehand; false: the same one, so that TLSA stays.'),
+    'renew-before-days': count(89)
+      .default(30)
+      .describe('How long before its end a certificate is renewed; at most a third of its life.'),
+    'eab-key-id': z.string().default('').describe('External account: the key’s name, where the authority wants one.'),
+    'eab-hmac-key': z.string().default('').describe('External account: the key, in base64url.'),
+    authorities: z
+      .string()
+      .default('')
+      .describe('PEM file with who vouches for the directory itself, for an authority of your own.'),
+    'dns-server': z
+      .string()
+      .default('')
+      .describe('dns-01: IP address of the name server that takes dynamic updates, with or without port.'),
+    'dns-key-name': z.string().default('').describe('dns-01: name of the TSIG key.'),
+    'dns-key-secret': z.string().default('').describe('dns-01: secret of the TSIG key, in base64.'),
+    'dns-key-algorithm': z
+      .enum(['hmac-sha256', 'hmac-sha384', 'hmac-sha512'])
+      .default('hmac-sha256')
+      .describe('dns-01: algorithm of the TSIG key.'),
+    'dns-wait-seconds': z
+      .int()
+      .min(0)
+      .max(3600)
+      .default(0)
+      .describe('dns-01: how long the other name servers need to copy a record.'),
+  })
+  .prefault({})
+  .describe('Certificates from an authority that speaks ACME.')
+
+const doorSchema = z
+  .strictObject({
+    greylist: z
+      .enum(['off', 'suspicious', 'all'])
+      .default('suspicious')
+      .describe(
+        'Whose first letter has to come twice: nobody’s, that of addresses without a confirmed host name, on a DNS list or with a bad name, or everybody’s.',
+      ),
+    'greylist-pause-seconds': count(86_400)
+      .default(doorLimits.greylistPauseMs / 1000)
+      .describe('When the second try is taken.'),
+    'without-name': z
+      .enum(['record', 'refuse'])
+      .default('record')
+      .describe(
+        'What happens to addresses whose host name the DNS does not confirm: recorded, or refused (550 5.7.25).',
+      ),
+    lists: z
+      .array(dnsList)
+      .max(doorLimits.listsMax)
+      .default([])
+      .describe(
+        'DNS lists (RFC 5782), each as "zone of=address|domain codes=127.0.0.2,127.0.0.4/30 weight=1"; a negative weight is a list of friends. Lists have terms of use: none is asked unless it stands here. See [The door](door.md).',
+      ),
+    'listed-from': z
+      .number()
+      .min(0.001)
+      .max(1000)
+      .default(1)
+      .describe('The weight of all hits together from which a client is refused (554 5.7.1).'),
+    'sessions-per-address-max': count(1_000_000)
+      .default(doorLimits.sessionsPerAddressMax)
+      .describe('Sessions of one stranger’s address at once (421 4.7.0).'),
+    'connections-per-address-max': count(1_000_000)
+      .default(doorLimits.connectionsPerAddressPer10MinMax)
+      .describe('Its connections in ten minutes, at all nodes together (421 4.7.0).'),
+    'letters-per-address-max': count(1_000_000)
+      .default(doorLimits.lettersPerAddressPerHourMax)
+      .describe('Its letters in an hour, at all nodes together (451 4.7.1); ten times as many with a good name.'),
+    'recipients-per-address-max': count(10_000_000)
+      .default(doorLimits.recipientsPerAddressPerHourMax)
+      .describe('Its recipients in an hour (451 4.7.1).'),
+    'unknown-recipients-max': count(1_000_000)
+      .default(doorLimits.unknownRecipientsPerHourMax)
+      .describe('Its unknown recipients in an hour; with one more it is banned at all nodes.'),
+    'ban-seconds': count(86_400)
+      .default(doorLimits.banFirstMs / 1000)
+      .describe('How long a first ban lasts; each further one twice as long, up to a day.'),
+    'letters-per-recipient-max': count(10_000_000)
+      .default(doorLimits.lettersPerRecipientPerHourMax)
+      .describe('Letters from strangers to one mailbox in an hour (450 4.2.1).'),
+    'letters-per-user-max': count(1_000_000)
+      .default(doorLimits.lettersPerUserPerHourMax)
+      .describe('Letters that one of our users sends in an hour (451 4.7.1).'),
+    'recipients-per-user-max': count(10_000_000)
+      .default(doorLimits.recipientsPerUserPerHourMax)
+      .describe('Recipients to whom one of our users writes in an hour (452 4.7.1).'),
+  })
+  .prefault({})
+  .describe('Who may come in by SMTP, how often, and who has to wait.')
 
 export const configSchema = z.strictObject({
   profile: z
@@ -100,6 +229,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The certificate for SMTP, IMAP, POP3 and HTTPS. Read again on SIGHUP.'),
+  acme: acmeSchema,
   smtp: z
     .strictObject({
       'bare-line-ends': z
@@ -133,8 +263,29 @@ export const configSchema = z.strictObject({
         .array(addressOrBlock)
         .default(['127.0.0.0/8', '::1'])
         .describe(
-          'Addresses or CIDR ranges that get no greeting pause, and no limit of connections per address (POP3 too).',
+          'Addresses or CIDR ranges that get no greeting pause, no limit of connections per address (POP3 too), and of whom the door asks nothing.',
         ),
+      proxy: z
+        .array(addressOrBlock)
+        .default([])
+        .describe(
+          'Addresses or CIDR ranges of load balancers: their connections must begin with a PROXY header (version 1 or 2), and who it names counts as the client.',
+        ),
+      xclient: z
+        .array(addressOrBlock)
+        .default([])
+        .describe("Addresses or CIDR ranges whose XCLIENT counts (Postfix's way to say who the client is)."),
+      xforward: z
+        .array(addressOrBlock)
+        .default([])
+        .describe("Addresses or CIDR ranges whose XFORWARD counts: for a letter's Received field and its checks."),
+      'solicitations-refused': z
+        .array(z.string().regex(/^[A-Za-z0-9._:-]+$/))
+        .default([])
+        .describe('Keywords of NO-SOLICITING (RFC 3865); letters whose sender says that they offer that are refused.'),
+      'future-release-max-days': count(365)
+        .default(90)
+        .describe('How far ahead a letter may be submitted to be sent (FUTURERELEASE).'),
       'channel-binding': z
         .boolean()
         .default(false)
@@ -144,6 +295,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('SMTP and submission.'),
+  door: doorSchema,
   imap: z
     .strictObject({
       'connections-max': count(1_000_000).default(10_000).describe('IMAP connections at once.'),
@@ -290,6 +442,12 @@ export const configSchema = z.strictObject({
         .default('')
         .describe(
           'PEM file with certificate authorities that are trusted beside the public ones, where MTA-STS or REQUIRETLS asks for a valid certificate.',
+        ),
+      'letters-per-minute': z
+        .record(z.string(), z.int().min(1).max(1_000_000))
+        .default({})
+        .describe(
+          'Most letters in a minute to a domain, "example.org" = 60; "*" for each that is not named; empty: as many as it takes.',
         ),
       routes: z
         .record(z.string(), z.string().regex(/^.+:\d+$/, 'a route is host:port'))

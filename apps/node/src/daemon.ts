@@ -19,12 +19,16 @@ import {
   createTraceStore,
   openMessageLog,
 } from '@skein/storage'
+import { acmeSettings } from './acme/acme-settings.ts'
+import { createHttpChallenges } from './acme/http-challenges.ts'
 import { createAdministrators } from './administrators.ts'
+import { createCertificates } from './certificates.ts'
 import type { Config } from './config.ts'
 import { sendConflictNotices } from './conflict-notices.ts'
 import { listenForControl } from './control/server.ts'
 import type { Listener } from './control/status-view.ts'
 import { type DataDirectory, readNodeKey } from './data-directory.ts'
+import { openDoor } from './door.ts'
 import { type FrontDoors, openFrontDoors } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
@@ -63,6 +67,7 @@ export async function startDaemon(paths: DataDirectory, config: Config, logger: 
 async function openNode(paths: DataDirectory, config: Config, logger: Logger, opened: Opened): Promise<RunningNode> {
   const startedMs = clock.nowMs()
   let drainMs = 0
+  const acme = acmeSettings(config)
   settleKeys(paths)
   const tls = loadTlsMaterial({
     cert: config.tls.cert || paths.tlsCert,
@@ -100,6 +105,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   const mailboxes = createHomeMailboxes(ownMailboxes, stores.accounts, directory)
   opened.add('mailboxes', () => mailboxes.close())
   opened.add('search', () => textIndex.close())
+  const door = await openDoor({ config, ledger, mesh, database, resolver, logger, opened })
   const authenticator = createAuthenticator(
     {
       directory,
@@ -108,6 +114,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       clock,
       random,
       logger,
+      sharedFailures: door.loginFailures,
       decoySecret: createHmac('sha256', readNodeKey(paths)).update('skein decoy salts').digest(),
     },
     { takesCertificates: config.tls['client-authorities'] !== '' },
@@ -143,6 +150,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       srsSecrets: () => srsSecrets.secrets(),
       messageBytesMax: config.smtp['message-bytes-max'],
       recipientsMax: config.smtp['recipients-max'],
+      outsidePerMinute: config.outside['letters-per-minute'],
       userLettersPerHourMax: config.smtp['user-letters-per-hour-max'],
       userRecipientsPerHourMax: config.smtp['user-recipients-per-hour-max'],
       userRecipientsPerDayMax: config.smtp['user-recipients-per-day-max'],
@@ -150,6 +158,23 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   )
   sendConflictNotices(ledger, delivery, administrators, { hostName, clock, logger })
   const listeners = meshListeners(mesh)
+  const challenges = createHttpChallenges({ directory, link: mesh, clock, logger: logger.child({ part: 'acme' }) })
+  const announceOwnKeys = announceKeys(ledger, tls, paths, logger)
+  const certificates = createCertificates(
+    {
+      paths,
+      tls,
+      ledger,
+      resolver,
+      httpProver: challenges.prover,
+      clock,
+      random,
+      logger: logger.child({ part: 'acme' }),
+      announceKeys: announceOwnKeys,
+    },
+    acme,
+    { hostName },
+  )
   let doors: FrontDoors | undefined
   const parts: NodeParts = {
     administrators,
@@ -158,6 +183,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     accounts: stores.accounts,
     mailboxes,
     delivery,
+    doorkeeper: door.doorkeeper,
     clock,
     logger,
     startedMs,
@@ -167,6 +193,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       doors?.dismiss(address)
     },
     check: () => checkStore({ database, log, clock }),
+    certificates,
   }
   answerPeers(parts)
   await announceSelf(ledger, mesh, config, hostName)
@@ -186,16 +213,21 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     textIndex,
     log,
     authenticator,
+    doorkeeper: door.doorkeeper,
     directory,
     streams: mesh,
     redeem: (from, protocol, ticket) => authenticator.redeem(from, protocol, ticket),
   })
-  await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
+  await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors, [
+    challenges.route,
+  ])
   await announceServices(ledger, listeners)
   examination.keys.start().catch((error: unknown) => {
     logger.error({ error: String(error) }, 'there are no keys to sign letters with')
   })
-  await announceKeys(ledger, tls, paths, logger)()
+  await announceOwnKeys()
+  certificates.start()
+  opened.add('certificates', () => certificates.stop())
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(
     paths.controlSocket,

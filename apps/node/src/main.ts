@@ -2,9 +2,11 @@
 import { Command, CommanderError } from 'commander'
 import { addDnsCommand } from './cli/dns-commands.ts'
 import { addDirectoryCommands } from './cli/directory-commands.ts'
+import { addDoorCommands } from './cli/door-commands.ts'
 import { addMailCommands } from './cli/mail-commands.ts'
 import { addMeshCommands } from './cli/mesh-commands.ts'
 import { addNodeCommands } from './cli/node-commands.ts'
+import { addTlsCommands } from './cli/tls-commands.ts'
 import { explain } from './cli/command-context.ts'
 import { skeinVersion } from './version.ts'
 
@@ -21,6 +23,8 @@ function createProgram(): Command {
   addDirectoryCommands(program)
   addMailCommands(program)
   addDnsCommand(program)
+  addDoorCommands(program)
+  addTlsCommands(program)
   inherit(program)
   return program
 }

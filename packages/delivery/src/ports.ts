@@ -348,7 +348,12 @@ export const deliveryLimits = {
   localDeliveriesAtOnceMax: 64,
   peerDeliveriesAtOnceMax: 32,
   outsideDeliveriesAtOnceMax: 100,
-  outsideDeliveriesPerDomainMax: 8,
+  outsideDeliveriesPerDomainMax: 10,
+  /** To a domain that has not taken any yet; grows up to the limit as it takes them. */
+  outsideDeliveriesAtStart: 4,
+  /** How long it is remembered how many at once a domain took, and of how many domains. */
+  outsidePaceKeepMs: 3600_000,
+  outsidePacesMax: 20_000,
   /** More letters than these are not taken in: `queue-full` (temporary). */
   queueItemsInMemoryMax: 100_000,
   /** Letters for at most this many local recipients go into the mailboxes before they are acknowledged. */

@@ -157,6 +157,8 @@ export const requestServices = [
   'own',
   'admin',
   'accounts',
+  'acme',
+  'judge',
 ] as const satisfies readonly PeerService[]
 export type RequestService = (typeof requestServices)[number]
 

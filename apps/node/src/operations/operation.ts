@@ -1,6 +1,7 @@
 // An operator's act is a value in a table: its parameters, who may ask for it, where it is carried out, what it does.
 import type { AccountStore } from '@skein/accounts'
 import type { Delivery } from '@skein/delivery'
+import type { OperatedDoorkeeper } from '@skein/filtering'
 import { canonicalAddress } from '@skein/mail'
 import type { Mailboxes } from '@skein/mailboxes'
 import type { Mesh } from '@skein/mesh'
@@ -8,6 +9,7 @@ import type { Ledger } from '@skein/replication'
 import { type Clock, type Logger, type NodeId, SkeinError } from '@skein/runtime'
 import type { z } from 'zod'
 import type { Administrators } from '../administrators.ts'
+import type { Certificates } from '../certificates.ts'
 import type { Listener } from '../control/status-view.ts'
 
 /** What operations act on. */
@@ -18,6 +20,7 @@ export interface NodeParts {
   accounts: AccountStore
   mailboxes: Mailboxes
   delivery: Delivery
+  doorkeeper: OperatedDoorkeeper
   clock: Clock
   logger: Logger
   startedMs: number
@@ -25,6 +28,7 @@ export interface NodeParts {
   /** What an account's password opened is closed: logins remembered in memory, sessions under way. */
   endSessions(address: string): void
   check(): Promise<unknown>
+  certificates: Certificates
 }
 
 export interface Operation<Params = never> {
