@@ -28,6 +28,8 @@ export interface KeeperComponents {
   logger: Logger
   /** Tells the world which keys are used here now. */
   announceKeys(): Promise<void>
+  /** Default: the authority itself, over HTTPS. */
+  connect?: typeof createAcmeClient
 }
 
 export interface AcmeView {
@@ -67,7 +69,7 @@ export function createCertificateKeeper(
     createHash('sha256').update(`${ledger.self} ${fingerprint}`).digest().readUInt32BE(0) / 2 ** 32
 
   function client(): AcmeClient {
-    return createAcmeClient(clock, {
+    return (parts.connect ?? createAcmeClient)(clock, {
       directoryUrl: settings.directoryUrl,
       accountKey: files.accountKey(),
       accountUrl: files.state.accountUrl,
@@ -116,24 +118,29 @@ export function createCertificateKeeper(
   async function keyToUse(): Promise<string> {
     const current = readFileSync(paths.tlsKey, 'utf8')
     if (!settings.changesKey && keyTypeOf(current) === settings.keyType) return current
-    const next = nextKey(paths, settings.keyType)
-    await parts.announceKeys()
+    const { pem, digest, sinceMs } = await readyNextKey()
     const name = `_25._tcp.${hostName}`
-    const digest = keyDigest(next.pem)
     try {
       const { records } = await parts.resolver.tlsa(name)
       const isTold = records.some(({ data }) => Buffer.from(data).toString('hex') === digest)
-      const isLong = clock.nowMs() - next.sinceMs >= acmeLimits.nextKeyLeadMs
-      if (records.length === 0 || (isTold && isLong)) return next.pem
+      if (records.length === 0 || (isTold && clock.nowMs() - sinceMs >= acmeLimits.nextKeyLeadMs)) return pem
       logger.warn(
         { name },
         'the key is not changed yet: the next one is not in TLSA, or not for two days ("skein dns")',
       )
     } catch (error) {
-      if (error instanceof SkeinError && error.code === 'no-such-domain') return next.pem
+      if (error instanceof SkeinError && error.code === 'no-such-domain') return pem
       logger.warn({ name, error: String(error) }, 'the key is not changed: it can not be seen what TLSA says')
     }
     return current
+  }
+
+  async function readyNextKey(): Promise<{ pem: string; digest: string; sinceMs: number }> {
+    const pem = nextKey(paths, settings.keyType)
+    const digest = keyDigest(pem)
+    if (files.state.nextKey?.digest !== digest) files.save({ nextKey: { digest, sinceMs: clock.nowMs() } })
+    await parts.announceKeys()
+    return { pem, digest, sinceMs: files.state.nextKey?.sinceMs ?? clock.nowMs() }
   }
 
   async function order(wanted: readonly string[], why: string): Promise<void> {
@@ -158,10 +165,19 @@ export function createCertificateKeeper(
     files.save({ fingerprint, failures: 0, nextAttemptMs: 0, lastError: undefined, lastFailureMs: undefined })
     tls.reload()
     rmSync(paths.tlsSelfMade, { force: true })
-    if (settings.changesKey) nextKey(paths, settings.keyType)
-    await ledger.setSelf({ authority: (meta?.caaIdentities?.[0] ?? '').toLowerCase() })
-    await parts.announceKeys()
     logger.info({ names: wanted, validTo }, 'a new certificate is in use')
+    await tellMesh((meta?.caaIdentities?.[0] ?? '').toLowerCase())
+  }
+
+  /** The certificate is in use: that the others can't be told yet is no failure of it. */
+  async function tellMesh(authority: string): Promise<void> {
+    try {
+      await ledger.setSelf({ authority })
+      if (settings.changesKey) await readyNextKey()
+      else await parts.announceKeys()
+    } catch (error) {
+      logger.warn({ error: String(error) }, 'the mesh could not be told of the new certificate')
+    }
   }
 
   function noteFailure(error: unknown): string {
@@ -191,7 +207,12 @@ export function createCertificateKeeper(
     try {
       const wanted = await names()
       const why = isAsked ? 'an operator asked for it' : await reason(wanted)
-      if (why === undefined || (!isAsked && files.state.nextAttemptMs > clock.nowMs())) return
+      if (!isAsked && files.state.nextAttemptMs > clock.nowMs()) return
+      if (why === undefined) {
+        // An order that failed and that nothing needs any more: an operator asked for it, or the names have changed.
+        if (files.state.failures > 0) files.save({ failures: 0, nextAttemptMs: 0, lastError: undefined })
+        return
+      }
       await order(wanted, why)
       await reason(wanted)
     } catch (error) {
@@ -215,7 +236,7 @@ export function createCertificateKeeper(
     const nowMs = clock.nowMs()
     const { failures, nextAttemptMs } = files.state
     const wakeMs = failures > 0 ? nextAttemptMs : (dueMs ?? nowMs + acmeLimits.checkMs)
-    const delayMs = Math.max(1_000, Math.min(wakeMs - nowMs, acmeLimits.checkMs))
+    const delayMs = Math.max(acmeLimits.lookPauseMs, Math.min(wakeMs - nowMs, acmeLimits.checkMs))
     timer = clock.setTimer(delayMs, () => {
       run(false).catch((error: unknown) =>
         logger.error({ error: String(error) }, 'certificates can not be looked after'),
