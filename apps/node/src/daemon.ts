@@ -28,6 +28,7 @@ import { sendConflictNotices } from './conflict-notices.ts'
 import { listenForControl } from './control/server.ts'
 import type { Listener } from './control/status-view.ts'
 import { type DataDirectory, readNodeKey } from './data-directory.ts'
+import { openDoor } from './door.ts'
 import { type FrontDoors, openFrontDoors } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
@@ -104,6 +105,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   const mailboxes = createHomeMailboxes(ownMailboxes, stores.accounts, directory)
   opened.add('mailboxes', () => mailboxes.close())
   opened.add('search', () => textIndex.close())
+  const door = await openDoor({ config, ledger, mesh, database, resolver, logger, opened })
   const authenticator = createAuthenticator(
     {
       directory,
@@ -112,6 +114,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       clock,
       random,
       logger,
+      sharedFailures: door.loginFailures,
       decoySecret: createHmac('sha256', readNodeKey(paths)).update('skein decoy salts').digest(),
     },
     { takesCertificates: config.tls['client-authorities'] !== '' },
@@ -179,6 +182,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     accounts: stores.accounts,
     mailboxes,
     delivery,
+    doorkeeper: door.doorkeeper,
     clock,
     logger,
     startedMs,
@@ -208,6 +212,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     textIndex,
     log,
     authenticator,
+    doorkeeper: door.doorkeeper,
     directory,
     streams: mesh,
     redeem: (from, protocol, ticket) => authenticator.redeem(from, protocol, ticket),

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { addDnsCommand } from './cli/dns-commands.ts'
 import { addDirectoryCommands } from './cli/directory-commands.ts'
+import { addDoorCommands } from './cli/door-commands.ts'
 import { addMailCommands } from './cli/mail-commands.ts'
 import { addMeshCommands } from './cli/mesh-commands.ts'
 import { addNodeCommands } from './cli/node-commands.ts'
@@ -22,6 +23,7 @@ function createProgram(): Command {
   addDirectoryCommands(program)
   addMailCommands(program)
   addDnsCommand(program)
+  addDoorCommands(program)
   addTlsCommands(program)
   inherit(program)
   return program
