@@ -19,6 +19,8 @@ const answers = {
   unknown: /^550 5\.1\.1 /,
   /** No address by RFC 5321 §4.1.2. */
   syntax: /^50[01] 5\.(?:1\.3|5\.[24]) /,
+  /** Looks like the way back of a letter that was forwarded from here, and nobody here signed it. */
+  forged: /^550 5\.(?:1\.1|7\.1) /,
   /** With parameters: not offered, or offered and not for us. */
   parameter: /^5(?:55 5\.5\.4|50 5\.7\.1) /,
   /** Beyond ASCII, and SMTPUTF8 was not asked for. RFC 6531 §3.5. */
@@ -74,9 +76,6 @@ const forms: Record<Answer, string[]> = {
     '"|/bin/sh"@own.test',
     '/etc/passwd@own.test',
     'victim=outside.test@own.test',
-    'SRS0=HHHH=TT=outside.test=victim@own.test',
-    'SRS1=HHHH=other.test==HHHH=TT=outside.test=victim@own.test',
-    'SRS0+HHHH=TT=outside.test=victim@own.test',
     'prvs=0123456789=victim@own.test',
     '/PN=victim/O=outside.test/@own.test',
     '=?utf-8?q?victim=40outside=2Etest?=@own.test',
@@ -143,6 +142,16 @@ const forms: Record<Answer, string[]> = {
     'RCPT TO:<{long}%outside.test@own.test>',
   ],
   parameter: ['RCPT TO:<victim@outside.test> ORCPT=rfc822;anna@own.test', 'RCPT TO:<victim@outside.test> NOTIFY=NEVER'],
+  forged: [
+    'SRS0=HHHH=TT=outside.test=victim@own.test',
+    'SRS0=AAAAAAAA=2B=outside.test=victim@own.test',
+    'SRS0+HHHH=TT=outside.test=victim@own.test',
+    'SRS0-HHHH=TT=outside.test=victim@own.test',
+    'srs0=hhhh=tt=outside.test=victim@own.test',
+    'SRS0==TT=outside.test=victim@own.test',
+    'SRS0=outside.test=victim@own.test',
+    'SRS1=HHHH=other.test==HHHH=TT=outside.test=victim@own.test',
+  ],
   needsUtf8: ['anna@оwn.test', 'anna@own．test', 'victim@outside。test', 'аnna@own.test'],
   local: [
     '@outside.test:anna@own.test',

@@ -36,6 +36,29 @@ export interface DeliverResult {
   latencyMs: { p50: number; p99: number }
 }
 
+/** Letters submitted, each to the next of the destinations, which the load generator serves; until all have arrived. */
+export interface OutboundJob {
+  kind: 'outbound'
+  endpoint: Endpoint
+  users: { address: string; password: string }[]
+  destinations: { domain: string; address: string; port: number }[]
+  sessions: number
+  messageBytes: number
+  seconds: number
+}
+
+export interface OutboundResult {
+  letters: number
+  refused: number
+  /** Until the last 250 to a submission. */
+  submittedSeconds: number
+  /** Until the last letter arrived. */
+  seconds: number
+  lettersPerSecond: number
+  /** That the sink was asked for. */
+  connections: number
+}
+
 /** A mailbox read whole, again and again. */
 export interface FetchJob {
   kind: 'fetch'
@@ -100,7 +123,7 @@ export interface MailboxJob {
 
 export type MailboxResult = Record<string, number>
 
-export type Job = DeliverJob | FetchJob | NoticeJob | LookupJob | MailboxJob
+export type Job = DeliverJob | FetchJob | NoticeJob | LookupJob | MailboxJob | OutboundJob
 export type ResultOf<J extends Job> = J extends DeliverJob
   ? DeliverResult
   : J extends FetchJob
@@ -109,7 +132,9 @@ export type ResultOf<J extends Job> = J extends DeliverJob
       ? NoticeResult
       : J extends MailboxJob
         ? MailboxResult
-        : LookupResult
+        : J extends OutboundJob
+          ? OutboundResult
+          : LookupResult
 
 /** Value at the given share of a list in any order. */
 export function quantile(values: readonly number[], share: number): number {

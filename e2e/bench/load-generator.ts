@@ -11,9 +11,11 @@ import {
   type LookupResult,
   type NoticeJob,
   type NoticeResult,
+  type OutboundJob,
   quantile,
 } from './job.ts'
 import { measureMailbox } from './mailbox-load.ts'
+import { outbound } from './outbound-load.ts'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { letterRest, runLoadSession } from './smtp-load.ts'
@@ -239,6 +241,7 @@ const work: { [K in Job['kind']]: (job: never) => Promise<unknown> } = {
   notice,
   lookup,
   mailbox: measureMailbox,
+  outbound: (job: OutboundJob) => outbound(job, nextMessageId),
 }
 
 const job = JSON.parse(await text(process.stdin)) as Job

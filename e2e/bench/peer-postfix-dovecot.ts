@@ -4,6 +4,7 @@ import { chmodSync } from 'node:fs'
 import { loopbackAddress } from '../harness/addresses.ts'
 import { type PostfixProcess, runPostfix } from '../harness/postfix.ts'
 import { temporaryDirectory } from '../harness/processes.ts'
+import { outsideDestinations } from './destinations.ts'
 import { type MailboxFormat, dovecotPassword, dovecotPorts, runDovecot } from './peer-dovecot.ts'
 import type { Endpoint } from './job.ts'
 
@@ -52,6 +53,7 @@ export async function startPostfixDovecot(format: MailboxFormat, userCount: numb
 }
 
 async function startPostfix(directory: string, address: string): Promise<PostfixProcess> {
+  const routes = (await outsideDestinations()).map((it) => `{ ${it.domain} = smtp:[${it.address}]:${it.port} }`)
   const settings = {
     myhostname: 'peer.bench.test',
     mydestination: '',
@@ -67,6 +69,8 @@ async function startPostfix(directory: string, address: string): Promise<Postfix
     lmtp_connection_reuse_count_limit: '0',
     smtpd_relay_restrictions: 'permit_mynetworks, reject',
     message_size_limit: '52428800',
+    transport_maps: `inline:{ ${routes.join(', ')} }`,
+    smtp_bind_address: address,
   }
   const listeners = [
     `${address}:${smtpPort} inet n - n - - smtpd`,

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { eventually } from '../harness/poll.ts'
 import { mustRun } from '../harness/processes.ts'
 import { initNode, inviteFrom, joinNode, stopNodes } from '../harness/skein.ts'
+import { outsideDestinations } from './destinations.ts'
 import { generate } from './generator.ts'
 import type { Goal, Measure, OwnRow, Row, TargetRow } from './row.ts'
 import type { DeliverJob } from './job.ts'
@@ -93,6 +94,28 @@ const submission: TargetRow = {
       measures.push({ name, unit: 'letters/s', value: result.lettersPerSecond, better: 'more', goal })
     }
     return measures
+  },
+}
+
+/** Through a durable queue to the world: 10 KB to 20 destinations in turn, until the last has arrived. */
+const outbound: TargetRow = {
+  kind: 'target',
+  name: 'outbound-10k-20',
+  async run(target, { seconds }) {
+    const destinations = await outsideDestinations()
+    const result = await generate({
+      kind: 'outbound',
+      endpoint: target.submission,
+      users: target.users,
+      destinations,
+      sessions: 20,
+      messageBytes: 10_000,
+      seconds,
+    })
+    if (result.refused > 0) throw new Error(`${target.name} refused ${result.refused} letters`)
+    return [
+      { name: this.name, unit: 'letters/s', value: result.lettersPerSecond, better: 'more', goal: { timesPeer: 5 } },
+    ]
   },
 }
 
@@ -293,6 +316,7 @@ export const rows: readonly Row[] = [
   ...sizes.flatMap(({ label, bytes }) => [1, 20, 100].map((sessions) => deliverRow(label, bytes, sessions))),
   oneLetterASession,
   submission,
+  outbound,
   fetchRow,
   twoNodes,
   joinRow('1k', 1_000),

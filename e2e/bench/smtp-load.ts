@@ -6,12 +6,14 @@ import type { Endpoint } from './job.ts'
 export interface LoadSession {
   protocol: 'smtp' | 'lmtp'
   endpoint: Endpoint
-  recipient: string
+  recipient: string | (() => string)
   /** Body from after the Message-ID line to the end mark, already dot-stuffed. */
   rest: Buffer
   oneLetterASession: boolean
   /** Submission: STARTTLS and AUTH PLAIN first, and letters from this address. */
   login?: { address: string; password: string }
+  /** Log in without STARTTLS. */
+  clearText?: boolean
   /** A Message-ID never used before. */
   nextMessageId(): string
   /** Asked before each letter; false ends the session. */
@@ -61,7 +63,8 @@ function runConnection(session: LoadSession): Promise<void> {
   socket.setNoDelay(true)
   const hello = session.protocol === 'lmtp' ? 'LHLO load.bench.test\r\n' : 'EHLO load.bench.test\r\n'
   const sender = session.login?.address ?? 'load@bench.example'
-  const envelope = `MAIL FROM:<${sender}>\r\nRCPT TO:<${session.recipient}>\r\nDATA\r\n`
+  const { recipient } = session
+  const nextRecipient = typeof recipient === 'string' ? () => recipient : recipient
   let stage: Stage = 'greeting'
   let replies = 0
   let rest = ''
@@ -82,7 +85,11 @@ function runConnection(session: LoadSession): Promise<void> {
       replies = 0
       refusal = ''
       started = performance.now()
-      socket.write(envelope)
+      socket.write(`MAIL FROM:<${sender}>\r\nRCPT TO:<${nextRecipient()}>\r\nDATA\r\n`)
+    }
+    const logIn = ({ address, password }: NonNullable<LoadSession['login']>) => {
+      stage = 'auth'
+      socket.write(`AUTH PLAIN ${Buffer.from(`\0${address}\0${password}`).toString('base64')}\r\n`)
     }
     const onReply = (reply: string) => {
       const good = reply[0] === '2' || reply[0] === '3'
@@ -93,6 +100,7 @@ function runConnection(session: LoadSession): Promise<void> {
       } else if (stage === 'hello') {
         if (!good) return fail(reply)
         if (!session.login) return begin()
+        if (session.clearText) return logIn(session.login)
         stage = 'starttls'
         socket.write('STARTTLS\r\n')
       } else if (stage === 'starttls') {
@@ -104,9 +112,7 @@ function runConnection(session: LoadSession): Promise<void> {
         })
         listen()
       } else if (stage === 'hello-secured') {
-        stage = 'auth'
-        const { address, password } = session.login as NonNullable<LoadSession['login']>
-        socket.write(`AUTH PLAIN ${Buffer.from(`\0${address}\0${password}`).toString('base64')}\r\n`)
+        logIn(session.login as NonNullable<LoadSession['login']>)
       } else if (stage === 'auth') {
         if (!good) return fail(reply)
         begin()

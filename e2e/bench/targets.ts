@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryDirectory } from '../harness/processes.ts'
 import { type Settings, type SkeinNode, initNode, ports, stopNodes } from '../harness/skein.ts'
+import { outsideDestinations } from './destinations.ts'
 import type { Endpoint } from './job.ts'
 import { treeMemoryKiB } from './process-memory.ts'
 
@@ -42,6 +43,10 @@ export function endpoint(node: SkeinNode, service: keyof typeof ports): Endpoint
 
 export async function startSkein(userCount: number): Promise<Target & MailboxTarget & { node: SkeinNode }> {
   const node = await initNode({ name: 'bench', domains: ['bench.test'], settings: benchSettings() })
+  const routes = (await outsideDestinations()).map(
+    ({ domain, address, port }) => `"${domain}" = "${address}:${port}"\n`,
+  )
+  node.appendSettings(`\n[outside.routes]\n${routes.join('')}`)
   await node.start()
   const users = Array.from({ length: userCount }, (_, index) => ({
     address: `u${index}@bench.test`,

@@ -1,5 +1,7 @@
 // A mail server of the test's own that takes everything and keeps what it was told: strict by the book, or as lax as the laxest.
+import { readFileSync } from 'node:fs'
 import { type Server, type Socket, createServer } from 'node:net'
+import { TLSSocket, createSecureContext } from 'node:tls'
 import { loopbackAddress } from './addresses.ts'
 
 export interface SinkLetter {
@@ -7,6 +9,7 @@ export interface SinkLetter {
   recipients: string[]
   /** As it came, dots taken off. */
   bytes: Buffer
+  secure: boolean
 }
 
 export interface SinkOptions {
@@ -18,6 +21,15 @@ export interface SinkOptions {
    * ends a letter. Whatever some real server has ever taken for the end of a letter, this one takes.
    */
   reading?: 'strict' | 'lax'
+  /** What it says to RCPT, with its line ends, exactly as it goes out; undefined: 250. */
+  answerRcpt?: (address: string) => string | undefined
+  /** What it says to a connection in place of its greeting; undefined: it greets. */
+  answerConnection?: (number: number) => string | undefined
+  /**
+   * With a certificate, STARTTLS is offered. `behind`: bytes in clear text in the same write as the reply to STARTTLS; `late`: in a
+   * write of their own before the handshake. Inside TLS `extensions` are announced, before it `clearExtensions`.
+   */
+  tls?: { cert: string; key: string; behind?: string; late?: string; clearExtensions?: readonly string[] }
 }
 
 export class SmtpSink {
@@ -37,9 +49,9 @@ export class SmtpSink {
       this.connections += 1
       this.sockets.add(socket)
       socket.on('close', () => this.sockets.delete(socket))
-      socket.on('error', () => undefined)
+      socket.on('error', () => socket.destroy())
       const session = new SinkSession(this, socket, options)
-      socket.setEncoding('latin1').on('data', (chunk: string) => session.take(chunk))
+      session.begin(this.connections)
     })
   }
 
@@ -64,25 +76,51 @@ export class SmtpSink {
 
 class SinkSession {
   private readonly sink: SmtpSink
-  private readonly socket: Socket
+  private socket: Socket
+  private readonly options: SinkOptions
   private readonly lax: boolean
-  private readonly extensions: readonly string[]
+  private secure = false
   private text = ''
   private from = ''
   private recipients: string[] = []
   private lines: string[] | undefined
 
-  constructor(sink: SmtpSink, socket: Socket, { reading = 'strict', extensions }: SinkOptions) {
+  constructor(sink: SmtpSink, socket: Socket, options: SinkOptions) {
     this.sink = sink
     this.socket = socket
-    this.lax = reading === 'lax'
-    this.extensions = extensions ?? ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'SIZE 100000000']
-    this.say('220 sink.test ESMTP')
+    this.options = options
+    this.lax = options.reading === 'lax'
   }
 
-  take(chunk: string): void {
-    this.text += this.lax ? chunk.replaceAll('\0', '') : chunk
-    this.read()
+  begin(number: number): void {
+    const instead = this.options.answerConnection?.(number)
+    if (instead !== undefined) {
+      this.socket.end(instead)
+      return
+    }
+    this.say('220 sink.test ESMTP')
+    this.listen()
+  }
+
+  private listen(): void {
+    this.socket.on('data', (chunk: Buffer) => {
+      const text = chunk.toString('latin1')
+      this.text += this.lax ? text.replaceAll('\0', '') : text
+      this.read()
+    })
+    this.socket.on('error', () => this.socket.destroy())
+  }
+
+  private startTls({ cert, key, behind = '', late }: NonNullable<SinkOptions['tls']>): void {
+    const plain = this.socket
+    plain.removeAllListeners('data')
+    plain.write(`220 2.0.0 go on\r\n${behind}`)
+    if (late !== undefined) plain.write(late)
+    this.text = ''
+    const secureContext = createSecureContext({ cert: readFileSync(cert), key: readFileSync(key) })
+    this.socket = new TLSSocket(plain, { isServer: true, secureContext })
+    this.secure = true
+    this.listen()
   }
 
   private say(line: string): void {
@@ -107,7 +145,7 @@ class SinkSession {
       return
     }
     const bytes = Buffer.from(lines.map((one) => `${one}\r\n`).join(''), 'latin1')
-    this.sink.letters.push({ from: this.from, recipients: this.recipients, bytes })
+    this.sink.letters.push({ from: this.from, recipients: this.recipients, bytes, secure: this.secure })
     this.lines = undefined
     this.recipients = []
     this.say('250 2.0.0 taken')
@@ -117,15 +155,23 @@ class SinkSession {
     this.sink.commands.push(line)
     const verb = line.slice(0, 4).toUpperCase()
     if (verb === 'EHLO') {
-      const replies = ['sink.test', ...this.extensions]
+      const { tls, extensions = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'SIZE 100000000'] } = this.options
+      const clear = ['STARTTLS', ...(tls?.clearExtensions ?? extensions)]
+      const replies = ['sink.test', ...(tls && !this.secure ? clear : extensions)]
       replies.forEach((text, index) => this.say(`250${index < replies.length - 1 ? '-' : ' '}${text}`))
     } else if (verb === 'MAIL') {
       this.from = /<(.*)>/.exec(line)?.[1] ?? ''
       this.recipients = []
       this.say('250 2.1.0 ok')
     } else if (verb === 'RCPT') {
-      this.recipients.push(/<(.*)>/.exec(line)?.[1] ?? '')
-      this.say('250 2.1.5 ok')
+      const address = /<(.*)>/.exec(line)?.[1] ?? ''
+      const answer = this.options.answerRcpt?.(address)
+      if (answer === undefined) this.recipients.push(address)
+      this.socket.write(Buffer.from(answer ?? '250 2.1.5 ok\r\n', 'latin1'))
+    } else if (verb === 'DATA' && this.recipients.length === 0) {
+      this.say('554 5.5.1 no recipients')
+    } else if (verb === 'STAR' && this.options.tls && !this.secure) {
+      this.startTls(this.options.tls)
     } else if (verb === 'DATA') {
       this.lines = []
       this.say('354 go on')

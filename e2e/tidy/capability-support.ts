@@ -79,7 +79,7 @@ export function advertised(protocol: Protocol): Set<string> {
     for (const literal of literalsOf(text.slice(text.indexOf('run(')))) if (/^[A-Z]/.test(literal)) take(literal)
   }
   if (protocol === 'smtp') {
-    const lines = read('packages/smtp/src/session.ts').match(/^.*\bfeatures\b.*$/gm) ?? []
+    const lines = read('packages/smtp/src/extensions.ts').match(/^.*\bfeatures\b.*$/gm) ?? []
     for (const literal of literalsOf(lines.join('\n'))) if (/^[A-Z0-9]/.test(literal)) take(literal)
   }
   return names

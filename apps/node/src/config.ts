@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { parseServer, trustedServersDefault } from '@skein/dns'
+import { canonicalDomain } from '@skein/mail'
 import { SkeinError, createAddressSet } from '@skein/runtime'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
@@ -209,6 +210,52 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('HTTP and HTTPS.'),
+  authentication: z
+    .strictObject({
+      check: z
+        .boolean()
+        .default(true)
+        .describe(
+          'Check SPF, DKIM, DMARC and ARC of letters from strangers; `smtp.trusted` and LMTP are not strangers.',
+        ),
+      dmarc: z
+        .enum(['enforce', 'quarantine', 'record'])
+        .default('enforce')
+        .describe(
+          'What the DMARC policy of the author’s domain may do to a letter that fails it: refuse it or file it under Junk; at the most Junk; nothing, it is only written in the letter.',
+        ),
+      'spf-fail': z
+        .enum(['record', 'refuse'])
+        .default('record')
+        .describe(
+          'A letter from an address that the sender’s SPF record rules out (`-all`), and that DMARC does not pass: written in the letter, or refused. Refusing breaks plain forwarding.',
+        ),
+      'dns-trouble': z
+        .enum(['accept', 'retry-strict', 'retry'])
+        .default('retry-strict')
+        .describe(
+          'The DNS does not answer while a letter is checked: taken all the same; to come again (451) where the author’s domain asks for quarantine or reject; always to come again.',
+        ),
+      'trusted-sealers': z
+        .array(
+          z
+            .string()
+            .refine(
+              (text) => canonicalDomain(text) === text && !text.startsWith('['),
+              'not a domain (lower case, A-labels)',
+            ),
+        )
+        .default([])
+        .describe(
+          'Domains, with their subdomains, of mailing lists and forwarders whose ARC seals are believed: a letter that fails DMARC here and passed there is taken.',
+        ),
+      sign: z
+        .boolean()
+        .default(true)
+        .describe('Sign what leaves the mesh from here (DKIM), and seal what is forwarded (ARC).'),
+    })
+    .prefault({})
+    .describe('Whose name letters may carry: SPF, DKIM, DMARC, ARC. Best the same at all nodes.'),
   outside: z
     .strictObject({
       'dns-servers': z

@@ -39,6 +39,7 @@ import { type DataDirectory, readNodeKey } from './data-directory.ts'
 import { type FrontDoors, openFrontDoors, portChosen } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
+import { openLetterExamination } from './letter-examination.ts'
 import { announceSelf, announceServices, meshListeners, meshSettings } from './mesh-presence.ts'
 import { settledHostName } from './node-names.ts'
 import { Opened } from './opened.ts'
@@ -132,6 +133,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     deliveryLimits,
   )
   const outside = openOutside(config, log, resolver, hostName, logger, opened)
+  const journal = { note() {} }
+  const examination = openLetterExamination({ paths, config, ledger, dns: resolver, hostName, journal, logger, opened })
   const delivery = createDelivery(
     {
       queue: stores.queue,
@@ -142,6 +145,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       mailboxes,
       link: mesh,
       outside,
+      examiner: examination.examiner,
       clock,
       random,
       logger: logger.child({ part: 'delivery' }),
@@ -198,6 +202,9 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
   await announceServices(ledger, listeners)
+  examination.keys.start().catch((error: unknown) => {
+    logger.error({ error: String(error) }, 'there are no keys to sign letters with')
+  })
   await announceKeys(ledger, tls, paths, logger)()
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(

@@ -21,6 +21,8 @@ export interface DataDirectory {
   tlsKey: string
   /** Fingerprint of the certificate that the node made itself. */
   tlsSelfMade: string
+  /** Keys with which letters are signed. */
+  dkim: string
   /** The key of the next certificate, where it is to be another one. */
   tlsNextKey: string
   /** What is known to the authority that gives out certificates: our account there, and how the last order went. */
@@ -42,6 +44,7 @@ export function dataDirectory(directory: string): DataDirectory {
     tlsCert: join(root, 'tls', 'cert.pem'),
     tlsKey: join(root, 'tls', 'key.pem'),
     tlsSelfMade: join(root, 'tls', 'self-made'),
+    dkim: join(root, 'dkim'),
     tlsNextKey: join(root, 'tls', 'next-key.pem'),
     acme: join(root, 'acme'),
     database: join(root, 'db'),

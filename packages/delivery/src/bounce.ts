@@ -12,8 +12,8 @@ import {
 } from '@skein/mail'
 import type { MessageLog } from '@skein/mailboxes'
 import type { Directory } from '@skein/accounts'
-import type { Clock } from '@skein/runtime'
-import type { QueueId, QueueItem, QueueRecipient, RecipientOptions } from './ports.ts'
+import type { Clock, NodeId } from '@skein/runtime'
+import type { LetterExaminer, QueueId, QueueItem, QueueRecipient, RecipientOptions } from './ports.ts'
 import { ageStartMs, type ReportKind } from './queue.ts'
 import { meaningOf } from './route.ts'
 
@@ -21,11 +21,14 @@ export interface BounceComponents {
   log: MessageLog
   directory: Directory
   clock: Clock
+  examiner?: LetterExaminer
 }
 
 export interface BounceSettings {
   hostName: string
   queueLifetimeMs: number
+  /** As people call a node of the mesh. */
+  nodeName(id: NodeId): string
 }
 
 /** What is given back of a letter's header, and the largest letter that goes back whole (RFC 3461 §4.3). */
@@ -46,7 +49,7 @@ export function noticeId(letter: QueueId, kind: ReportKind, notice: number): Que
  * @param to where the sender's address leads; nowhere, and the notice fails as a letter to nobody does.
  */
 export async function composeNotice(
-  { log, directory, clock }: BounceComponents,
+  { log, directory, clock, examiner }: BounceComponents,
   item: QueueItem,
   to: readonly string[],
   recipients: readonly QueueRecipient[],
@@ -80,7 +83,8 @@ export async function composeNotice(
   })
   const returnPath = Buffer.from(formatReturnPath(''))
   const received = formatReceived({ by: settings.hostName, protocol: 'SKEIN', id, for: item.from, dateMs: nowMs })
-  const blob = await log.append([returnPath, Buffer.from(received), bytes])
+  const signature = (await examiner?.signOwn(bytes)) ?? ''
+  const blob = await log.append([returnPath, Buffer.from(signature + received), bytes])
   return {
     id,
     from: '',
@@ -183,5 +187,13 @@ function reportOn(
   }
   // RFC 3463 §3.5: a temporary trouble that lasted for the whole of a letter's life is final.
   const status = result?.kind === 'permanent' ? result.status : '5.4.7'
-  return { ...common, action: 'failed', status, diagnosticCode: said }
+  return { ...common, action: 'failed', status, diagnosticCode: said + otherWays(recipient, settings) }
+}
+
+/** What the peers heard that tried as well. */
+function otherWays({ refusedWays, lastResult }: QueueRecipient, { nodeName }: BounceSettings): string {
+  const others = (refusedWays ?? []).filter((it) => it.result !== lastResult && it.result.text !== lastResult?.text)
+  if (others.length === 0) return ''
+  const told = others.map(({ node, result }) => `${nodeName(node)}: ${result.code} ${result.status} ${result.text}`)
+  return ` (tried from other nodes too; ${told.join('; ')})`
 }

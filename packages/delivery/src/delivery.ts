@@ -8,6 +8,8 @@ import { createForwardingCourier, type SrsSecrets } from './forwarding-courier.t
 import { FullMailboxes } from './full-mailboxes.ts'
 import { DeliveryIntake } from './intake.ts'
 import { LetterKeeper } from './letter-keeper.ts'
+import { createQueueControl } from './queue-control.ts'
+import { OtherWays } from './other-ways.ts'
 import { createLocalCourier } from './local-courier.ts'
 import { PeerCourier } from './peer-courier.ts'
 import { PeerReceiver } from './peer-receiver.ts'
@@ -18,6 +20,7 @@ import {
   type DeadAddressStore,
   type DeliveryLimits,
   type Intake,
+  type LetterExaminer,
   type QueueControl,
   type QueueId,
   type QueueItem,
@@ -42,6 +45,8 @@ export interface DeliveryComponents {
   link: PeerLink
   /** kind 'outside'. */
   outside: Courier
+  /** Absent: letters are taken as they come, and nothing is signed. */
+  examiner?: LetterExaminer
   clock: Clock
   random: Random
   logger: Logger
@@ -107,7 +112,7 @@ const noticeNames: Record<ReportKind, string> = {
 }
 
 export function createDelivery(components: DeliveryComponents, settings: DeliverySettings): Delivery {
-  const { queue, log, directory, mailboxes, link, outside, clock, random, logger } = components
+  const { queue, log, directory, mailboxes, link, outside, examiner, clock, random, logger } = components
   const { hostName, administrators, srsSecrets = () => ({ known: [] }), ...given } = settings
   const limits: DeliveryLimits = { ...deliveryLimits, ...given }
   const routes: RouteSettings = {
@@ -121,10 +126,38 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
   const placement = new Placement({ log, mailboxes, full, clock, logger })
 
   const keeper: LetterKeeper = new LetterKeeper(
-    { queue, log, tracer, clock, logger, report, changed: (id) => scheduler.wake(id) },
+    {
+      queue,
+      log,
+      tracer,
+      clock,
+      logger,
+      report,
+      answerOrigin: (item) => ways.errands.answerOrigin(item),
+      changed: (id) => scheduler.wake(id),
+      closed: (item) => {
+        if (item.errand) ways.errands.forget(item.errand)
+      },
+    },
     limits,
   )
-  const scheduler = new Scheduler(
+  const ways: OtherWays = new OtherWays(
+    {
+      keeper,
+      link,
+      log,
+      directory,
+      clock,
+      random,
+      logger,
+      newId,
+      enqueue,
+      hurry: (id) => scheduler.hurry(id),
+      betterWay: (domain) => scheduler.betterWay(domain),
+    },
+    { hostName, limits, routes },
+  )
+  const scheduler: Scheduler = new Scheduler(
     {
       keeper,
       couriers: {
@@ -132,6 +165,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
         peer: new PeerCourier({ link, log, directory, clock, logger }, limits, routes),
         outside: createForwardingCourier({ outside: suppression.watching(outside), directory, clock, srsSecrets }),
       },
+      ways,
       directory,
       link,
       clock,
@@ -152,6 +186,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       clock,
       random,
       logger,
+      ...(examiner && { examiner }),
       memory: { bytes: 0 },
       newId,
       queued: () => keeper.size,
@@ -176,9 +211,14 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     kind: ReportKind,
     notice: number,
   ): Promise<void> {
-    const bounceSettings = { hostName, queueLifetimeMs: limits.queueLifetimeMs }
+    const bounceSettings = {
+      hostName,
+      queueLifetimeMs: limits.queueLifetimeMs,
+      nodeName: (id: string) => directory.node(id)?.name ?? id,
+    }
     const to = expandAddress(directory, item.from, routes).targets
-    const letter = await composeNotice({ log, directory, clock }, item, to, recipients, kind, notice, bounceSettings)
+    const parts = { log, directory, clock, ...(examiner && { examiner }) }
+    const letter = await composeNotice(parts, item, to, recipients, kind, notice, bounceSettings)
     // Written before a crash that kept this letter's record from saying so: it is on its way already.
     if (keeper.get(letter.id)) return log.release(letter.blob)
     await enqueue(letter, [{ what: 'accepted', recipient: '', detail: `a notice about ${item.id}` }])
@@ -194,7 +234,8 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     if (targets.size === 0) throw new SkeinError('no-such-user', 'refused', 'nobody would get that letter')
     const returnPath = Buffer.from(formatReturnPath(letter.from))
     const received = formatReceived({ by: hostName, protocol: 'SKEIN', id, dateMs: nowMs })
-    const blob = await log.append([returnPath, Buffer.from(received), letter.bytes])
+    const signature = (await examiner?.signOwn(letter.bytes)) ?? ''
+    const blob = await log.append([returnPath, Buffer.from(signature + received), letter.bytes])
     const item: QueueItem = {
       id,
       from: letter.from,
@@ -212,17 +253,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     return { queueId: id }
   }
 
-  const control: QueueControl = {
-    list: () => keeper.letters().map(({ item }) => withBackOff(item, scheduler)),
-    async retry(id) {
-      keeper.apply(id, { event: 'retry', atMs: clock.nowMs() })
-      scheduler.hurry(id)
-    },
-    hold: async (id) => keeper.apply(id, { event: 'hold' }),
-    release: async (id) => keeper.apply(id, { event: 'release', atMs: clock.nowMs() }),
-    cancel: async (id, options) =>
-      keeper.apply(id, { event: 'cancel', atMs: clock.nowMs(), silent: options?.silent ?? false }),
-  }
+  const control = createQueueControl({ keeper, scheduler, ways, clock })
 
   return {
     intake,
@@ -233,12 +264,14 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       for await (const item of queue.list()) keeper.admit(item)
       logger.info({ letters: keeper.size }, 'the queue was read')
       receiver.start()
+      ways.start()
       scheduler.start()
       intake.start()
     },
     async stop() {
       await intake.stop()
       await receiver.stop()
+      await ways.stop()
       await scheduler.stop(limits.stopGraceMs)
       await keeper.stop()
     },
@@ -260,16 +293,5 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
     traces: (key) => tracer.find(key),
     heldBlobs: () => keeper.letters().map((letter) => letter.item.blob),
     post,
-  }
-}
-
-/** Who waits for a destination in back-off is tried when that ends, whatever his own record says. */
-function withBackOff(item: QueueItem, scheduler: Scheduler): QueueItem {
-  return {
-    ...item,
-    recipients: item.recipients.map((it) => {
-      const untilMs = scheduler.blockedUntilMs(item.id, it.index)
-      return untilMs === undefined ? it : { ...it, nextAttemptMs: untilMs }
-    }),
   }
 }

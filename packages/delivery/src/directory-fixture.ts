@@ -48,6 +48,8 @@ export class DirectoryFixture {
       version: '0',
       witness: false,
       hostName: `${name}.test.com`,
+      // What a test has set outlives a restart of the node.
+      ...this.nodes.get(id),
     })
   }
 

@@ -7,6 +7,7 @@ import { SkeinError, type Clock, type Logger, type Random } from '@skein/runtime
 import { addresseesOf, type Addressees, type NamedAddressee } from './addressees.ts'
 import { answers, type Answer } from './answers.ts'
 import { newRecipient } from './bounce.ts'
+import { examineLetter, type Taken } from './examination.ts'
 import type { FullMailboxes } from './full-mailboxes.ts'
 import { HeaderCollector, readRelayedHeader, readSubmittedHeader, type LetterHeader } from './letter-header.ts'
 import type { Placement } from './placement.ts'
@@ -16,6 +17,7 @@ import {
   type Intake,
   type IntakeEnvelope,
   type IntakeSource,
+  type LetterExaminer,
   type LetterWriter,
   type QueueId,
   type QueueItem,
@@ -41,6 +43,7 @@ export interface IntakeComponents {
   clock: Clock
   random: Random
   logger: Logger
+  examiner?: LetterExaminer
   /** Bytes of small letters that are in memory on their way in, of all front doors together. */
   memory: { bytes: number }
   newId(): QueueId
@@ -60,6 +63,7 @@ export class DeliveryIntake implements Intake {
   readonly #parts: IntakeComponents
   readonly #settings: IntakeSettings
   readonly #finishing = new Set<Promise<unknown>>()
+  #stopping = new AbortController()
   #open = false
   /** Letters that went into mailboxes without touching the queue. */
   direct = 0
@@ -70,12 +74,14 @@ export class DeliveryIntake implements Intake {
   }
 
   start(): void {
+    this.#stopping = new AbortController()
     this.#open = true
   }
 
   /** Takes nothing new; resolves when what was being finished is. */
   async stop(): Promise<void> {
     this.#open = false
+    this.#stopping.abort(new SkeinError('shutting-down', 'temporary', 'this node is stopping'))
     while (this.#finishing.size > 0) await Promise.allSettled(this.#finishing)
   }
 
@@ -106,7 +112,7 @@ export class DeliveryIntake implements Intake {
           await letter.abort()
           throw new SkeinError('shutting-down', 'temporary', 'this node is stopping')
         }
-        const work = letter.finish()
+        const work = letter.finish(this.#stopping.signal)
         this.#finishing.add(work)
         try {
           const outcome = await work
@@ -172,7 +178,7 @@ class IncomingLetter {
     await this.#writer?.abort()
   }
 
-  async finish(): Promise<{ queueId: QueueId; direct: boolean }> {
+  async finish(signal: AbortSignal): Promise<{ queueId: QueueId; direct: boolean }> {
     try {
       if (!this.#header && !this.#refusal) {
         this.#header = this.#read(this.#collector.end())
@@ -190,20 +196,39 @@ class IncomingLetter {
       await this.abort()
       throw new SkeinError('mail-loop', 'permanent', first.lost.text)
     }
+    const found = await this.#examined(addressees, signal)
     const returnPath = Buffer.from(formatReturnPath(this.#envelope.from))
-    const fields = Buffer.from(this.#traceFields())
-    const item = (blob: BlobRef) => this.#item(addressees, blob, returnPath.length)
+    const fields = Buffer.from(found.fields + this.#traceFields())
+    const item = (blob: BlobRef) => this.#item(addressees, blob, returnPath.length, found)
     this.#over = true
-    if (this.#writer) return this.#accept(item(await this.#writer.finish([returnPath, fields])), undefined)
+    if (this.#writer) return this.#accept(item(await this.#writer.finish([returnPath, fields])), undefined, found)
     const bytes = Buffer.concat([returnPath, fields, ...this.#held])
     this.#forgetHeld()
-    return this.#accept(item(await this.#parts.log.append([bytes])), bytes)
+    return this.#accept(item(await this.#parts.log.append([bytes])), bytes, found)
+  }
+
+  async #examined(addressees: Addressees, signal: AbortSignal): Promise<Taken> {
+    const { added, messageId } = this.#header as LetterHeader
+    const letter = { id: this.#id, messageId, added, writer: this.#writer, held: this.#held }
+    try {
+      return await examineLetter(this.#parts, this.#envelope, addressees, letter, signal)
+    } catch (error) {
+      await this.abort()
+      throw error
+    }
   }
 
   #read(header: Buffer): LetterHeader {
-    if (this.#envelope.source.kind !== 'submission') return readRelayedHeader(header)
+    const isOurs = (name: string) => this.#isOurName(name)
+    if (this.#envelope.source.kind !== 'submission') return readRelayedHeader(header, isOurs)
     const messageId = `${this.#id}@${this.#settings.hostName}`
-    return readSubmittedHeader(header, { messageId, nowMs: this.#envelope.receivedMs })
+    return readSubmittedHeader(header, { messageId, nowMs: this.#envelope.receivedMs }, isOurs)
+  }
+
+  #isOurName(name: string): boolean {
+    const { directory } = this.#parts
+    if (name === this.#settings.hostName.toLowerCase() || directory.domain(name)) return true
+    return directory.nodes().some((node) => node.hostName.toLowerCase() === name)
   }
 
   /** Keeps a copy, or hands the bytes on: whoever wrote them may use their memory again. */
@@ -292,7 +317,7 @@ class IncomingLetter {
     )
   }
 
-  #item({ named, expansionsOwed }: Addressees, blob: BlobRef, returnPathBytes: number): QueueItem {
+  #item({ named, expansionsOwed }: Addressees, blob: BlobRef, returnPathBytes: number, found: Taken): QueueItem {
     const { from, receivedMs, source, smtpUtf8, eightBit, options } = this.#envelope
     const nowMs = this.#parts.clock.nowMs()
     const firstAttemptMs = Math.max(nowMs, options?.holdUntilMs ?? 0)
@@ -313,6 +338,7 @@ class IncomingLetter {
       },
       smtpUtf8,
       eightBit,
+      ...(found.verdict === 'junk' && { junk: true }),
       ...(options && { options }),
       ...(expansionsOwed.length > 0 && { expansionsOwed }),
     }
@@ -340,10 +366,14 @@ class IncomingLetter {
   }
 
   /** A few recipients, all here: straight into their mailboxes. Else, or where one takes nothing now: into the queue. */
-  async #accept(item: QueueItem, bytes: Uint8Array | undefined): Promise<{ queueId: QueueId; direct: boolean }> {
+  async #accept(
+    item: QueueItem,
+    bytes: Uint8Array | undefined,
+    found: Taken,
+  ): Promise<{ queueId: QueueId; direct: boolean }> {
     const { directory, placement, log, enqueue, tracer } = this.#parts
     const { limits, routes } = this.#settings
-    const steps: TraceStep[] = [this.#acceptedStep(item)]
+    const steps: TraceStep[] = [this.#acceptedStep(item, found.detail)]
     let waiting = item
     const addressees = item.recipients.flatMap((recipient) => {
       if (recipient.state !== 'pending') return []
@@ -352,7 +382,7 @@ class IncomingLetter {
     })
     const mayGoDirect = addressees.length === item.recipients.length && item.options?.holdUntilMs === undefined
     if (mayGoDirect && addressees.length <= limits.directRecipientsMax) {
-      const results = await placement.put({ id: item.id, blob: item.blob, ...(bytes && { bytes }) }, addressees)
+      const results = await placement.put({ ...item, ...(bytes && { bytes }) }, addressees)
       waiting = this.#withResults(item, results, steps)
       if (isSettled(waiting)) {
         tracer.record(item, steps)
@@ -369,10 +399,11 @@ class IncomingLetter {
     return { queueId: item.id, direct: false }
   }
 
-  #acceptedStep(item: QueueItem): TraceStep {
+  #acceptedStep(item: QueueItem, found: string): TraceStep {
     const { source } = this.#envelope
     const who = source.account?.address ?? `${source.helo} [${source.remoteAddress}]`
-    return { what: 'accepted', recipient: '', detail: `${item.size} bytes from ${who} by ${source.protocol}` }
+    const detail = `${item.size} bytes from ${who} by ${source.protocol}${found && `; ${found}`}`
+    return { what: 'accepted', recipient: '', detail }
   }
 
   #withResults(item: QueueItem, results: readonly Answer[], steps: TraceStep[]): QueueItem {

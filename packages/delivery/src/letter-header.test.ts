@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { HeaderCollector, readRelayedHeader, readSubmittedHeader } from './letter-header.ts'
+import { HeaderCollector, authservId, readRelayedHeader, readSubmittedHeader } from './letter-header.ts'
 
 function collect(chunks: readonly Buffer[]): { header: string; rest: string } {
   const collector = new HeaderCollector()
@@ -54,12 +54,13 @@ test('any cutting into chunks gives the same header and the same bytes', () => {
   )
 })
 
+const isOurs = (name: string) => name === 'mx.test.com' || name === 'test.com'
 const made = { messageId: 'new@h', nowMs: Date.UTC(2026, 0, 2) }
 
 test('a submission gets the Message-ID and Date that it lacks, and loses Bcc with its folds; nothing else changes', () => {
   const header =
     'From: a@test.com\r\nBCC: x@test.com,\r\n y@test.com\r\nSubject: \xe9\r\nResent-Bcc: z@test.com\r\n\r\n'
-  const read = readSubmittedHeader(Buffer.from(header, 'latin1'), made)
+  const read = readSubmittedHeader(Buffer.from(header, 'latin1'), made, isOurs)
   assert.equal(Buffer.concat(read.bytes).toString('latin1'), 'From: a@test.com\r\nSubject: \xe9\r\n\r\n')
   assert.match(read.added, /^Message-ID: <new@h>\r\nDate: .*2026.*\r\n$/)
   assert.equal(read.messageId, 'new@h')
@@ -70,7 +71,7 @@ test('a complete submission keeps every byte', () => {
   const header = Buffer.from(
     'Message-ID: <m@x>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\nFrom: "B" <B@Test.com>\r\n\r\n',
   )
-  const read = readSubmittedHeader(header, made)
+  const read = readSubmittedHeader(header, made, isOurs)
   assert.equal(read.added, '')
   assert.deepEqual(Buffer.concat(read.bytes), header)
   assert.equal(read.messageId, 'm@x')
@@ -79,6 +80,50 @@ test('a complete submission keeps every byte', () => {
 
 test('a letter from elsewhere keeps Bcc and gets nothing', () => {
   const header = Buffer.from('Received: x\r\nReceived: y\r\nBcc: x@test.com\r\n\r\n')
-  const read = readRelayedHeader(header)
+  const read = readRelayedHeader(header, isOurs)
   assert.deepEqual([Buffer.concat(read.bytes), read.added, read.hops, read.messageId], [header, '', 2, ''])
+})
+
+// RFC 8601 §5
+test('findings that claim to be ours are taken out; those of others, and every other byte, stay', () => {
+  const forged = [
+    'Authentication-Results: mx.test.com; dmarc=pass header.from=bank.example\r\n',
+    'AUTHENTICATION-RESULTS:\r\n\tMX.Test.COM.;\r\n dkim=pass\r\n',
+    'Authentication-Results: (a (nested\\) comment)) mx.test.com 1; spf=pass\r\n',
+    'Authentication-Results : "mx.test.com"; spf=pass\r\n',
+    'Authentication-Results: test.com; none\r\n',
+    'Authentication-Results: mx.test.com(x); none\r\n',
+  ]
+  const kept = [
+    'Received: x\r\n',
+    'Authentication-Results: mx.elsewhere.example; spf=pass\r\n',
+    'ARC-Authentication-Results: i=1; mx.test.com; spf=pass\r\n',
+    'Authentication-Results:\r\n',
+    'X-Note: Authentication-Results: mx.test.com; spf=pass\r\n',
+    'Subject: \xe9\r\n',
+  ]
+  const mixed = kept.flatMap((field, at) => [forged[at] as string, field]).join('')
+  for (const read of [
+    readRelayedHeader(Buffer.from(`${mixed}\r\n`, 'latin1'), isOurs),
+    readSubmittedHeader(Buffer.from(`${mixed}\r\n`, 'latin1'), made, isOurs),
+  ]) {
+    assert.equal(Buffer.concat(read.bytes).toString('latin1'), `${kept.join('')}\r\n`)
+  }
+})
+
+test('an authserv-id is read from any text, and never throws', () => {
+  for (const [value, expected] of [
+    ['a.example; none', 'a.example'],
+    ['(c) "a\\"b" 1;', 'a"b'],
+    ['(never closed', ''],
+    ['', ''],
+  ] as const) {
+    assert.equal(authservId(value), expected)
+  }
+  fc.assert(
+    fc.property(
+      fc.string({ unit: fc.constantFrom('(', ')', '"', '\\', 'a', ';', ' ') }),
+      (text) => void authservId(text),
+    ),
+  )
 })

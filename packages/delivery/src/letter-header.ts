@@ -7,9 +7,12 @@ import {
   fieldValue,
   findMessageId,
   formatDate,
+  mailLimits,
   parseAddressList,
   parseHeaderFields,
+  type HeaderField,
 } from '@skein/mail'
+import { SkeinError } from '@skein/runtime'
 
 /** Collects the first bytes of a letter until its header is complete. */
 export class HeaderCollector {
@@ -72,10 +75,16 @@ export interface LetterHeader {
 // RFC 5322 §3.6.2, §3.6.6.
 const authorFields = new Set(['from', 'sender', 'resent-from', 'resent-sender'])
 
-/** A letter from another server: nothing is changed. */
-export function readRelayedHeader(header: Uint8Array): LetterHeader {
+/** Whether a name, in lower case, is one that this mesh gives itself. */
+export type NameTest = (name: string) => boolean
+
+/** A letter from another server: nothing is changed but what it claims to be our own findings. */
+export function readRelayedHeader(header: Uint8Array, isOurs: NameTest): LetterHeader {
+  const claimed = mayHoldResults(header)
+    ? readFields(header).filter((field) => claimsOurResults(header, field, isOurs))
+    : []
   return {
-    bytes: [header],
+    bytes: without(header, claimed),
     added: '',
     messageId: findMessageId(header),
     hops: countReceived(header),
@@ -84,9 +93,65 @@ export function readRelayedHeader(header: Uint8Array): LetterHeader {
   }
 }
 
-// RFC 6409 §8: a submission server may complete what a mail program left out.
-export function readSubmittedHeader(header: Uint8Array, made: { messageId: string; nowMs: number }): LetterHeader {
+const resultsName = 'authentication-results'
+
+/** @throws SkeinError `header-too-large` where some would not be looked at. */
+function readFields(header: Uint8Array): HeaderField[] {
   const fields = parseHeaderFields(header)
+  if (fields.length < mailLimits.headerFieldsMax) return fields
+  throw new SkeinError('header-too-large', 'permanent', `message headers may have ${mailLimits.headerFieldsMax} fields`)
+}
+
+/** Mostly there is none, and the fields need not be looked at. */
+function mayHoldResults(header: Uint8Array): boolean {
+  const text = Buffer.from(header.buffer, header.byteOffset, header.byteLength).toString('latin1')
+  return /authentication-results/i.test(text)
+}
+
+// RFC 8601 §5: what arrives with our name on it was not written by us.
+function claimsOurResults(header: Uint8Array, field: HeaderField, isOurs: NameTest): boolean {
+  return field.lower === resultsName && isOurs(authservId(fieldValue(header, field)))
+}
+
+/** In lower case, without comments (RFC 8601 §2.2). */
+export function authservId(value: string): string {
+  let at = 0
+  for (;;) {
+    while (/[ \t]/.test(value.charAt(at))) at++
+    if (value.charAt(at) !== '(') break
+    let depth = 0
+    for (; at < value.length; at++) {
+      const char = value.charAt(at)
+      if (char === '\\') at++
+      else if (char === '(') depth++
+      else if (char === ')' && --depth === 0) break
+    }
+    at++
+  }
+  const rest = value.slice(at)
+  const quoted = /^"((?:[^"\\]|\\.)*)"/.exec(rest)?.[1]?.replace(/\\(.)/g, '$1')
+  return (quoted ?? /^[^\s;(]*/.exec(rest)?.[0] ?? '').toLowerCase().replace(/\.$/, '')
+}
+
+/** The header without some of its fields. */
+function without(header: Uint8Array, fields: readonly HeaderField[]): Uint8Array[] {
+  const bytes: Uint8Array[] = []
+  let kept = 0
+  for (const { start, end } of fields) {
+    if (start > kept) bytes.push(header.subarray(kept, start))
+    kept = end
+  }
+  bytes.push(kept === 0 ? header : header.subarray(kept))
+  return bytes
+}
+
+// RFC 6409 §8: a submission server may complete what a mail program left out.
+export function readSubmittedHeader(
+  header: Uint8Array,
+  made: { messageId: string; nowMs: number },
+  isOurs: NameTest,
+): LetterHeader {
+  const fields = readFields(header)
   const names = new Set(fields.map((field) => field.lower))
   let messageId = findMessageId(header)
   let added = ''
@@ -95,15 +160,11 @@ export function readSubmittedHeader(header: Uint8Array, made: { messageId: strin
     added += `Message-ID: <${messageId}>\r\n`
   }
   if (!names.has('date')) added += `Date: ${formatDate(made.nowMs)}\r\n`
-  const bytes: Uint8Array[] = []
-  let kept = 0
-  for (const { lower, start, end } of fields) {
+  const bytes = without(
+    header,
     // RFC 5322 §3.6.3: others may not learn who was copied in secret.
-    if (lower !== 'bcc' && lower !== 'resent-bcc') continue
-    if (start > kept) bytes.push(header.subarray(kept, start))
-    kept = end
-  }
-  bytes.push(kept === 0 ? header : header.subarray(kept))
+    fields.filter((it) => it.lower === 'bcc' || it.lower === 'resent-bcc' || claimsOurResults(header, it, isOurs)),
+  )
   const authors = fields
     .filter((field) => authorFields.has(field.lower))
     .flatMap((field) => parseAddressList(decodedFieldValue(header, field)))

@@ -23,8 +23,12 @@ export interface LetterKeeperComponents {
   logger: Logger
   /** Puts a notice to the sender durably into the queue. */
   report(item: QueueItem, recipients: readonly QueueRecipient[], kind: ReportKind, notice: number): Promise<void>
+  /** Another node's letter is final here: that node is told until it has taken note. */
+  answerOrigin(item: QueueItem): void
   /** The letter has changed or is over. */
   changed(id: QueueId): void
+  /** Its record is gone. */
+  closed(item: QueueItem): void
 }
 
 interface Kept {
@@ -32,6 +36,8 @@ interface Kept {
   effects: LetterEffect[]
   working: boolean
   retry: Timer | undefined
+  /** Called when every change so far is on the disk. */
+  onStored: (() => void)[]
 }
 
 const retryPauseMs = 5_000
@@ -65,7 +71,7 @@ export class LetterKeeper {
   admit(item: QueueItem): void {
     if (this.#kept.has(item.id)) return
     const { letter, effects } = openLetter(item)
-    const kept: Kept = { letter, effects: [], working: false, retry: undefined }
+    const kept: Kept = { letter, effects: [], working: false, retry: undefined, onStored: [] }
     this.#kept.set(item.id, kept)
     this.#take(kept, letter, effects)
   }
@@ -76,6 +82,13 @@ export class LetterKeeper {
     if (!kept) throw new SkeinError('no-such-letter', 'refused', `there is no letter ${id} in the queue`)
     const { letter, effects } = next(kept.letter, event, this.#limits)
     this.#take(kept, letter, effects)
+  }
+
+  /** The same; resolves when the change is on the disk. Never, where the node stops before that. */
+  async applyDurably(id: QueueId, event: LetterEvent): Promise<void> {
+    const kept = this.#kept.get(id)
+    this.apply(id, event)
+    if (kept?.effects.some(isStore)) await new Promise<void>((resolve) => kept.onStored.push(resolve))
   }
 
   /** Resolves when no effect is being carried out; what waits for the disk to recover stays undone. */
@@ -138,6 +151,10 @@ export class LetterKeeper {
       const served = new Set<LetterEffect>(kept.effects.filter((it) => it.effect === 'store'))
       await queue.put(item)
       kept.effects = kept.effects.filter((it) => !served.has(it))
+      if (!kept.effects.some(isStore)) for (const tell of kept.onStored.splice(0)) tell()
+    } else if (effect.effect === 'answer-origin') {
+      this.#parts.answerOrigin(item)
+      kept.effects.shift()
     } else if (effect.effect === 'report') {
       const open = openReport(item, effect)
       if (open) await report(item, open, effect.kind, effect.notice)
@@ -151,9 +168,14 @@ export class LetterKeeper {
       if (!item.recipients.some(isInMailboxHere)) log.release(item.blob)
       kept.effects.shift()
       this.#kept.delete(item.id)
+      this.#parts.closed(item)
       this.#parts.changed(item.id)
     } else kept.effects.shift()
   }
+}
+
+function isStore(effect: LetterEffect): boolean {
+  return effect.effect === 'store'
 }
 
 /** The same is waiting to be done already: a disk that is in trouble for long does not make the list grow. */

@@ -37,7 +37,7 @@ export interface NodeFixture {
 }
 
 /** What the world outside says to each letter. */
-export type Outside = (consignment: Consignment, destination: Destination) => Promise<DeliveryResult[]>
+export type Outside = (consignment: Consignment, destination: Destination, node: NodeId) => Promise<DeliveryResult[]>
 
 export const strangerSource: IntakeSource = {
   kind: 'smtp',
@@ -101,7 +101,7 @@ export class MeshFixture {
         signal.addEventListener('abort', () => {
           for (const call of this.called.splice(0)) call()
         })
-        return this.outside(consignment, destination)
+        return this.outside(consignment, destination, id)
       },
     }
     const directory = this.map.view(id)

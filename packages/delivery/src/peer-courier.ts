@@ -97,6 +97,7 @@ export class PeerCourier implements Courier {
       smtpUtf8: item.smtpUtf8,
       eightBit: item.eightBit,
       receivedMs: item.receivedMs,
+      ...(item.junk && { junk: true }),
       ...(item.options && { options: item.options }),
       body: small ? await this.#parts.log.read(item.blob, skip) : null,
     }

@@ -209,7 +209,10 @@ export class PeerReceiver {
       if (answer === answers.internal) logger.error({ err: error, queueId: offer.id }, 'a letter could not be written')
       return { t: 'results', results: [...refused, ...addressees.map((it) => fromAnswer(it.index, answer))] }
     }
-    const results = await placement.put({ id: offer.id, blob, ...(bytes && { bytes }) }, addressees)
+    const results = await placement.put(
+      { id: offer.id, blob, ...(bytes && { bytes }), ...(offer.junk && { junk: true }) },
+      addressees,
+    )
     if (!results.includes(answers.stored)) log.release(blob)
     this.#trace(from, offer, addressees, results)
     return {

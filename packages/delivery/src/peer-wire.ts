@@ -30,6 +30,8 @@ export interface Offer {
   smtpUtf8: boolean
   eightBit: boolean
   receivedMs: number
+  /** To be filed under Junk. A node of an older version does not say. */
+  junk?: boolean
   options?: EnvelopeOptions
   /** The whole letter, where it is small. */
   body: Uint8Array | null
@@ -95,6 +97,7 @@ export function decodeMailRequest(bytes: Uint8Array): MailRequest {
         smtpUtf8: map.flag('smtpUtf8'),
         eightBit: map.flag('eightBit'),
         receivedMs: map.count('receivedMs'),
+        ...(map.flagIfAny('junk') && { junk: true }),
         ...(options && { options }),
         body: map.bytesOrNull('body'),
       }
@@ -147,7 +150,7 @@ export function decodeMailReply(bytes: Uint8Array): MailReply {
 }
 
 /** A CBOR map whose fields must have the type that is asked for. */
-class Fields {
+export class Fields {
   readonly #map: { [key: string]: CborValue | undefined }
   readonly #code: string
 
@@ -182,10 +185,25 @@ class Fields {
     return value
   }
 
+  countOrNull(name: string): number | null {
+    return this.#map[name] === null ? null : this.count(name)
+  }
+
+  oneOf<Word extends string>(name: string, words: readonly Word[]): Word {
+    const value = this.text(name)
+    const word = words.find((it) => it === value)
+    if (word === undefined) throw this.malformed(name)
+    return word
+  }
+
   flag(name: string): boolean {
     const value = this.#map[name]
     if (typeof value !== 'boolean') throw this.malformed(name)
     return value
+  }
+
+  flagIfAny(name: string): boolean {
+    return this.#map[name] !== undefined && this.flag(name)
   }
 
   bytes(name: string): Uint8Array {

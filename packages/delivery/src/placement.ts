@@ -27,6 +27,8 @@ export interface StoredLetter {
   blob: BlobRef
   /** All bytes of `blob`, where they are in memory anyway. */
   bytes?: Uint8Array
+  /** Into the mailbox for unwanted mail, where the account has one. */
+  junk?: boolean
 }
 
 /** Mailboxes of one letter that are written to at the same time. */
@@ -70,19 +72,19 @@ export class Placement {
   }
 
   async #append(
-    { id, blob, bytes }: StoredLetter,
+    { id, blob, bytes, junk }: StoredLetter,
     { accountId, index }: Addressee,
     parsed: { index?: MessageIndex },
   ): Promise<Answer> {
     const { mailboxes, full, clock, logger } = this.#parts
     try {
       await using account = await mailboxes.open(accountId)
-      const inbox = account.byName('INBOX')
-      if (!inbox) return answers.notHere
+      const mailbox = (junk && account.list().find((it) => it.specialUse === '\\Junk')) || account.byName('INBOX')
+      if (!mailbox) return answers.notHere
       const internalDateMs = clock.nowMs()
       const deliveryId = `${id}.${index}`
       const message = { blob, flags: [], internalDateMs, emailId: id, deliveryId, ...parsed, ...(bytes && { bytes }) }
-      const [outcome] = await account.append(inbox.id, [message])
+      const [outcome] = await account.append(mailbox.id, [message])
       full.delete(accountId)
       return outcome === 'duplicate' ? answers.storedBefore : answers.stored
     } catch (error) {

@@ -1,7 +1,7 @@
 // How mail moves: what the queue keeps, what a courier does, and the face that the front doors use.
 import type { AccountId } from '@skein/accounts'
 import type { BlobRef } from '@skein/mailboxes'
-import type { NodeId } from '@skein/runtime'
+import { SkeinError, type NodeId } from '@skein/runtime'
 import type { EnvelopeOptions, RecipientOptions } from './envelope-options.ts'
 
 export {
@@ -17,9 +17,40 @@ export {
 export type QueueId = string
 
 /**
- * pending: waits for its next attempt. held: an operator's word. delivered, failed, cancelled: final.
+ * pending: waits for its next attempt. held: an operator's word. handed-over: another node has it, or may have it, and says
+ * what came of it. delivered, failed, cancelled: final.
  */
-export type RecipientState = 'pending' | 'held' | 'delivered' | 'failed' | 'cancelled'
+export type RecipientState = 'pending' | 'held' | 'handed-over' | 'delivered' | 'failed' | 'cancelled'
+
+/** A node whose address the recipient's domain has refused, or not answered. */
+export interface RefusedWay {
+  /** This node, or a peer that tried. */
+  node: NodeId
+  result: DeliveryResult
+}
+
+/** One recipient's part in a hand-over (docs/protocols/mesh/hand-over.md). */
+export interface HandOver {
+  /** Used once: names this hand-over of some recipients of one letter to one node. */
+  ticket: string
+  node: NodeId
+  sinceMs: number
+  /** offered: that node does not send before it has the grant. granted: it may have sent already. */
+  phase: 'offered' | 'granted'
+  /** That node's name for what it took: the grant is for this and nothing else. */
+  stage?: string
+  /** An operator's word that came after the grant; carried out as the letter comes back, unless it was sent. */
+  wish?: 'cancel' | 'cancel-silently' | 'hold'
+}
+
+/** On the other side: the letter is another node's, and this node only sends it. */
+export interface Errand {
+  origin: NodeId
+  ticket: string
+  stage: string
+  /** The letter's id at its origin. */
+  letter: QueueId
+}
 
 export interface QueueRecipient {
   /** Position in the letter's envelope; with the QueueId it makes the delivery id `<queueId>.<index>`. */
@@ -41,6 +72,10 @@ export interface QueueRecipient {
   /** The last answer: SMTP-style code, enhanced status, text; which courier and which next hop said it. */
   lastResult: DeliveryResult | null
   delayNoticeSent: boolean
+  /** Ways on which the recipient was refused for the sending address's sake. Absent: none. */
+  refusedWays?: RefusedWay[]
+  /** While the state is `handed-over`. */
+  handOver?: HandOver
   /**
    * Failed or cancelled, and the sender has not been told yet. The number names the notice: the lowest index of those
    * that failed in the same step and are told of together. Absent: nothing is owed.
@@ -81,6 +116,10 @@ export interface QueueItem {
   }
   smtpUtf8: boolean
   eightBit: boolean
+  /** Present: another node's letter, sent from here; that node tells the sender. */
+  errand?: Errand
+  /** Judged to be unwanted where it came in: it is filed under Junk where it ends. */
+  junk?: boolean
   /** What the sender asked for with the letter; goes wherever the letter goes. */
   options?: EnvelopeOptions
   /** Addresses that stood for several, of which the sender asked to hear (RFC 3461 §5.2.7.3), and has not heard. */
@@ -119,7 +158,7 @@ export interface TraceEvent {
   node: NodeId
   queueId: QueueId
   messageId: string
-  /** accepted | routed | delivered | handed-over | deferred | failed | bounced | reported | refused | duplicate | held | cancelled | retried */
+  /** accepted | routed | delivered | handed-over | deferred | failed | bounced | reported | refused | duplicate | held | cancelled | retried | other-way | relayed */
   what: string
   /** For one recipient, or '' for the letter. */
   recipient: string
@@ -200,8 +239,9 @@ export interface Intake {
   /**
    * At RCPT, from the map: unknown users are refused at every node; outside domains only for submission.
    * @param from the letter's sender: return addresses take letters without one only
+   * @param size of the letter, as its sender announced it (RFC 1870)
    */
-  checkRecipient(source: IntakeSource, address: string, from?: string): RecipientVerdict
+  checkRecipient(source: IntakeSource, address: string, from?: string, size?: number): RecipientVerdict
   begin(envelope: IntakeEnvelope): LetterWriter
 }
 
@@ -240,6 +280,8 @@ export interface ExaminedLetter {
   /** The letter as it will be kept, without what this node puts on top. May be read more than once. */
   bytes(): AsyncIterable<Uint8Array>
   size: number
+  /** Some recipient, after aliases, is outside our domains. */
+  leaves: boolean
 }
 
 /**
@@ -258,8 +300,24 @@ export type Examination =
 
 /** Looks at each letter once, where it enters the mesh: what strangers sent is judged, what our users sent is signed. */
 export interface LetterExaminer {
+  /** Whether there is anything to examine; else the letter is taken as it is, and nothing is spent on it. */
+  concerns(source: IntakeSource, leaves: boolean): boolean
   /** Never throws for what the letter says. Where it can't say now (its DNS is silent) it answers as its policy says. */
   examine(letter: ExaminedLetter, signal: AbortSignal): Promise<Examination>
+  /** Fields for the top of a letter that this node itself writes, each ended by CR LF; '' where there are none. Never throws. */
+  signOwn(bytes: Uint8Array): Promise<string>
+}
+
+/** The examiner will not have the letter: whoever hands it in is told so in these words, and nothing is kept. */
+export class LetterRefused extends SkeinError {
+  readonly replyCode: number
+  readonly status: string
+
+  constructor({ code, status, text }: { code: number; status: string; text: string }) {
+    super('letter-refused', code < 500 ? 'temporary' : 'refused', text)
+    this.replyCode = code
+    this.status = status
+  }
 }
 
 /** What `skein queue` does. */
@@ -269,7 +327,10 @@ export interface QueueControl {
   retry(id: QueueId): Promise<void>
   hold(id: QueueId): Promise<void>
   release(id: QueueId): Promise<void>
-  /** Final; the sender is told unless `silent`. */
+  /**
+   * Final; the sender is told unless `silent`. A letter that another node has is asked back: resolves when that node has said
+   * what came of it, or after `recallWaitMs`.
+   */
   cancel(id: QueueId, options?: { silent?: boolean }): Promise<void>
 }
 
@@ -306,6 +367,38 @@ export const deliveryLimits = {
   outsideBackOffMaxMs: 30 * 60_000,
   /** Waiting letters that are routed anew after one change of the directory. */
   rerouteLettersMax: 5_000,
+  /** Another way out: letters of this node that one peer may have at a time, and hand-overs under way at a time. */
+  handOversPerPeerMax: 100,
+  handOversAtOnceMax: 16,
+  /** How long a peer may take to say that it has the letter on its disk; then the next one is asked. */
+  handOverOfferTimeoutMs: 8_000,
+  /** A peer that takes no more for now is left alone for so long. */
+  handOverBusyMs: 5_000,
+  /** A peer that has a letter is asked about it so often. */
+  handOverAskMs: 60_000,
+  /** A peer that has a letter and is not heard of for so long is taken to be lost: the letter goes another way. */
+  handOverSilentMaxMs: 4 * 3600_000,
+  /** A letter that is refused here for good waits so long for peers that are busy or out of reach. */
+  otherWayWaitMaxMs: 3600_000,
+  otherWayPauseMs: 10_000,
+  /** How long an operator's cancel waits for the word of a peer that has the letter. */
+  recallWaitMs: 3_000,
+  /** For peers: letters of one peer that this node has at a time, and takes in an hour; recipients and bytes of one. */
+  errandsPerPeerMax: 200,
+  errandsPerPeerHourMax: 1_000,
+  /** A letter of a peer goes back to it after so long. */
+  errandKeepMs: 15 * 60_000,
+  /** What is known of outside domains that refuse a node of the mesh. */
+  pathDomainsMax: 2_000,
+  pathNodesPerDomainMax: 64,
+  pathKeepMs: 24 * 3600_000,
+  /** A node that was refused is not tried there again for so long, doubled with each refusal up to the second. */
+  pathShunMs: 10 * 60_000,
+  pathShunMaxMs: 4 * 3600_000,
+  /** While one letter finds out whether a domain still refuses this node. */
+  pathProbeMs: 60_000,
+  pathNewsMax: 200,
+  pathNewsPauseMs: 2_000,
   overQuotaMemoryMs: 60_000,
   overQuotaAccountsMax: 10_000,
   /** Letters to one address outside that came back for good within the window, before it is taken for dead. */

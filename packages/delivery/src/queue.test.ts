@@ -14,7 +14,7 @@ import {
   type LetterEvent,
 } from './queue.ts'
 
-const limits = { queueLifetimeMs: 1000, delayNoticeAfterMs: 100 }
+const limits = { queueLifetimeMs: 1000, delayNoticeAfterMs: 100, errandKeepMs: 500 }
 
 function item(count: number, from = 's@test.com'): QueueItem {
   return {

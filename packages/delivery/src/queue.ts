@@ -1,7 +1,18 @@
 // One letter's life as a pure function: next(letter, event) -> letter + effects. Nothing here waits, writes or reads a clock.
 // The table in README.md shows the states, who enters, who leaves, and what a crash leaves behind.
-import { assert } from '@skein/runtime'
+import { assert, type NodeId } from '@skein/runtime'
 import { wantsNotice, type DeliveryResult, type QueueItem, type QueueRecipient } from './ports.ts'
+import {
+  awaitingGrant,
+  granted,
+  isUnder,
+  offered,
+  takenBack,
+  withoutOwnRefusal,
+  withRefusedWay,
+  withWish,
+  type HandOverEvent,
+} from './queue-hand-over.ts'
 
 /**
  * open: some recipient is not final. reporting: all are, and the sender is owed a notice that is not durable yet.
@@ -24,6 +35,12 @@ export interface Outcome {
   result: DeliveryResult
   /** For a temporary result: when to try again. */
   retryAtMs: number
+  /** Refused for the sake of the address of this node, or of the peer that tried: another one may do better. */
+  refusedWay?: NodeId
+  /** No further attempt, whatever the kind: this node only tries for another. */
+  final?: boolean
+  /** Came back unsent, as an operator wished. */
+  recalled?: boolean
 }
 
 export type LetterEvent =
@@ -41,12 +58,20 @@ export type LetterEvent =
   | { event: 'cancel'; atMs: number; silent: boolean }
   /** The notice about these recipients is durably in the queue. */
   | { event: 'reported'; kind: ReportKind; indexes: readonly number[] }
+  | HandOverEvent
+  /** The peer says what came of all that it had under this ticket; or it is lost, and nobody will say. */
+  | { event: 'relayed'; atMs: number; ticket: string; outcomes: readonly Outcome[] }
+  /** For another node's letter: that node lets this one send it now; and later has taken note of what came of it. */
+  | { event: 'let-go'; atMs: number }
+  | { event: 'origin-knows' }
 
 export type LetterEffect =
   /** Make the record durable as it is now, before the effects that follow. */
   | { effect: 'store' }
   /** Tell the sender (RFC 3464); then comes the event `reported`. */
   | { effect: 'report'; kind: ReportKind; notice: number; indexes: readonly number[] }
+  /** Another node's letter: tell it what came of it; then comes the event `origin-knows`. */
+  | { effect: 'answer-origin' }
   /** Remove the record and let go of the bytes. */
   | { effect: 'close' }
   /** `result`: what the other side said, where that is the reason. */
@@ -55,6 +80,7 @@ export type LetterEffect =
 export interface LetterLimits {
   queueLifetimeMs: number
   delayNoticeAfterMs: number
+  errandKeepMs: number
 }
 
 export interface Step {
@@ -66,13 +92,16 @@ const nobody: ReadonlySet<number> = new Set()
 
 /** A letter as it comes in, or as it is found in the store at start. */
 export function openLetter(item: QueueItem): Step {
-  return settle({ phase: 'open', item, running: nobody, cancelled: false }, [])
+  return settle({ phase: 'open', item: awaitingGrant(item), running: nobody, cancelled: false }, [])
 }
 
 export function next(letter: Letter, event: LetterEvent, limits: LetterLimits): Step {
   if (event.event === 'reported') return reported(letter, event)
+  if (event.event === 'origin-knows') return originKnows(letter)
   // What comes late for a letter that is over changes nothing.
   if (letter.phase !== 'open') return { letter, effects: [] }
+  // Another node's letter moves at that node's word; only taking it out is for this node's operators too.
+  if (letter.item.errand && ['hold', 'release', 'retry'].includes(event.event)) return { letter, effects: [] }
   switch (event.event) {
     case 'started':
       return { letter: { ...letter, running: new Set([...letter.running, ...event.indexes]) }, effects: [] }
@@ -85,7 +114,7 @@ export function next(letter: Letter, event: LetterEvent, limits: LetterLimits): 
     case 'cancel':
       return cancel(letter, event)
     case 'hold':
-      return change(letter, (it) => (it.state === 'pending' ? { ...it, state: 'held' } : it), 'held')
+      return change(letter, (it) => hold(it), 'held')
     case 'release':
       return change(
         letter,
@@ -95,12 +124,27 @@ export function next(letter: Letter, event: LetterEvent, limits: LetterLimits): 
     case 'retry':
       return change(
         letter,
-        (it) => (isFinal(it) ? it : { ...it, state: 'pending', nextAttemptMs: event.atMs }),
+        (it) =>
+          isFinal(it) || it.state === 'handed-over' ? it : { ...it, state: 'pending', nextAttemptMs: event.atMs },
         'retried',
       )
+    case 'let-go':
+      return letGo(letter, event.atMs)
+    case 'relayed':
+      return relayed(letter, event, limits)
+    case 'offered':
+    case 'granted':
+    case 'not-taken':
+    case 'no-way':
+      return handOver(letter, event)
     default:
       return { letter, effects: [] }
   }
+}
+
+/** How long a letter is tried here. */
+function lifetimeMs(item: QueueItem, limits: LetterLimits): number {
+  return item.errand ? limits.errandKeepMs : limits.queueLifetimeMs
 }
 
 export function isFinal(recipient: QueueRecipient): boolean {
@@ -128,11 +172,11 @@ function isPastDue({ options }: QueueItem, nowMs: number): boolean {
 }
 
 function wantsDelayNotice(item: QueueItem, recipient: QueueRecipient): boolean {
-  return item.from !== '' && !recipient.delayNoticeSent && wantsNotice(recipient.options, 'delay')
+  return item.from !== '' && !item.errand && !recipient.delayNoticeSent && wantsNotice(recipient.options, 'delay')
 }
 
 function wantsLateNotice(item: QueueItem, recipient: QueueRecipient): boolean {
-  if (item.options?.deliverBy?.mode !== 'notify' || item.from === '') return false
+  if (item.options?.deliverBy?.mode !== 'notify' || item.from === '' || item.errand) return false
   return !recipient.deliverByTold && wantsNotice(recipient.options, 'delay')
 }
 
@@ -159,7 +203,7 @@ export function nextWakeMs(letter: Letter, waiting: ReadonlySet<number>, limits:
   const deliverBy = item.options?.deliverBy
   for (const it of item.recipients) {
     if (it.state !== 'pending' || letter.running.has(it.index)) continue
-    earlier(startMs + limits.queueLifetimeMs)
+    earlier(startMs + lifetimeMs(item, limits))
     if (!waiting.has(it.index)) earlier(it.nextAttemptMs)
     if (wantsDelayNotice(item, it)) earlier(startMs + limits.delayNoticeAfterMs)
     if (deliverBy && (deliverBy.mode === 'return' || wantsLateNotice(item, it))) earlier(deliverBy.atMs)
@@ -177,7 +221,7 @@ function attempted(
   const outcomes = new Map(event.outcomes.map((outcome) => [outcome.index, outcome]))
   const running = new Set(letter.running)
   const effects: LetterEffect[] = []
-  const expired = event.atMs >= ageStartMs(letter.item) + limits.queueLifetimeMs
+  const expired = event.atMs >= ageStartMs(letter.item) + lifetimeMs(letter.item, limits)
   let outsideDelivered = false
   const notice = newNotice()
   const success = newNotice()
@@ -186,14 +230,29 @@ function attempted(
     if (!outcome || isFinal(before)) return before
     running.delete(before.index)
     const { result } = outcome
-    const after = { ...before, attempts: before.attempts + 1, lastResult: result }
+    const { handOver: _, ...kept } = before
+    // What a peer's address was refused is no reason to wait longer with this node's own.
+    const isOwnTry = before.handOver === undefined || outcome.refusedWay === undefined
+    const after = { ...kept, attempts: before.attempts + (isOwnTry ? 1 : 0), lastResult: result }
     if (result.kind === 'delivered') {
       outsideDelivered ||= result.courier === 'outside'
       effects.push(trace(result.courier === 'local' ? 'delivered' : 'handed-over', before, '', result))
       return oweSuccess(letter.item, { ...after, state: 'delivered' }, result, success)
     }
+    const wish = before.handOver?.wish
+    if (wish === 'hold' && outcome.recalled) {
+      effects.push(trace('held', before, 'came back unsent', null))
+      return { ...after, state: 'held' }
+    }
+    if (wish === 'cancel' || wish === 'cancel-silently') {
+      return cancelled(letter, after, wish === 'cancel' ? 'told' : 'silent', notice, effects)
+    }
     if (letter.cancelled) return cancelled(letter, after, letter.cancelled, notice, effects)
-    if (result.kind === 'permanent') {
+    if (outcome.refusedWay !== undefined && !outcome.final && !(expired && before.state === 'pending')) {
+      effects.push(trace('deferred', before, 'another way is looked for', result))
+      return { ...withRefusedWay(after, { node: outcome.refusedWay, result }), nextAttemptMs: event.atMs }
+    }
+    if (result.kind === 'permanent' || outcome.final) {
       effects.push(trace('failed', before, '', result))
       return fail(letter.item, after, notice)
     }
@@ -235,7 +294,7 @@ function aged(letter: OpenLetter, atMs: number, limits: LetterLimits): Step {
   const delayed: number[] = []
   const late: number[] = []
   const startMs = ageStartMs(item)
-  const expired = atMs >= startMs + limits.queueLifetimeMs
+  const expired = atMs >= startMs + lifetimeMs(item, limits)
   const isDelayed = atMs >= startMs + limits.delayNoticeAfterMs
   const pastDue = isPastDue(item, atMs)
   let changed = false
@@ -266,13 +325,93 @@ function aged(letter: OpenLetter, atMs: number, limits: LetterLimits): Step {
   return settle(changed ? { ...letter, item: { ...item, recipients } } : letter, effects)
 }
 
+/** The peer says what became of these: as if this node had tried. */
+function relayed(letter: OpenLetter, event: Extract<LetterEvent, { event: 'relayed' }>, limits: LetterLimits): Step {
+  const outcomes = event.outcomes.filter(({ index }) =>
+    letter.item.recipients.some((it) => it.index === index && isUnder(it, event.ticket)),
+  )
+  if (outcomes.length === 0) return { letter, effects: [] }
+  const back = new Set(outcomes.map((it) => it.index))
+  const recipients = letter.item.recipients.map((it): QueueRecipient => {
+    return back.has(it.index) && !isFinal(it) ? { ...it, state: 'pending' } : it
+  })
+  return attempted(
+    { ...letter, item: { ...letter.item, recipients } },
+    { ...event, event: 'attempted', outcomes },
+    limits,
+  )
+}
+
+function handOver(letter: OpenLetter, event: HandOverEvent): Step {
+  const effects: LetterEffect[] = []
+  const notice = newNotice()
+  const { item } = letter
+  const map = (before: QueueRecipient): QueueRecipient => {
+    if (event.event === 'offered') {
+      if (before.state !== 'pending' || !event.indexes.includes(before.index) || letter.running.has(before.index)) {
+        return before
+      }
+      effects.push(trace('other-way', before, `${event.node} is asked to send it: ${event.why}`, null))
+      return offered(before, event)
+    }
+    if (event.event === 'no-way') {
+      if (before.state !== 'pending' || !event.indexes.includes(before.index)) return before
+      const own = before.refusedWays?.find((it) => it.node === event.self)?.result ?? before.lastResult
+      const after = { ...withoutOwnRefusal(before, event.self), lastResult: own, nextAttemptMs: event.retryAtMs }
+      if (own?.kind !== 'permanent') return after
+      effects.push(trace('failed', before, 'no way is left', own))
+      return fail(item, { ...before, lastResult: own }, notice)
+    }
+    if (!isUnder(before, event.ticket)) return before
+    if (event.event === 'granted') {
+      effects.push(
+        trace('relayed', before, `${before.handOver?.node} has it and sends it, ticket ${event.ticket}`, null),
+      )
+      return granted(before, event.stage)
+    }
+    // Once granted it comes back by word of the peer alone.
+    if (before.handOver?.phase !== 'offered') return before
+    const { node } = before.handOver
+    effects.push(trace('deferred', before, `${node} does not take it`, event.result))
+    const back = takenBack(before, event.atMs)
+    return event.refused ? withRefusedWay(back, { node, result: event.result }) : back
+  }
+  const recipients = item.recipients.map((it) => map(it))
+  if (recipients.every((it, at) => it === item.recipients[at])) return { letter, effects }
+  effects.push({ effect: 'store' })
+  return settle({ ...letter, item: { ...item, recipients } }, effects)
+}
+
+/** Not stored: after a crash the origin must say so again, for it may have thought better of it. */
+function letGo(letter: OpenLetter, atMs: number): Step {
+  const { item } = letter
+  if (!item.errand || !item.recipients.some((it) => it.state === 'held')) return { letter, effects: [] }
+  const recipients = item.recipients.map((it): QueueRecipient => {
+    return it.state === 'held' ? { ...it, state: 'pending', nextAttemptMs: atMs } : it
+  })
+  return { letter: { ...letter, item: { ...item, recipients } }, effects: [] }
+}
+
+function hold(recipient: QueueRecipient): QueueRecipient {
+  if (recipient.state === 'pending') return { ...recipient, state: 'held' }
+  if (recipient.state !== 'handed-over') return recipient
+  if (recipient.handOver?.phase === 'granted') return withWish(recipient, 'hold')
+  return { ...takenBack(recipient, recipient.nextAttemptMs), state: 'held' }
+}
+
 function cancel(letter: OpenLetter, event: Extract<LetterEvent, { event: 'cancel' }>): Step {
   const wish = event.silent ? 'silent' : 'told'
   const effects: LetterEffect[] = []
   const notice = newNotice()
-  const recipients = letter.item.recipients.map((before) =>
-    isFinal(before) || letter.running.has(before.index) ? before : cancelled(letter, before, wish, notice, effects),
-  )
+  const recipients = letter.item.recipients.map((before) => {
+    if (isFinal(before) || letter.running.has(before.index)) return before
+    // What a peer may be sending is asked back; its word decides.
+    if (before.state === 'handed-over' && before.handOver?.phase === 'granted') {
+      return withWish(before, event.silent ? 'cancel-silently' : 'cancel')
+    }
+    const { handOver: _, ...own } = before
+    return cancelled(letter, own, wish, notice, effects)
+  })
   effects.push({ effect: 'store' })
   return settle({ ...letter, cancelled: wish, item: { ...letter.item, recipients } }, effects)
 }
@@ -324,9 +463,20 @@ function told(before: QueueRecipient, kind: ReportKind): QueueRecipient {
   return after
 }
 
+/** The origin has written down what came of its letter. */
+function originKnows(letter: Letter): Step {
+  if (letter.phase !== 'reporting' || !letter.item.errand) return { letter, effects: [] }
+  return { letter: { phase: 'closed', item: letter.item }, effects: [{ effect: 'close' }] }
+}
+
 /** Says what a changed letter owes, and whether it is over. */
 function settle(letter: OpenLetter, effects: LetterEffect[]): Step {
   const { item, running } = letter
+  if (item.errand && item.recipients.every(isFinal)) {
+    assert(running.size === 0, `letter ${item.id} is over while a courier has it in hand`)
+    effects.push({ effect: 'answer-origin' })
+    return { letter: { phase: 'reporting', item }, effects }
+  }
   const notices = owed(item)
   if (effects.length === 0 || effects.some((it) => it.effect === 'store')) effects.push(...notices)
   if (!item.recipients.every(isFinal)) return { letter, effects }
@@ -384,7 +534,8 @@ function fail(item: QueueItem, recipient: QueueRecipient, notice: Notice): Queue
 
 // RFC 5321 §6.1: no notice about a notice.
 function owe(item: QueueItem, recipient: QueueRecipient, notice: Notice): QueueRecipient {
-  if (item.from === '' || !wantsNotice(recipient.options, 'failure')) return recipient
+  // Another node's letter: that node tells the sender.
+  if (item.from === '' || item.errand || !wantsNotice(recipient.options, 'failure')) return recipient
   notice.name ??= recipient.index
   return { ...recipient, noticeOwed: notice.name }
 }
@@ -399,7 +550,7 @@ export function oweSuccess(
   result: DeliveryResult,
   notice: Notice,
 ): QueueRecipient {
-  if (item.from === '' || recipient.options?.notify?.length === 0) return recipient
+  if (item.from === '' || item.errand || recipient.options?.notify?.length === 0) return recipient
   const isOutside = result.courier === 'outside'
   const asked = recipient.options?.notify?.includes('success') && !(isOutside && result.dsnPassedOn)
   // RFC 2852 §4.1.4: also of the hop itself, where that was asked, or where it ends what was asked.

@@ -6,7 +6,16 @@ import { answers, isDestinationDown, isMapBehind } from './answers.ts'
 import { DestinationLines, type Line } from './destination-lines.ts'
 import { DueHeap } from './due-heap.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
-import type { Courier, DeliveryLimits, DeliveryResult, Destination, QueueId, QueueRecipient } from './ports.ts'
+import type { OtherWays } from './other-ways.ts'
+import type {
+  Courier,
+  DeliveryLimits,
+  DeliveryResult,
+  Destination,
+  QueueId,
+  QueueItem,
+  QueueRecipient,
+} from './ports.ts'
 import { dueRecipients, isOfAge, nextWakeMs, type Outcome } from './queue.ts'
 import { retryPauseMs, type RetryTable } from './retry-schedule.ts'
 import { destinationKey, routeRecipient, type Refusal, type RouteSettings } from './route.ts'
@@ -14,6 +23,8 @@ import { destinationKey, routeRecipient, type Refusal, type RouteSettings } from
 export interface SchedulerComponents {
   keeper: LetterKeeper
   couriers: Record<Destination['kind'], Courier>
+  /** How letters leave through other nodes. */
+  ways: Pick<OtherWays, 'wayOf' | 'mayLeave' | 'tried' | 'handOver'>
   directory: Directory
   link: Pick<PeerLink, 'onPeerChange'>
   clock: Clock
@@ -30,6 +41,9 @@ export interface LineStats {
   /** 0 while it answers. */
   blockedUntilMs: number
 }
+
+/** By node and domain. */
+type Elsewhere = Map<string, { node: NodeId; why: string; indexes: number[] }>
 
 /** Letters are looked at again for their age no more often than this. */
 const ageCheckMs = 1_000
@@ -136,25 +150,82 @@ export class Scheduler {
 
   /** Looks up where these recipients go and puts them in line there. */
   #dispatch(id: QueueId, due: readonly QueueRecipient[]): void {
-    const { directory, keeper, clock } = this.#parts
+    const { directory, keeper, clock, ways } = this.#parts
     const priority = keeper.get(id)?.item.options?.priority
     const lines = new Set<Line>()
     const refused: Outcome[] = []
+    const elsewhere: Elsewhere = new Map()
     for (const recipient of due) {
       const { index } = recipient
       const route = routeRecipient(directory, recipient, this.#routes)
       if (route.kind === 'refused') refused.push({ index, result: this.#refusal(route), retryAtMs: 0 })
-      else lines.add(this.#lines.enter(id, index, route, priority))
+      else if (route.kind !== 'outside' || this.#leavesByOwnWay(id, recipient, route.domain, elsewhere)) {
+        lines.add(this.#lines.enter(id, index, route, priority))
+      }
     }
+    for (const { node, why, indexes } of elsewhere.values()) ways.handOver(id, indexes, node, why)
     if (refused.length > 0) keeper.apply(id, { event: 'attempted', atMs: clock.nowMs(), outcomes: refused })
     for (const line of lines) {
       const indexes = line.waiting.get(id)
       if (line.failures > 0 && line.trouble && indexes) {
         const { blockedUntilMs: untilMs, trouble: result } = line
+        if (keeper.get(id)?.item.errand && untilMs > clock.nowMs()) {
+          // Another node's letter does not wait here for what this node could not reach a moment ago.
+          const back = [...indexes]
+          for (const index of back) this.#lines.leave(line, id, index)
+          this.#giveBack(id, back, result)
+          continue
+        }
         keeper.apply(id, { event: 'deferred', indexes: [...indexes], untilMs, result })
       }
       this.#pump(line)
     }
+  }
+
+  /** False: a peer sends it, or it waits for one. */
+  #leavesByOwnWay(id: QueueId, recipient: QueueRecipient, domain: string, elsewhere: Elsewhere): boolean {
+    const { keeper, ways, clock, directory, random } = this.#parts
+    const item = keeper.get(id)?.item
+    if (!item) return true
+    const line = this.#lines.get(destinationKey({ kind: 'outside', domain }))
+    const nowMs = clock.nowMs()
+    const isBackingOff = line !== undefined && line.failures > 0 && line.blockedUntilMs > nowMs
+    const way = ways.wayOf(item, recipient, domain, isBackingOff)
+    const { index } = recipient
+    if (way.kind === 'own') return true
+    if (way.kind === 'peer') {
+      const group = elsewhere.get(`${way.node} ${domain}`)
+      if (group) group.indexes.push(index)
+      else elsewhere.set(`${way.node} ${domain}`, { node: way.node, why: way.why, indexes: [index] })
+      return false
+    }
+    const own = recipient.refusedWays?.find((it) => it.node === directory.self)?.result
+    const isPatient = own?.kind === 'permanent' && nowMs < own.atMs + this.#limits.otherWayWaitMaxMs
+    if (way.kind === 'wait' && own && isPatient) {
+      const untilMs = nowMs + this.#limits.otherWayPauseMs * (0.75 + 0.5 * random.next())
+      keeper.apply(id, { event: 'deferred', indexes: [index], untilMs, result: own })
+      return false
+    }
+    // A domain that does not answer has a line, and all wait there together.
+    const retryAtMs = isBackingOff ? nowMs : nowMs + retryPauseMs('outside', recipient.attempts, random)
+    keeper.apply(id, { event: 'no-way', atMs: nowMs, indexes: [index], self: directory.self, retryAtMs })
+    return false
+  }
+
+  /** Another node's letter: no further attempt here. */
+  #giveBack(id: QueueId, indexes: readonly number[], result: DeliveryResult): void {
+    const { keeper, clock } = this.#parts
+    const outcomes = indexes.map((index): Outcome => ({ index, result, retryAtMs: 0, final: true }))
+    keeper.apply(id, { event: 'attempted', atMs: clock.nowMs(), outcomes })
+  }
+
+  /** A peer gets through to that domain: what waits for it need not wait. */
+  betterWay(domain: string): void {
+    if (!this.#started) return
+    const line = this.#lines.get(destinationKey({ kind: 'outside', domain }))
+    if (!line || line.failures === 0) return
+    this.#toRoute.push(...[...line.waiting.keys()].map((id) => ({ line, id })))
+    this.#watchDirectory()
   }
 
   #refusal({ code, status, text }: Refusal): DeliveryResult {
@@ -252,24 +323,28 @@ export class Scheduler {
   ): void {
     const { keeper, clock, random, directory } = this.#parts
     const { kind } = line.destination
-    if (kind !== 'local' && isDestinationDown(results)) {
+    const causes = this.#causes(line, id, recipients, results)
+    const isDown = kind !== 'local' && isDestinationDown(results)
+    // Many fail together when a line breaks: that is one failure. Those that it broke under may hear of it after it is back.
+    if (isDown && era === line.era) {
+      const longestMs = kind === 'peer' ? this.#limits.peerBackOffMaxMs : this.#limits.outsideBackOffMaxMs
+      line.era++
+      line.failures++
+      line.trouble = results[0] as DeliveryResult
+      line.blockedUntilMs = clock.nowMs() + Math.min(longestMs, retryPauseMs(kind, line.failures, random))
+    }
+    if (isDown && !causes.some((it) => it.final || it.refusedWay)) {
       const result = results[0] as DeliveryResult
-      // Many fail together when a line breaks: that is one failure. Those that it broke under may hear of it after it is back.
-      if (era === line.era) {
-        const longestMs = kind === 'peer' ? this.#limits.peerBackOffMaxMs : this.#limits.outsideBackOffMaxMs
-        line.era++
-        line.failures++
-        line.trouble = result
-        line.blockedUntilMs = clock.nowMs() + Math.min(longestMs, retryPauseMs(kind, line.failures, random))
-      }
       const indexes = recipients.map((it) => it.index)
       const { priority } = keeper.get(id)?.item.options ?? {}
       for (const index of indexes) this.#lines.enter(id, index, line.destination, priority)
       keeper.apply(id, { event: 'deferred', indexes, untilMs: line.blockedUntilMs, result })
       return
     }
-    line.failures = 0
-    line.trouble = null
+    if (!isDown) {
+      line.failures = 0
+      line.trouble = null
+    }
     if (results.some(isMapBehind)) this.#mapBehind.add(id)
     else this.#mapBehind.delete(id)
     const nowMs = clock.nowMs()
@@ -277,9 +352,31 @@ export class Scheduler {
     const outcomes = recipients.map((recipient, at): Outcome => {
       const result = results[at] ?? missing
       const pauseMs = retryPauseMs(retryTable(result), recipient.attempts + 1, random)
-      return { index: recipient.index, result, retryAtMs: nowMs + pauseMs }
+      return { index: recipient.index, result, retryAtMs: nowMs + pauseMs, ...causes[at] }
     })
     keeper.apply(id, { event: 'attempted', atMs: nowMs, outcomes })
+  }
+
+  /** What each answer of an outside domain is about, and whether another node may do better. */
+  #causes(
+    line: Line,
+    id: QueueId,
+    recipients: readonly QueueRecipient[],
+    results: readonly DeliveryResult[],
+  ): Pick<Outcome, 'refusedWay' | 'final'>[] {
+    const { keeper, ways, directory } = this.#parts
+    const item: QueueItem | undefined = keeper.get(id)?.item
+    if (line.destination.kind !== 'outside' || !item) return []
+    const { domain } = line.destination
+    return recipients.map((recipient, at) => {
+      const result = results[at]
+      if (!result) return {}
+      const isRepeated = recipient.lastResult?.code === 421 && recipient.lastResult.courier === 'outside'
+      const cause = ways.tried(item, domain, result, isRepeated)
+      if (cause === 'other') return {}
+      if (item.errand) return { final: true }
+      return ways.mayLeave(item, domain) ? { refusedWay: directory.self } : {}
+    })
   }
 
   #signOfLife(peer: NodeId): void {
@@ -323,7 +420,9 @@ export class Scheduler {
       for (const it of this.#parts.keeper.get(id)?.item.recipients ?? []) {
         if (!line.waiting.get(id)?.has(it.index)) continue
         const route = routeRecipient(this.#parts.directory, it, this.#routes)
-        if (route.kind !== 'refused' && destinationKey(route) === line.key) continue
+        // Those that wait for a domain which does not answer may have found another way out.
+        const isStuck = line.failures > 0 && line.destination.kind === 'outside'
+        if (route.kind !== 'refused' && destinationKey(route) === line.key && !isStuck) continue
         this.#lines.leave(line, id, it.index)
         this.#dispatch(id, [it])
       }

@@ -1,1 +1,6 @@
-export {}
+export { defaultAuthenticationPolicy, type AuthenticationPolicy } from './authentication/policy.ts'
+export { createLetterExaminer, type ExaminerComponents, type ExaminerSettings } from './authentication/examiner.ts'
+export { authenticationLimits } from './authentication/limits.ts'
+export { evaluateDmarc, type DmarcCheck, type DmarcQuestion } from './authentication/dmarc.ts'
+export { parseDmarcRecord, type DmarcRecord } from './authentication/dmarc-record.ts'
+export * from './authentication/ports.ts'

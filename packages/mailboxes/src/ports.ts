@@ -38,6 +38,8 @@ export interface BlobWriter {
   readonly length: number
   /** Resolves when the writer can take more (back-pressure). Chunks are copied or written before it resolves. */
   write(chunk: Uint8Array): Promise<void> | void
+  /** Yields what was written so far; nothing may be written meanwhile. @throws SkeinError `store-failed` (temporary) */
+  written(): AsyncIterable<Uint8Array>
   /** @returns the ref of `prefix` parts followed by everything written; durable. */
   finish(prefix?: readonly Uint8Array[]): Promise<BlobRef>
   /** Gives up; nothing remains. */

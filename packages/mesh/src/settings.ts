@@ -150,7 +150,14 @@ export const joinProtocol = `${protocolPrefix}join`
 export const kadProtocol = '/skein/kad/1.0.0'
 
 /** The services that others' requests may name; `hello` belongs to the mesh itself. */
-export const requestServices = ['log', 'mail', 'own', 'admin', 'accounts'] as const satisfies readonly PeerService[]
+export const requestServices = [
+  'log',
+  'mail',
+  'relay',
+  'own',
+  'admin',
+  'accounts',
+] as const satisfies readonly PeerService[]
 export type RequestService = (typeof requestServices)[number]
 
 /** Services whose streams carry bytes instead of requests. */

@@ -1,1 +1,2 @@
-export {}
+export { messageAuthLimits } from './limits.ts'
+export { createVerifierPool, type VerifierPool, type VerifierSettings } from './verifier-pool.ts'

@@ -20,6 +20,12 @@ export interface SmtpHouse extends SmtpComponents {
   bareLineEnds: 'refuse' | 'normalise'
   isTrusted: (address: string) => boolean
   channelBinding: boolean
+  /** Keywords of RFC 3865 that this node's people do not want to be offered. */
+  solicitationsRefused: readonly string[]
+  /** Whose word counts for who their client is: by XCLIENT, by XFORWARD, by a PROXY header. */
+  mayXclient: (address: string) => boolean
+  mayXforward: (address: string) => boolean
+  sendsProxyHeader: (address: string) => boolean
   counter: ConnectionCounter
   /** Whose certificates clients may show. */
   clientAuthorities(): readonly X509Certificate[]

@@ -3,8 +3,7 @@
 // survives, and the answer "taken" is given only after the intake has made the letter durable.
 import type { LetterWriter } from '@skein/delivery'
 import { type Reply, replies, replyForError } from './replies.ts'
-import type { DataReader } from './wire/data-reader.ts'
-import type { DataSink } from './wire/session-reader.ts'
+import type { DataSink, MessageBytes } from './wire/session-reader.ts'
 
 export interface LetterReceiverEvents {
   /** A piece has come: the client is alive. */
@@ -41,10 +40,10 @@ export class LetterReceiver implements DataSink {
     return this.#refused
   }
 
-  take(pieces: Buffer[], reader: DataReader): Promise<void> | void {
+  take(pieces: Buffer[], bytes: MessageBytes): Promise<void> | void {
     this.#events.progress()
-    if (reader.fault && !this.#refused) {
-      this.#refuse(reader.fault === 'masked-end' ? replies.maskedEndInData : replies.bareLineEndInData)
+    if (bytes.fault && !this.#refused) {
+      this.#refuse(bytes.fault === 'masked-end' ? replies.maskedEndInData : replies.bareLineEndInData)
     }
     for (let i = 0; i < pieces.length; i++) {
       const piece = pieces[i] as Buffer

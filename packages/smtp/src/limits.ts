@@ -31,6 +31,16 @@ export const smtpLimits = {
   heloBytesMax: 255,
   /** `<`, address and `>` (RFC 5321 §4.5.3.1.3). */
   pathBytesMax: 256,
+  /** ENVID and ORCPT (RFC 3461 §4.4, §4.2). */
+  envelopeIdCharactersMax: 100,
+  originalRecipientBytesMax: 500,
+  /** SOLICIT (RFC 3865 §2.3). */
+  solicitCharactersMax: 1000,
+  /** How far ahead HOLDFOR and HOLDUNTIL may reach (RFC 4865). */
+  futureReleaseMaxMs: 90 * 24 * 3600_000,
+  /** The PROXY header of a connection from a listed address must be here by then, and may be so long. */
+  proxyHeaderTimeoutMs: 5_000,
+  proxyHeaderBytesMax: 4096,
 } as const
 
 export const outsideLimits = {

@@ -4,9 +4,12 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { SMTPServer } from 'smtp-server'
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
+import { takeProxyHeader } from './proxied-connection.ts'
 import type { SmtpHouse, SmtpRole } from './house.ts'
 import { replies } from './replies.ts'
 import { SmtpSession } from './session.ts'
+
+type SocketOptions = NonNullable<Parameters<Parameters<SMTPServer['_handleProxy']>[1]>[1]>
 
 const refusalLingerMs = 1_000
 
@@ -72,6 +75,28 @@ export class SmtpListener extends SMTPServer {
     session.init()
   }
 
+  override _expectsProxyHeader(socket: Socket): boolean {
+    return this.house.sendsProxyHeader(socket.remoteAddress ?? '')
+  }
+
+  /** Who is behind a proxy is counted like anybody who comes himself; the proxy is not. */
+  override _handleProxy(socket: Socket, callback: (error: Error | null, options?: SocketOptions) => void): void {
+    const id = this.house.random.bytes(10).reduce((text, byte) => text + byte.toString(32).padStart(2, '0'), '')
+    if (!this._expectsProxyHeader(socket)) return void setImmediate(() => callback(null, { id }))
+    const { clock, limits, logger } = this.house
+    takeProxyHeader(socket, { clock, limits }, (client) => {
+      if (client === 'refused' || !this.#enter(socket, client?.address ?? socket.remoteAddress ?? '', false)) {
+        if (client === 'refused') logger.info({ proxy: socket.remoteAddress, role: this.role }, 'no PROXY header came')
+        socket.destroy()
+        return callback(new Error('refused'))
+      }
+      if (client === null) return callback(null, { id })
+      const { address, port, destinationAddress, destinationPort } = client
+      const here = { localAddress: destinationAddress, localPort: destinationPort }
+      callback(null, { id, remoteAddress: address, remotePort: port, ...here })
+    })
+  }
+
   /** A connection that breaks is the client's affair; errors of the port itself go to whoever listens. */
   override _onError(error: Error): void {
     const syscall = 'syscall' in error ? error.syscall : ''
@@ -81,16 +106,21 @@ export class SmtpListener extends SMTPServer {
   }
 
   override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
-    const address = plainAddress(socket.remoteAddress ?? '')
+    if (this._expectsProxyHeader(socket)) return super._acceptSocket(socket, handshake)
+    return this.#enter(socket, socket.remoteAddress ?? '', !handshake) && super._acceptSocket(socket, handshake)
+  }
+
+  /** Within the limits? @param mayTell nothing can be said before a TLS handshake. */
+  #enter(socket: Socket, remoteAddress: string, mayTell: boolean): boolean {
+    const address = plainAddress(remoteAddress)
     const verdict = this.house.counter.enter(address)
     if (verdict === 'ok') {
       this.#counted.set(socket, address)
       this.countOutWhenClosed(socket)
-      return super._acceptSocket(socket, handshake)
+      return true
     }
     socket.on('error', () => {})
-    if (handshake) {
-      // Nothing can be said before the TLS handshake.
+    if (!mayTell) {
       socket.destroy()
       return false
     }

@@ -1,5 +1,6 @@
 // Everything this server says besides 250: one place for reply codes (RFC 5321 §4.2) and enhanced status codes (RFC 3463),
 // and the one mapping from the house's errors to them.
+import { LetterRefused } from '@skein/delivery'
 import { SkeinError } from '@skein/runtime'
 
 export interface Reply {
@@ -57,6 +58,15 @@ export const replies = {
   authForAnother: reply(535, '5.7.8', 'nobody acts for somebody else here'),
   authRefused: reply(535, '5.7.8', 'wrong name or password'),
   authUnavailable: reply(454, '4.7.0', 'log-in is not possible at the moment, try again later'),
+  chunkSyntax: reply(501, '5.5.4', 'syntax: BDAT size [LAST]; what follows can not be told from commands'),
+  binaryNeedsBdat: reply(503, '5.5.1', 'a binary message comes by BDAT'),
+  inChunks: reply(503, '5.5.1', 'this message comes by BDAT: send the last chunk or RSET'),
+  // RFC 4865 §4.
+  heldTooLong: reply(501, '5.5.4', 'that is further ahead than letters are held here'),
+  // RFC 3865 §2.3.
+  solicitationRefused: reply(550, '5.7.1', 'nobody here wants to be offered that'),
+  proxySyntax: reply(421, '4.7.0', 'a PROXY header was expected'),
+  xclientSyntax: reply(501, '5.5.4', 'bad attribute or value'),
   internalError: reply(451, '4.3.0', 'internal error, try again later'),
 } as const satisfies Record<string, Reply>
 
@@ -83,6 +93,9 @@ const byErrorKind: Readonly<Record<SkeinError['kind'], { code: number; status: s
 /** What to say about `error`; `isKnown` is false where it was nobody's plan and belongs in the log. */
 export function replyForError(error: unknown): { reply: Reply; isKnown: boolean } {
   if (!(error instanceof SkeinError)) return { reply: replies.internalError, isKnown: false }
+  if (error instanceof LetterRefused) {
+    return { reply: { code: error.replyCode, status: error.status, text: error.message }, isKnown: true }
+  }
   const { code, status } = byErrorCode[error.code] ?? byErrorKind[error.kind]
   return { reply: { code, status, text: error.message }, isKnown: true }
 }

@@ -77,6 +77,46 @@ describe('messages', () => {
     assert.deepEqual(await run(session.split('')), whole)
   })
 
+  test('BDAT however the packets are cut: the same replies and letters, and no byte of a chunk is ever a command', async () => {
+    await using there = await startServer()
+    const body = '\r\nQUIT\r\n.\r\nRSET\r\nBDAT 9 LAST\r\nx\r\n'
+    const letter = `MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<a@test.example>\r\nBDAT 0\r\nBDAT ${body.length}\r\n${body}BDAT 3 LAST\r\n\n.\r`
+    const session = `EHLO x\r\nBDAT 6\r\nQUIT\r\n${letter}NOOP\r\n${letter}QUIT\r\n`
+    const run = async (chunks: string[]) => {
+      there.intake.letters.length = 0
+      const client = await there.client()
+      for (const chunk of chunks) {
+        client.write(chunk)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      const replies: string[] = []
+      for (let reply = await client.reply(); reply !== ''; reply = await client.reply()) replies.push(reply)
+      return { replies, letters: there.intake.letters.map(({ bytes }) => bytes.toString()) }
+    }
+    const whole = await run([session])
+    assert.deepEqual(whole.letters, [`${body}\n.\r`, `${body}\n.\r`])
+    assert.deepEqual(
+      whole.replies.map((it) => Number(it.slice(0, 3))),
+      [220, 250, 503, 250, 250, 250, 250, 250, 250, 250, 250, 250, 250, 250, 221],
+    )
+    const rule = fc.asyncProperty(fc.array(fc.nat(session.length), { maxLength: 8 }), async (cuts) => {
+      const offsets = [0, ...cuts.toSorted((a, b) => a - b), session.length]
+      assert.deepEqual(await run(offsets.slice(1).map((end, i) => session.slice(offsets[i], end))), whole)
+    })
+    await fc.assert(rule, { numRuns: 40 })
+    assert.deepEqual(await run(session.split('')), whole)
+  })
+
+  test('a client that goes away between two chunks leaves nothing behind', async () => {
+    await using there = await startServer()
+    const client = await greeted(there)
+    client.write('MAIL FROM:<>\r\nRCPT TO:<a@test.example>\r\nBDAT 3\r\nabc')
+    await client.replies(3)
+    client.destroy()
+    await eventually(() => there.intake.aborted.count === 1, 'the letter was aborted')
+    assert.equal(there.intake.open(), 0)
+  })
+
   test('250 comes only after the intake has the letter for good', async () => {
     await using there = await startServer()
     let isDurable = false

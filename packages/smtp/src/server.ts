@@ -15,6 +15,13 @@ export interface SmtpSettings extends Partial<SmtpLimits> {
   bareLineEnds?: 'refuse' | 'normalise'
   /** Addresses and CIDR blocks that get no greeting pause and no limit per address. Default: loopback. */
   trustedAddresses?: readonly string[]
+  /** Refused with 550 where a sender says that the letter offers it (RFC 3865). Default: none. */
+  solicitationsRefused?: readonly string[]
+  /** Addresses and CIDR blocks whose XCLIENT and XFORWARD count. Default: none. */
+  xclientAddresses?: readonly string[]
+  xforwardAddresses?: readonly string[]
+  /** Those whose connections begin with a PROXY header (version 1 or 2), and must. Default: none. */
+  proxyAddresses?: readonly string[]
   /** Whether submission offers SCRAM-SHA-256-PLUS. Default: yes. */
   channelBinding?: boolean
 }
@@ -45,6 +52,10 @@ export function createSmtpServer(components: SmtpComponents, settings: SmtpSetti
     bareLineEnds: settings.bareLineEnds ?? 'refuse',
     isTrusted,
     channelBinding: settings.channelBinding ?? true,
+    solicitationsRefused: settings.solicitationsRefused ?? [],
+    mayXclient: createAddressSet(settings.xclientAddresses ?? []),
+    mayXforward: createAddressSet(settings.xforwardAddresses ?? []),
+    sendsProxyHeader: createAddressSet(settings.proxyAddresses ?? []),
     counter: new ConnectionCounter(limits.connectionsMax, limits.connectionsPerAddressMax, isTrusted),
     clientAuthorities: () => clientAuthorities,
   }

@@ -7,12 +7,20 @@ import type { TLSSocket } from 'node:tls'
 import type { IntakeSource } from '@skein/delivery'
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { type AuthConnection, AuthDialogue } from './auth-dialogue.ts'
+import { type BdatCommand, ChunkedLetter, UnwantedChunk, parseBdat } from './chunked-letter.ts'
+import { extensionsOffered } from './extensions.ts'
 import { LetterReceiver } from './letter-receiver.ts'
 import type { SmtpHouse } from './house.ts'
 import { type Reply, replies, replyForError } from './replies.ts'
 import type { SmtpListener } from './listener.ts'
 import { type Transaction, type TransactionRules, addRecipient, openTransaction } from './transaction.ts'
-import { SessionReader } from './wire/session-reader.ts'
+import {
+  type ProxiedClient,
+  parseProxiedAttributes,
+  xclientAttributes,
+  xforwardAttributes,
+} from './wire/proxied-attributes.ts'
+import { type DataSink, SessionReader } from './wire/session-reader.ts'
 
 export interface SignedIn {
   account: { id: string; address: string }
@@ -20,20 +28,7 @@ export interface SignedIn {
 }
 
 /** Commands that exist in mail's standards and not here: 502, where others get 500 (RFC 5321 §4.2.4). */
-const notImplemented = new Set([
-  'HELP',
-  'EXPN',
-  'ETRN',
-  'TURN',
-  'ATRN',
-  'SEND',
-  'SOML',
-  'SAML',
-  'BDAT',
-  'BURL',
-  'XCLIENT',
-  'XFORWARD',
-])
+const notImplemented = new Set(['HELP', 'EXPN', 'ETRN', 'TURN', 'ATRN', 'SEND', 'SOML', 'SAML', 'BURL'])
 const countsAsBad = new Set([500, 501, 502, 503, 504, 555])
 const startsWithStatus = /^[245]\.\d{1,3}\.\d{1,3} /
 // oxlint-disable-next-line no-control-regex
@@ -50,6 +45,12 @@ export class SmtpSession extends SMTPConnection {
   readonly #rules: TransactionRules
   #transaction: Transaction | null = null
   #receiver: LetterReceiver | null = null
+  /** The letter of `#receiver` comes by BDAT, and its last chunk has not. */
+  #chunked: ChunkedLetter | null = null
+  #chunkBytesDrained = 0
+  /** What a trusted proxy says of its client: by XCLIENT for the session, by XFORWARD for one letter. */
+  #proxied: ProxiedClient = {}
+  #forwarded: ProxiedClient = {}
   #source: IntakeSource | null = null
   #badCommands = 0
   #authFailures = 0
@@ -65,7 +66,14 @@ export class SmtpSession extends SMTPConnection {
     this.#rules = {
       intake: listener.house.intake,
       limits: listener.house.limits,
-      offersAuth: listener.offersAuth,
+      facts: () => ({
+        role: listener.role,
+        limits: listener.house.limits,
+        isSecure: this.secure,
+        mayHurry: this.#mayHurry,
+        solicitationsRefused: listener.house.solicitationsRefused,
+        nowMs: listener.house.clock.nowMs(),
+      }),
       source: () => this.#currentSource(),
       unexpected: (error) => this.#unexpected(error),
     }
@@ -148,6 +156,7 @@ export class SmtpSession extends SMTPConnection {
         badLine: (fault, resume) => {
           if (!this._ready) return this.close()
           this._nextHandler = false
+          if (fault === 'bad-chunk') return this.#closeSaying(replies.chunkSyntax)
           this.#say(fault === 'line-too-long' ? replies.lineTooLong : replies.bareLineEnd)
           this._whenWritable(resume)
         },
@@ -221,6 +230,11 @@ export class SmtpSession extends SMTPConnection {
     super._onCommand(command, callback)
   }
 
+  #closeSaying(reply: Reply): void {
+    this.#say(reply)
+    this.close()
+  }
+
   override _getHandler(command: string): ReturnType<SMTPConnection['_getHandler']> {
     if (notImplemented.has(command) || (command === 'AUTH' && !this.#listener.offersAuth)) {
       return (_command, callback) => {
@@ -235,12 +249,18 @@ export class SmtpSession extends SMTPConnection {
 
   override handler_EHLO(command: Buffer, callback: () => void): void {
     if (!this.#hello(command)) return callback()
-    const { limits, hostName } = this.#house
-    const features = ['PIPELINING', `SIZE ${limits.messageBytesMax}`, '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES']
-    if (!this.secure) features.push('STARTTLS')
-    if (this.#listener.offersAuth && !this.session.user && this.#mayAuthenticate) {
-      features.push(`AUTH ${saslMechanismsOffered(this.#house.authenticator, this.#saslFacts()).join(' ')}`)
-    }
+    const { limits, hostName, clock, solicitationsRefused } = this.#house
+    const mayLogIn = this.#listener.offersAuth && !this.session.user && this.#mayAuthenticate
+    const features = extensionsOffered({
+      role: this.#listener.role,
+      limits,
+      isSecure: this.secure,
+      auth: mayLogIn ? saslMechanismsOffered(this.#house.authenticator, this.#saslFacts()) : [],
+      solicitationsRefused,
+      mayXclient: this.#house.mayXclient(this._originalRemoteAddress),
+      mayXforward: this.#house.mayXforward(this._originalRemoteAddress),
+      nowMs: clock.nowMs(),
+    })
     this.send(250, [`${hostName} greets [${this.remoteAddress}]`, ...features], false)
     callback()
   }
@@ -266,6 +286,8 @@ export class SmtpSession extends SMTPConnection {
   /** RFC 5321 §4.1.4: EHLO and RSET, like TLS, end a transaction that is open. */
   override _resetSession(): void {
     this.#transaction = null
+    this.#forwarded = {}
+    if (this.#chunked) this.#forgetChunks()?.abandon()
     super._resetSession()
   }
 
@@ -347,15 +369,18 @@ export class SmtpSession extends SMTPConnection {
       this.#say(opened)
     } else {
       this.#transaction = opened
-      this.send(250, '2.1.0 sender ok')
+      // RFC 6710 §4.1.
+      const { priority = 0 } = opened.options
+      this.send(250, opened.priorityChanged ? `2.3.6 ${priority} is the priority of this message` : '2.1.0 sender ok')
     }
     callback()
   }
 
   override handler_RCPT(command: Buffer, callback: () => void): void {
-    const refusal = this.#transaction
-      ? addRecipient(this.#transaction, command.toString(), this.#rules)
-      : replies.needMail
+    let refusal: Reply | null = replies.inChunks
+    if (!this.#chunked) {
+      refusal = this.#transaction ? addRecipient(this.#transaction, command.toString(), this.#rules) : replies.needMail
+    }
     if (refusal) this.#say(refusal)
     else this.send(250, '2.1.5 recipient ok')
     callback()
@@ -368,37 +393,124 @@ export class SmtpSession extends SMTPConnection {
     if (command.length > 4 && command.toString().trim().length > 4) refusal = replies.noParameters
     else if (!transaction) refusal = replies.needMail
     else if (transaction.recipients.length === 0) refusal = replies.needRecipient
+    else if (this.#chunked) refusal = replies.inChunks
+    // RFC 3030 §3.
+    else if (transaction.options.binary) refusal = replies.binaryNeedsBdat
     if (refusal || !transaction || !(reader instanceof SessionReader)) {
       if (refusal) this.#say(refusal)
       return callback()
     }
     this.#transaction = null
+    const receiver = this.#beginLetter(transaction)
+    if ('code' in receiver) {
+      this.#say(receiver)
+      return callback()
+    }
+    reader.startMessage(receiver)
+    this.send(354, 'end with <CR><LF>.<CR><LF>')
+    callback()
+    this.#dataTurn()
+  }
+
+  /** After a command's callback, which gives the client the time for a command. */
+  #dataTurn(): void {
+    const { clock, limits } = this.#house
+    this.#deadlineMs = clock.monotonicMs() + limits.dataTimeoutMs
+  }
+
+  #beginLetter(transaction: Transaction): LetterReceiver | Reply {
     const { intake, clock, limits } = this.#house
+    const { from, recipients, smtpUtf8, eightBit, options, recipientOptions } = transaction
     try {
       const source = this.#currentSource()
       const writer = intake.begin({
         // RFC 6531 §4.3 names the protocol of a letter that used SMTPUTF8.
-        source: transaction.smtpUtf8 ? { ...source, protocol: this.#protocol('UTF8') } : source,
-        from: transaction.from,
-        recipients: transaction.recipients,
-        smtpUtf8: transaction.smtpUtf8,
-        eightBit: transaction.eightBit,
+        source: smtpUtf8 ? { ...source, protocol: this.#protocol('UTF8') } : source,
+        from,
+        recipients,
+        smtpUtf8,
+        eightBit,
         receivedMs: clock.nowMs(),
+        ...(Object.keys(options).length > 0 && { options }),
+        ...(recipientOptions.some((it) => it !== undefined) && { recipientOptions }),
       })
-      const answers = this.#listener.role === 'lmtp' ? transaction.recipients.length : 1
-      this.#receiver = this.#receive(writer, answers)
+      const answers = this.#listener.role === 'lmtp' ? recipients.length : 1
+      const receiver = this.#receive(writer, answers)
+      this.#receiver = receiver
+      this.#dataDeadlineMs = clock.monotonicMs() + limits.dataTotalTimeoutMs
+      return receiver
     } catch (error) {
       const { reply, isKnown } = replyForError(error)
       if (!isKnown) this.#unexpected(error)
-      this.#say(reply)
+      return reply
+    }
+  }
+
+  /** RFC 3030 §2: the chunk's bytes follow at once, whatever the answer will be. */
+  handler_BDAT(command: Buffer, callback: () => void): void {
+    const reader = this._parser
+    const bdat = parseBdat(command.toString())
+    if (!bdat || !(reader instanceof SessionReader)) {
+      this.#closeSaying(replies.chunkSyntax)
       return callback()
     }
-    this.#dataDeadlineMs = clock.monotonicMs() + limits.dataTotalTimeoutMs
-    reader.startMessage(this.#receiver)
-    this.send(354, 'end with <CR><LF>.<CR><LF>')
-    callback()
-    // After the callback, which gives the client the time for a command.
-    this.#deadlineMs = clock.monotonicMs() + limits.dataTimeoutMs
+    const sink = this.#sinkFor(bdat)
+    if (bdat.bytes > 0) {
+      reader.startChunk(bdat.bytes, sink)
+      callback()
+      return this.#dataTurn()
+    }
+    const ended = sink.end()
+    if (ended) void ended.then(callback)
+    else callback()
+  }
+
+  #sinkFor(bdat: BdatCommand): DataSink {
+    const transaction = this.#transaction
+    let begun: ChunkedLetter | Reply | null = this.#chunked
+    if (!begun) {
+      if (!transaction) begun = replies.needMail
+      else if (transaction.recipients.length === 0) begun = replies.needRecipient
+      else {
+        const receiver = this.#beginLetter(transaction)
+        const lineEnds = transaction.options.binary ? 'keep' : this.#house.bareLineEnds
+        begun = 'code' in receiver ? receiver : new ChunkedLetter(receiver, lineEnds)
+      }
+    }
+    if ('code' in begun) return this.#unwantedChunk(begun)
+    this.#chunked = bdat.isLast ? null : begun
+    if (bdat.isLast) this.#transaction = null
+    return begun.chunk(bdat, (refused) => {
+      if (refused) {
+        this.#forgetChunks()?.abandon()
+        this.#transaction = null
+        this.#say(refused)
+      } else this.send(250, `2.0.0 ${bdat.bytes} octets received`)
+      this.#clientsTurn()
+    })
+  }
+
+  /** The letter that came in chunks is over, or was never to be. */
+  #forgetChunks(): LetterReceiver | null {
+    const receiver = this.#receiver
+    this.#chunked = null
+    this.#receiver = null
+    this.#dataDeadlineMs = Infinity
+    return receiver
+  }
+
+  #unwantedChunk(refusal: Reply): DataSink {
+    const answer = () => {
+      this.#say(refusal)
+      this.#clientsTurn()
+    }
+    return new UnwantedChunk(answer, (bytes) => {
+      this.#dataTurn()
+      this.#chunkBytesDrained += bytes
+      if (this.#chunkBytesDrained <= this.#house.limits.drainBytesMax) return true
+      this.#closeSaying(refusal)
+      return false
+    })
   }
 
   #receive(writer: ConstructorParameters<typeof LetterReceiver>[0], answers: number): LetterReceiver {
@@ -413,6 +525,7 @@ export class SmtpSession extends SMTPConnection {
       },
       done: (result) => {
         this.#receiver = null
+        this.#forwarded = {}
         this.#dataDeadlineMs = Infinity
         this.#badCommands = 0
         this.#clientsTurn()
@@ -437,12 +550,56 @@ export class SmtpSession extends SMTPConnection {
 
   /* ---------------------------------------------------------------- who is it */
 
+  /** RFC 6710 §5.2: strangers may ask to go last, and not to go first. */
+  get #mayHurry(): boolean {
+    return Boolean(this.session.user) || this.#listener.role === 'lmtp' || this.#house.isTrusted(this.remoteAddress)
+  }
+
+  /** As Postfix has it: who is behind the proxy counts from now on, and greets anew. */
+  override handler_XCLIENT(command: Buffer, callback: () => void): void {
+    const client = parseProxiedAttributes(command.toString(), xclientAttributes)
+    if (!this.#house.mayXclient(this._originalRemoteAddress)) this.#say(replies.notImplemented)
+    else if (this.#transaction) this.#say(replies.inTransaction)
+    else if (!client) this.#say(replies.xclientSyntax)
+    else {
+      this.#proxied = { ...this.#proxied, ...client }
+      this.#source = null
+      if (client.address !== undefined) this.remoteAddress = client.address
+      if (client.port !== undefined) this.remotePort = client.port
+      this.hostNameAppearsAs = false
+      this.session.user = undefined
+      this._resetSession()
+      this._sendGreeting()
+    }
+    callback()
+  }
+
+  /** What a content filter passes on of a letter's first hop: for the record of the next letter only. */
+  override handler_XFORWARD(command: Buffer, callback: () => void): void {
+    const client = parseProxiedAttributes(command.toString(), xforwardAttributes)
+    if (!this.#house.mayXforward(this._originalRemoteAddress)) this.#say(replies.notImplemented)
+    else if (this.#transaction) this.#say(replies.inTransaction)
+    else if (!client) this.#say(replies.xclientSyntax)
+    else {
+      this.#forwarded = { ...this.#forwarded, ...client }
+      this.send(250, '2.0.0 ok')
+    }
+    callback()
+  }
+
   #currentSource(): IntakeSource {
+    const own = this.#ownSource()
+    const { address, name, helo } = this.#forwarded
+    if (address === undefined && name === undefined && helo === undefined) return own
+    return { ...own, remoteAddress: address ?? own.remoteAddress, remoteName: name ?? '', helo: helo ?? own.helo }
+  }
+
+  #ownSource(): IntakeSource {
     this.#source ??= {
       kind: this.#listener.offersAuth ? 'submission' : 'smtp',
       remoteAddress: this.remoteAddress,
-      remoteName: '',
-      helo: this.hostNameAppearsAs || '',
+      remoteName: this.#proxied.name ?? '',
+      helo: this.hostNameAppearsAs || this.#proxied.helo || '',
       tls: this.#tlsText(),
       protocol: this.#protocol(''),
       account: (this.session.user as SignedIn | undefined)?.account ?? null,

@@ -1,16 +1,25 @@
 // A letter's envelope while the client tells it: MAIL opens it, RCPT adds to it (RFC 5321 §4.1.1.2, §4.1.1.3).
 // Promises: what the intake says of sender and recipients is said to the client word for word.
-import type { Intake, IntakeSource, RecipientVerdict } from '@skein/delivery'
+import type { EnvelopeOptions, Intake, IntakeSource, RecipientOptions, RecipientVerdict } from '@skein/delivery'
 import type { SmtpLimits } from './limits.ts'
+import { type MailParameterFacts, readMailParameters } from './mail-parameters.ts'
+import { readRecipientParameters } from './recipient-parameters.ts'
 import { type Reply, replies, replyForError } from './replies.ts'
-import { type PathCommand, isAscii, isMailbox, parsePathCommand } from './wire/mail-path.ts'
+import { isAscii, isMailbox, parsePathCommand } from './wire/mail-path.ts'
 
 export interface Transaction {
   from: string
   smtpUtf8: boolean
   eightBit: boolean
+  options: EnvelopeOptions
+  /** As announced (RFC 1870). */
+  size: number | undefined
+  /** The client is to hear that its MT-PRIORITY does not count (RFC 6710 §4.1). */
+  priorityChanged: boolean
   /** As given. */
   recipients: string[]
+  /** By place in `recipients`. */
+  recipientOptions: (RecipientOptions | undefined)[]
   /** Canonical addresses, so that one named twice gets one copy. */
   known: Set<string>
 }
@@ -18,7 +27,7 @@ export interface Transaction {
 export interface TransactionRules {
   intake: Intake
   limits: SmtpLimits
-  offersAuth: boolean
+  facts(): MailParameterFacts
   source(): IntakeSource
   /** An error that was nobody's plan. */
   unexpected(error: unknown): void
@@ -29,39 +38,14 @@ export function openTransaction(line: string, rules: TransactionRules): Transact
   const parsed = parsePathCommand(line, 'MAIL FROM', rules.limits.pathBytesMax)
   if (parsed === 'parameter-syntax') return replies.parameterSyntax
   if (parsed === 'path-syntax' || (parsed.address !== '' && !isMailbox(parsed.address))) return replies.senderSyntax
-  const fault = checkMailParameters(parsed, rules)
-  if (fault) return fault
-  const smtpUtf8 = parsed.parameters.has('SMTPUTF8')
+  const asked = readMailParameters(parsed.parameters, rules.facts())
+  if ('code' in asked) return asked
+  const { smtpUtf8, eightBit, options, size, priorityChanged } = asked
   if (!smtpUtf8 && !isAscii(parsed.address)) return replies.needsSmtpUtf8
   const verdict = judge(() => rules.intake.checkSender(rules.source(), parsed.address), rules)
   if ('code' in verdict) return verdict
-  const eightBit = parsed.parameters.get('BODY')?.toUpperCase() === '8BITMIME'
-  return { from: parsed.address, smtpUtf8, eightBit, recipients: [], known: new Set() }
-}
-
-function checkMailParameters({ parameters }: PathCommand, { limits, offersAuth }: TransactionRules): Reply | null {
-  for (const [keyword, value] of parameters) {
-    switch (keyword) {
-      case 'SIZE':
-        // RFC 1870 §3.
-        if (!/^\d{1,20}$/.test(value)) return replies.parameterSyntax
-        if (Number(value) > limits.messageBytesMax) return replies.messageTooLarge
-        break
-      case 'BODY':
-        if (!/^(7BIT|8BITMIME)$/i.test(value)) return replies.parameterSyntax
-        break
-      case 'SMTPUTF8':
-        if (value !== '') return replies.parameterSyntax
-        break
-      case 'AUTH':
-        // RFC 4954 §5: to be understood where AUTH is offered; whom a relay names means nothing here.
-        if (!offersAuth || value === '') return replies.parameterUnknown
-        break
-      default:
-        return replies.parameterUnknown
-    }
-  }
-  return null
+  const empty = { recipients: [], recipientOptions: [], known: new Set<string>() }
+  return { from: parsed.address, smtpUtf8, eightBit, options, size, priorityChanged, ...empty }
 }
 
 /** @param line the whole RCPT command. @returns the refusal, or null where the recipient was taken. */
@@ -72,14 +56,17 @@ export function addRecipient(transaction: Transaction, line: string, rules: Tran
   const { address, parameters } = parsed
   // RFC 5321 §4.1.1.3: postmaster is the one recipient without a domain.
   if (!isMailbox(address) && address.toLowerCase() !== 'postmaster') return replies.recipientSyntax
-  if (parameters.size > 0) return replies.parameterUnknown
+  const options = readRecipientParameters(parameters, rules.limits, transaction.smtpUtf8)
+  if (options && 'code' in options) return options
   if (!transaction.smtpUtf8 && !isAscii(address)) return replies.needsSmtpUtf8
   if (transaction.recipients.length >= rules.limits.recipientsMax) return replies.tooManyRecipients
-  const verdict = judge(() => rules.intake.checkRecipient(rules.source(), address, transaction.from), rules)
+  const { from, size } = transaction
+  const verdict = judge(() => rules.intake.checkRecipient(rules.source(), address, from, size), rules)
   if ('code' in verdict) return verdict
   if (!transaction.known.has(verdict.address)) {
     transaction.known.add(verdict.address)
     transaction.recipients.push(address)
+    transaction.recipientOptions.push(options)
   }
   return null
 }

@@ -31,6 +31,9 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith('.txt'))) 
       messageBytesMax: 10_000,
       drainBytesMax: 50_000,
       authFailuresMax: 3,
+      solicitationsRefused: ['net.example:ADV', 'org.example:ADV:ADLT'],
+      ...(name.includes('xclient') && { xclientAddresses: ['127.0.0.1'], xforwardAddresses: ['127.0.0.0/8'] }),
+      ...(name.includes('stranger') && { trustedAddresses: [] }),
     })
     there.intake.beforeFinish = (bytes) => {
       const failure = failures[/^X-Fail: (\w+)/m.exec(bytes.toString('latin1'))?.[1] ?? '']
@@ -57,6 +60,20 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith('.txt'))) 
           taken(_context, count = '0') {
             assert.equal(there.intake.letters.length, Number(count))
           },
+          /** More bytes than are taken, in two chunks and a third. */
+          async large(context) {
+            const client = await context.connection('C')
+            client.write(Buffer.from('MAIL FROM:<>\r\nRCPT TO:<a@test.example>\r\n'))
+            for (const chunk of ['BDAT 9000', 'BDAT 9000', 'BDAT 9000 LAST']) {
+              client.write(Buffer.from(`${chunk}\r\n${'QUIT\r\n'.repeat(1500)}`))
+            }
+          },
+          /** `@moment N property seconds`: so many seconds from when letter N was begun, give or take two. */
+          moment(_context, number = '1', property = '', seconds = '0') {
+            const { options, receivedMs } = there.intake.letters[Number(number) - 1]?.envelope ?? {}
+            const atMs = property === 'holdUntilMs' ? options?.holdUntilMs : options?.deliverBy?.atMs
+            assert.ok(Math.abs((atMs ?? 0) - (receivedMs ?? 0) - Number(seconds) * 1000) < 2000)
+          },
           /** `@letter N property value`: what the intake was told of letter N. */
           letter(_context, number = '1', property = '', value = '') {
             const letter = there.intake.letters[Number(number) - 1]
@@ -64,6 +81,8 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith('.txt'))) 
             const { envelope, bytes } = letter
             const { source } = envelope
             const told: Record<string, unknown> = { ...envelope, ...source, recipients: envelope.recipients.join(',') }
+            for (const [key, of] of Object.entries(envelope.options?.deliverBy ?? {})) told[`deliverBy.${key}`] = of
+            for (const key of ['options', 'recipientOptions']) told[key] &&= JSON.stringify(told[key])
             told['account'] = source.account?.address ?? '-'
             told['bytes'] = JSON.stringify(bytes.toString('latin1')).replaceAll(' ', '_')
             assert.equal(String(told[property]), value)

@@ -115,6 +115,22 @@ class StreamWriter implements BlobWriter {
     }
   }
 
+  async *written(): AsyncIterable<Uint8Array> {
+    await this.#tail
+    if (this.#file) yield* this.#streamed(this.#file)
+    yield* this.#held
+  }
+
+  async *#streamed({ fd, position }: SoloFile): AsyncIterable<Uint8Array> {
+    for (let at = soloBodyStart; at < position;) {
+      const piece = Buffer.allocUnsafe(Math.min(pieceBytes, position - at))
+      const count = await this.#components.disk.read(fd, piece, at)
+      if (count < piece.length) throw new SkeinError('store-failed', 'temporary', 'the disk of this server failed')
+      yield piece
+      at += count
+    }
+  }
+
   async finish(prefix: readonly Uint8Array[] = []): Promise<BlobRef> {
     assert(!this.#done, 'a blob writer is finished once')
     this.#done = true
@@ -169,13 +185,7 @@ class StreamWriter implements BlobWriter {
     const copy = new StreamWriter(this.#components, 0)
     try {
       for (const part of prefix) await copy.write(part)
-      for (let at = soloBodyStart; at < file.position;) {
-        const piece = Buffer.allocUnsafe(Math.min(pieceBytes, file.position - at))
-        const count = await this.#components.disk.read(file.fd, piece, at)
-        if (count < piece.length) throw new SkeinError('store-failed', 'temporary', 'the disk of this server failed')
-        await copy.write(piece)
-        at += count
-      }
+      for await (const piece of this.#streamed(file)) await copy.write(piece)
       const ref = await copy.finish()
       await this.#discard()
       return ref

@@ -104,6 +104,10 @@ class MemoryWriter implements BlobWriter {
     this.length += chunk.length
   }
 
+  async *written(): AsyncIterable<Uint8Array> {
+    yield* this.#chunks
+  }
+
   finish(prefix: readonly Uint8Array[] = []): Promise<BlobRef> {
     assert(!this.#done, 'a blob writer is finished once')
     this.#done = true

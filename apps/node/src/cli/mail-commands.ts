@@ -1,5 +1,5 @@
 // skein queue, trace, check: where a letter waits, which way it went, whether what is stored is whole.
-import type { DeadAddress, QueueItem, TraceEvent } from '@skein/delivery'
+import type { DeadAddress, QueueItem, QueueRecipient, TraceEvent } from '@skein/delivery'
 import { SkeinError } from '@skein/runtime'
 import type { Command } from 'commander'
 import { contextOf } from './command-context.ts'
@@ -52,12 +52,28 @@ export function addMailCommands(program: Command): void {
     })
 }
 
+/** As the node lists it: nodes by their names. */
+interface ListedLetter extends QueueItem {
+  errandOf?: string
+  recipients: (QueueRecipient & { relay?: string })[]
+}
+
+function why({ errandOf }: ListedLetter, { lastResult, handOver, relay }: ListedLetter['recipients'][number]): string {
+  const said = lastResult ? `${lastResult.code} ${lastResult.status} ${lastResult.text}` : ''
+  if (handOver) {
+    const does = handOver.phase === 'offered' ? 'is asked to send it' : 'sends it'
+    const wish = handOver.wish ? `, asked back to ${handOver.wish === 'hold' ? 'hold' : 'cancel'} it` : ''
+    return `${relay ?? handOver.node} ${does}, since ${formatTime(handOver.sinceMs)}${wish}; here: ${said}`
+  }
+  return errandOf === undefined ? said : `sent for ${errandOf}${said === '' ? '' : `: ${said}`}`
+}
+
 function addQueueCommands(program: Command): void {
   const queue = program.command('queue').description('letters that wait to be delivered from here')
 
   queue.command('list').action(async (_options, command: Command) => {
     const { ask, output } = contextOf(command)
-    const items = (await ask('queue.list')) as QueueItem[]
+    const items = (await ask('queue.list')) as ListedLetter[]
     output.result(items, () => {
       if (items.length === 0) return 'nothing waits'
       return table(
@@ -71,9 +87,7 @@ function addQueueCommands(program: Command): void {
             recipient.state,
             String(recipient.attempts),
             recipient.state === 'pending' ? formatTime(recipient.nextAttemptMs) : '-',
-            recipient.lastResult
-              ? `${recipient.lastResult.code} ${recipient.lastResult.status} ${recipient.lastResult.text}`
-              : '',
+            why(item, recipient),
           ]),
         ),
       )
@@ -91,8 +105,8 @@ function addQueueCommands(program: Command): void {
       .argument('<id>')
       .action(async (id: string, _options, command: Command) => {
         const { ask, output } = contextOf(command)
-        const result = await ask(`queue.${name}`, { id })
-        output.result(result, () => `${id} ${done}`)
+        const result = (await ask(`queue.${name}`, { id })) as { id: string; note?: string }
+        output.result(result, () => result.note ?? `${id} ${done}`)
       })
   }
 }

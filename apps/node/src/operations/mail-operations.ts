@@ -39,6 +39,16 @@ const trace = operation({
   },
 })
 
+/** What a peer that has the letter means for the operator's word; nothing where none has it. */
+function handOverNote(parts: NodeParts, id: string): { note?: string } {
+  const item = parts.delivery.control.list().find((it) => it.id === id)
+  const handedOver = item?.recipients.find((it) => it.handOver)
+  if (!handedOver?.handOver) return {}
+  const name = nameOfNode(parts, handedOver.handOver.node)
+  if (!handedOver.handOver.wish) return { note: `${id} is with ${name}, which was asked to hurry` }
+  return { note: `${id} is with ${name}, which was asked for it back: it comes back unless it is sent already` }
+}
+
 /** Asks every other member; those that do not answer in time are named. */
 async function askOthers(parts: NodeParts, op: string, params: CborValue) {
   const { ledger, mesh } = parts
@@ -121,7 +131,7 @@ function queueOperation(name: string, act: (parts: NodeParts, id: string) => Pro
     fromPeers: false,
     async run(parts, { id }) {
       await act(parts, id)
-      return { id }
+      return { id, ...handOverNote(parts, id) }
     },
   })
 }
@@ -133,7 +143,14 @@ export const mailOperations: Operation[] = [
     name: 'queue.list',
     params: z.strictObject({}),
     fromPeers: false,
-    run: async (parts) => parts.delivery.control.list(),
+    run: async (parts) =>
+      parts.delivery.control.list().map((item) => ({
+        ...item,
+        ...(item.errand && { errandOf: nameOfNode(parts, item.errand.origin) }),
+        recipients: item.recipients.map((it) =>
+          it.handOver ? { ...it, relay: nameOfNode(parts, it.handOver.node) } : it,
+        ),
+      })),
   }),
   localSuppressions,
   listSuppressions,

@@ -108,6 +108,21 @@ export function messageLogCompliance(name: string, setup: () => Promise<MessageL
       }
     })
 
+    test('a writer gives back what was written so far, as often as it is asked', async ({ log }) => {
+      for (const total of [0, 10, 300_000, 1_048_577, 3_500_000]) {
+        const bytes = sample(total, total + 5)
+        const writer = log.writer()
+        for (let at = 0; at < total; at += 70_001) {
+          const chunk = bytes.subarray(at, at + 70_001)
+          await writer.write(chunk)
+          if (at % 3 === 0) assert.ok((await collect(writer.written())).equals(bytes.subarray(0, at + chunk.length)))
+        }
+        for (let turn = 0; turn < 2; turn++) assert.ok((await collect(writer.written())).equals(bytes))
+        const ref = await writer.finish([Buffer.from('X: y\r\n')])
+        assert.ok(Buffer.from(await log.read(ref)).equals(Buffer.concat([Buffer.from('X: y\r\n'), bytes])))
+      }
+    })
+
     test('a writer takes a prefix larger than any header room, and none', async ({ log }) => {
       for (const prefix of [[], [sample(200_000, 9)]]) {
         const writer = log.writer()

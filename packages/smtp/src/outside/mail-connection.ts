@@ -156,6 +156,10 @@ export class MailConnection {
   #cannotCarry(item: QueueItem, needs: LetterNeeds): Outcome | null {
     const options = { hop: this.hop, tryNext: false }
     const has = (keyword: string) => this.#extensions.has(keyword)
+    if (item.options?.requireTls && !has('REQUIRETLS')) {
+      // RFC 8689 §4.2.1: the sender would rather have it back.
+      return failure('permanent', 550, '5.7.30', 'the host does not promise REQUIRETLS', options)
+    }
     if (needs.smtpUtf8 && !has('SMTPUTF8')) {
       // RFC 6531 §3.1, §4.2.
       return failure('permanent', 550, '5.6.7', 'the host does not take internationalised mail', options)
@@ -240,12 +244,15 @@ export class MailConnection {
 
   async #sendMessage(item: QueueItem): Promise<void> {
     const stuffer = new DotStuffer()
+    let pieces: Buffer[] = []
     for await (const chunk of outsideBytes(item, this.#components.log)) {
-      const pieces: Buffer[] = []
+      if (pieces.length > 0) await this.#dialogue.writeAll(pieces)
+      pieces = []
       stuffer.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), pieces)
-      await this.#dialogue.writeAll(pieces)
     }
-    this.#dialogue.write(stuffer.end())
+    // The end goes along with the last piece: most letters are one write.
+    pieces.push(stuffer.end())
+    await this.#dialogue.writeAll(pieces)
   }
 
   quit(): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { ReplyReader, statusOf, textOf } from './reply-reader.ts'
+import { ReplyReader, type ServerReply, statusOf, textOf } from './reply-reader.ts'
 
 const limits = { replyLineBytesMax: 50, replyLinesMax: 3 }
 
@@ -39,6 +39,12 @@ test('what is no reply is malformed, and so is one without end', () => {
   ]) {
     assert.deepEqual(readAll([text]), ['malformed'], text)
   }
+})
+
+test('a CR or NUL within a line takes nothing from its code', () => {
+  const replies = readAll(['550-5.1.1 no\rX: y\r\n550 5.1.1 \0\x1b no\r\n'])
+  assert.deepEqual(replies, [{ code: 550, lines: ['5.1.1 no\rX: y', '5.1.1 \0\x1b no'] }])
+  assert.equal(textOf(replies[0] as ServerReply, 100), 'no X: y   no')
 })
 
 test('status and text for people', () => {

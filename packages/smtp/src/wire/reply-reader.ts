@@ -36,7 +36,8 @@ export class ReplyReader {
       if (lf < 0) return this.#text.length > this.#limits.replyLineBytesMax ? 'malformed' : null
       const line = this.#text.slice(0, lf > 0 && this.#text[lf - 1] === '\r' ? lf - 1 : lf)
       this.#text = this.#text.slice(lf + 1)
-      const match = /^([2-5]\d\d)(?:([ -])(.*))?$/.exec(line)
+      // A CR within is text like any other: what the server means by its code is not lost for it.
+      const match = /^([2-5]\d\d)(?:([ -])([^]*))?$/.exec(line)
       if (!match || line.length > this.#limits.replyLineBytesMax || this.#lines.length >= this.#limits.replyLinesMax) {
         return 'malformed'
       }

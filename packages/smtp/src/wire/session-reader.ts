@@ -2,23 +2,31 @@
 // Promises: one command at a time, the next only after the reply to the one before; a message goes to its sink in pieces
 // of the socket's own chunks, with back-pressure; over-long and badly ended command lines are reported, not guessed at.
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
-import { DataReader } from './data-reader.ts'
+import { type DataFault, DataReader } from './data-reader.ts'
 
 const CR = 13
 const LF = 10
 
-/** Takes one message. Neither method rejects or throws. */
+/** What is known of the bytes that were read so far. */
+export interface MessageBytes {
+  readonly fault: DataFault | null
+}
+
+/** Takes one message, or one chunk of it. Neither method rejects or throws. */
 export interface DataSink {
   /** May be called with no pieces. Returns a promise where the sender has to wait. */
-  take(pieces: Buffer[], reader: DataReader): Promise<void> | void
+  take(pieces: Buffer[], bytes: MessageBytes): Promise<void> | void
   /** The message is complete; resolves when it was answered. */
   end(): Promise<void> | void
 }
 
+/** bad-chunk: a badly ended BDAT, after which its bytes can't be told from commands. */
+export type LineFault = 'line-too-long' | 'bare-line-end' | 'bad-chunk'
+
 export interface SessionReaderHandlers {
   /** One line without its line end. `resume` is called once, when the next may come. */
   command(line: Buffer, resume: () => void): void
-  badLine(fault: 'line-too-long' | 'bare-line-end', resume: () => void): void
+  badLine(fault: LineFault, resume: () => void): void
   /** Nothing more can be done now: replies that were gathered are to be sent. */
   pause(): void
   /** The client has ended its side, and everything it sent is done. */
@@ -30,6 +38,8 @@ export interface SessionReaderSettings {
   commandsPerTurnMax: number
   bareLineEnds: 'refuse' | 'normalise'
 }
+
+const faultless: MessageBytes = { fault: null }
 
 type Next = (error?: Error | null) => void
 
@@ -43,6 +53,8 @@ export class SessionReader extends SMTPStream {
   #begun: Buffer | null = null
   #skippingLine = false
   #data: DataReader | null = null
+  /** What is still to come of a chunk (BDAT). */
+  #chunkBytesLeft = 0
   #sink: DataSink | null = null
   #waiting = false
   #running = false
@@ -72,6 +84,12 @@ export class SessionReader extends SMTPStream {
     this.#sink = sink
   }
 
+  /** What comes next are `bytes` (1 or more) bytes that are no commands, whatever they look like. As `startMessage`. */
+  startChunk(bytes: number, sink: DataSink): void {
+    this.#chunkBytesLeft = bytes
+    this.#sink = sink
+  }
+
   override _write(chunk: Buffer, _encoding: BufferEncoding | 'buffer', next: Next): void {
     if (this.isClosed) return next()
     this.#chunk = chunk
@@ -93,6 +111,8 @@ export class SessionReader extends SMTPStream {
         setImmediate(this.#resume)
       } else if (this.#data) {
         this.#readMessage(this.#data)
+      } else if (this.#chunkBytesLeft > 0) {
+        this.#readChunk()
       } else {
         this.#readLine()
       }
@@ -140,12 +160,14 @@ export class SessionReader extends SMTPStream {
     const endsWithCr = whole.length > 0 && whole[whole.length - 1] === CR
     const line = endsWithCr ? whole.subarray(0, whole.length - 1) : whole
     const isStrict = endsWithCr && !line.includes(CR) && !line.includes(0)
-    if (!isStrict && this.#settings.bareLineEnds === 'refuse') return this.#reportBadLine('bare-line-end')
+    if (!isStrict && this.#settings.bareLineEnds === 'refuse') {
+      return this.#reportBadLine(/^BDAT\b/i.test(line.toString('latin1', 0, 8)) ? 'bad-chunk' : 'bare-line-end')
+    }
     this.#waiting = true
     this.#handlers.command(line, this.#resume)
   }
 
-  #reportBadLine(fault: 'line-too-long' | 'bare-line-end'): void {
+  #reportBadLine(fault: LineFault): void {
     this.#skippingLine = false
     this.#waiting = true
     this.#handlers.badLine(fault, this.#resume)
@@ -154,11 +176,23 @@ export class SessionReader extends SMTPStream {
   #readMessage(reader: DataReader): void {
     const pieces: Buffer[] = []
     this.#at += reader.read(this.#at === 0 ? this.#chunk : this.#chunk.subarray(this.#at), pieces)
+    if (reader.ended) this.#data = null
+    this.#give(pieces, reader, reader.ended)
+  }
+
+  #readChunk(): void {
+    const end = Math.min(this.#at + this.#chunkBytesLeft, this.#chunk.length)
+    const piece = this.#chunk.subarray(this.#at, end)
+    this.#chunkBytesLeft -= end - this.#at
+    this.#at = end
+    this.#give([piece], faultless, this.#chunkBytesLeft === 0)
+  }
+
+  #give(pieces: Buffer[], bytes: MessageBytes, isOver: boolean): void {
     const sink = this.#sink
     if (!sink) return
-    let taken = sink.take(pieces, reader)
-    if (reader.ended) {
-      this.#data = null
+    let taken = sink.take(pieces, bytes)
+    if (isOver) {
       this.#sink = null
       taken = taken ? taken.then(() => sink.end()) : sink.end()
     }
