@@ -40,6 +40,7 @@ import { type FrontDoors, openFrontDoors, portChosen } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
 import { openLetterExamination } from './letter-examination.ts'
+import { openReports } from './reports.ts'
 import { announceSelf, announceServices, meshListeners, meshSettings } from './mesh-presence.ts'
 import { settledHostName } from './node-names.ts'
 import { Opened } from './opened.ts'
@@ -133,7 +134,17 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     deliveryLimits,
   )
   const outside = openOutside(config, log, resolver, hostName, logger, opened)
-  const journal = { note() {} }
+  const { reports, accepted } = openReports({
+    config,
+    database,
+    log,
+    ledger,
+    dns: resolver,
+    hostName,
+    logger,
+    post: (letter) => delivery.post(letter),
+  })
+  const journal = reports.dmarc
   const examination = openLetterExamination({ paths, config, ledger, dns: resolver, hostName, journal, logger, opened })
   const delivery = createDelivery(
     {
@@ -146,6 +157,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       link: mesh,
       outside,
       examiner: examination.examiner,
+      accepted,
       clock,
       random,
       logger: logger.child({ part: 'delivery' }),
@@ -168,6 +180,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     accounts: stores.accounts,
     mailboxes,
     delivery,
+    reports,
     clock,
     logger,
     startedMs,
@@ -182,6 +195,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   await announceSelf(ledger, mesh, config, hostName)
   await delivery.start()
   opened.add('delivery', () => delivery.stop())
+  await reports.start()
+  opened.add('reports', () => reports.stop())
   srsSecrets.start()
   opened.add('secrets', () => srsSecrets.stop())
   administrators.read().catch((error: unknown) => {

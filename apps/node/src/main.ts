@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { addDnsCommand } from './cli/dns-commands.ts'
 import { addDirectoryCommands } from './cli/directory-commands.ts'
 import { addMailCommands } from './cli/mail-commands.ts'
+import { addReportCommands } from './cli/report-commands.ts'
 import { addMeshCommands } from './cli/mesh-commands.ts'
 import { addNodeCommands } from './cli/node-commands.ts'
 import { explain } from './cli/command-context.ts'
@@ -20,6 +21,7 @@ function createProgram(): Command {
   addNodeCommands(program)
   addDirectoryCommands(program)
   addMailCommands(program)
+  addReportCommands(program)
   addDnsCommand(program)
   inherit(program)
   return program

@@ -67,7 +67,7 @@ export function composeReportLetter(letter: ReportLetter): Uint8Array {
     `Content-Disposition: attachment; filename="${name}"`,
     'Content-Transfer-Encoding: base64',
     '',
-    `${encodeBase64Lines(letter.report).trimEnd()}`,
+    encodeBase64Lines(letter.report).trimEnd(),
     `--${boundary}--`,
     '',
   ]

@@ -111,7 +111,7 @@ test('a day is told the next day: counted rows, one letter for each who asked, t
     },
   ])
   assert.equal(report.beginMs, Date.parse('2026-11-29T00:00:00Z'))
-  assert.deepEqual(readTlsReport(gunzipSync(posts[0]?.body as Uint8Array).toString(), reportLimits).sessions, 5)
+  assert.deepEqual(readTlsReport(gunzipSync(posts[0]?.body ?? '').toString(), reportLimits).sessions, 5)
 
   const letter = mails.find(({ to }) => to.startsWith('dmarc'))?.bytes as Uint8Array
   const index = indexMessage(letter)

@@ -5,15 +5,15 @@ export function createMemoryReportStore(): ReportStore {
   const days = new Map<string, string>()
   const received = new Map<string, string>()
   const keyOf = ({ kind, day, domain }: DayKey) => `${kind}!${day}!${domain}`
-  const parsed = <Value>(text: string | undefined) => (text === undefined ? undefined : (JSON.parse(text) as Value))
+  const parsed = (text: string | undefined): unknown => (text === undefined ? undefined : JSON.parse(text))
   return {
     async putDays(added) {
       for (const day of added) days.set(keyOf(day), JSON.stringify(day))
     },
-    getDay: async (key) => parsed<CollectedDay>(days.get(keyOf(key))),
+    getDay: async (key) => parsed(days.get(keyOf(key))) as CollectedDay | undefined,
     async *days() {
       for (const key of [...days.keys()].sort()) {
-        const day = parsed<CollectedDay>(days.get(key))
+        const day = parsed(days.get(key)) as CollectedDay | undefined
         if (day) yield day
       }
     },
@@ -23,10 +23,10 @@ export function createMemoryReportStore(): ReportStore {
     async putReceived(report) {
       received.set(report.id, JSON.stringify(report))
     },
-    getReceived: async (id) => parsed<ReceivedReport>(received.get(id)),
+    getReceived: async (id) => parsed(received.get(id)) as ReceivedReport | undefined,
     async *received() {
       for (const id of [...received.keys()].sort().reverse()) {
-        const report = parsed<ReceivedReport>(received.get(id))
+        const report = parsed(received.get(id)) as ReceivedReport | undefined
         if (report) yield report
       }
     },

@@ -4,10 +4,14 @@ import { dnsOperations } from './dns-operations.ts'
 import { mailOperations } from './mail-operations.ts'
 import { meshOperations } from './mesh-operations.ts'
 import { type NodeParts, type Operation, nameOfNode } from './operation.ts'
+import { reportOperations } from './report-operations.ts'
 import { userOperations } from './user-operations.ts'
 
 const table = new Map<string, Operation>(
-  [...meshOperations, ...userOperations, ...mailOperations, ...dnsOperations].map((row) => [row.name, row]),
+  [...meshOperations, ...userOperations, ...mailOperations, ...dnsOperations, ...reportOperations].map((row) => [
+    row.name,
+    row,
+  ]),
 )
 
 const remoteTimeoutMs = 60_000
