@@ -2,6 +2,7 @@
 // The schema is the reference: docs/operating/configuration.md is generated from it.
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { deliveryLimits } from '@skein/delivery'
 import { parseServer, trustedServersDefault } from '@skein/dns'
 import { canonicalDomain } from '@skein/mail'
 import { SkeinError, createAddressSet } from '@skein/runtime'
@@ -26,6 +27,7 @@ const nameServer = z.string().refine((text) => {
   }
 }, 'not the IP address of a name server, with or without a port')
 const count = (max: number) => z.int().min(1).max(max)
+const amount = z.int().min(0).max(1_000_000_000)
 
 export const configSchema = z.strictObject({
   profile: z
@@ -108,6 +110,15 @@ export const configSchema = z.strictObject({
         .default(50 * 1024 * 1024)
         .describe('Largest message taken.'),
       'recipients-max': count(100_000).default(1000).describe('Recipients of one letter.'),
+      'user-letters-per-hour-max': amount
+        .default(deliveryLimits.userLettersPerHourMax)
+        .describe('Letters that one user may submit here within an hour; 0: no end.'),
+      'user-recipients-per-hour-max': amount
+        .default(deliveryLimits.userRecipientsPerHourMax)
+        .describe('Recipients of what one user submits here within an hour; 0: no end.'),
+      'user-recipients-per-day-max': amount
+        .default(deliveryLimits.userRecipientsPerDayMax)
+        .describe('The same within a day.'),
       'connections-max': count(1_000_000).default(10_000).describe('SMTP connections at once, all ports together.'),
       'connections-per-address-max': count(1_000_000)
         .default(200)
@@ -278,6 +289,18 @@ export const configSchema = z.strictObject({
         .default([...trustedServersDefault])
         .describe(
           'Name servers that validate DNSSEC and whose word on it (the AD bit) is believed, as addresses or CIDR blocks. Where one is in use, others are not asked. See [DNS](dns.md).',
+        ),
+      addresses: z
+        .enum(['ipv4-first', 'ipv6-first', 'ipv4', 'ipv6'])
+        .default('ipv4-first')
+        .describe(
+          'Which addresses of other mail hosts are used, and in which order; the other kind is tried too, unless left out.',
+        ),
+      authorities: z
+        .string()
+        .default('')
+        .describe(
+          'PEM file with certificate authorities that are trusted beside the public ones, where MTA-STS or REQUIRETLS asks for a valid certificate.',
         ),
       routes: z
         .record(z.string(), z.string().regex(/^.+:\d+$/, 'a route is host:port'))

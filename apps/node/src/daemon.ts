@@ -1,23 +1,12 @@
 // One node: everything is made here, started in order, and stopped in the opposite order. Wiring only; no rules.
 import { createHmac } from 'node:crypto'
-import { networkInterfaces } from 'node:os'
 import { createAuthenticator, createPatientLink } from '@skein/accounts'
 import { SrsSecretKeeper, createDelivery, deliveryLimits } from '@skein/delivery'
-import { createDnsResolver } from '@skein/dns'
-import { type MessageLog, createMailboxes } from '@skein/mailboxes'
+import { createMailboxes } from '@skein/mailboxes'
 import { type Mesh, createMesh, createSigner } from '@skein/mesh'
 import { type Ledger, createLedger } from '@skein/replication'
-import {
-  type DnsResolver,
-  type Logger,
-  SkeinError,
-  isLoopback,
-  sleep,
-  systemClock as clock,
-  systemRandom as random,
-} from '@skein/runtime'
+import { type Logger, SkeinError, sleep, systemClock as clock, systemRandom as random } from '@skein/runtime'
 import { createTextIndex } from '@skein/search'
-import { createOutsideCourier } from '@skein/smtp'
 import {
   Database,
   checkStore,
@@ -36,7 +25,7 @@ import { sendConflictNotices } from './conflict-notices.ts'
 import { listenForControl } from './control/server.ts'
 import type { Listener } from './control/status-view.ts'
 import { type DataDirectory, readNodeKey } from './data-directory.ts'
-import { type FrontDoors, openFrontDoors, portChosen } from './front-doors.ts'
+import { type FrontDoors, openFrontDoors } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
 import { openLetterExamination } from './letter-examination.ts'
@@ -45,9 +34,9 @@ import { announceSelf, announceServices, meshListeners, meshSettings } from './m
 import { settledHostName } from './node-names.ts'
 import { Opened } from './opened.ts'
 import { certificateNames, renameOwnCertificate } from './own-certificate.ts'
+import { openOutsideWay, openResolver } from './outside-way.ts'
 import { answerPeers, runOperation } from './operations/index.ts'
 import type { NodeParts } from './operations/operation.ts'
-import { portOf } from './profile.ts'
 import { sharedSecrets } from './shared-secrets.ts'
 import { loadTlsMaterial } from './tls-files.ts'
 import { announceKeys, settleKeys } from './tls-keys.ts'
@@ -83,10 +72,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   })
   const { database, log, ...stores } = await openStores(paths, logger, opened)
   const { ledger, mesh } = await joinPeers(paths, config, database, logger, opened)
-  const resolver = createDnsResolver(
-    { clock, logger: logger.child({ part: 'dns' }) },
-    { servers: config.outside['dns-servers'], trusted: config.outside['dns-trusted'] },
-  )
+  const resolver = openResolver(config, logger)
   const { directory } = ledger
   const name = directory.node(ledger.self)?.name ?? ledger.self
   const domains = directory.domains().map((domain) => domain.name)
@@ -133,6 +119,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     { shared: sharedSecrets(ledger), clock, random, logger: logger.child({ part: 'delivery' }) },
     deliveryLimits,
   )
+<<<<<<< HEAD
   const outside = openOutside(config, log, resolver, hostName, logger, opened)
   const { reports, accepted } = openReports({
     config,
@@ -145,6 +132,11 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     post: (letter) => delivery.post(letter),
   })
   const journal = reports.dmarc
+=======
+  const journal = { note() {} }
+  const outside = openOutsideWay(config, { log, database, resolver, journal, hostName, logger })
+  opened.add('outside courier', () => outside.close())
+>>>>>>> main
   const examination = openLetterExamination({ paths, config, ledger, dns: resolver, hostName, journal, logger, opened })
   const delivery = createDelivery(
     {
@@ -168,6 +160,9 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       srsSecrets: () => srsSecrets.secrets(),
       messageBytesMax: config.smtp['message-bytes-max'],
       recipientsMax: config.smtp['recipients-max'],
+      userLettersPerHourMax: config.smtp['user-letters-per-hour-max'],
+      userRecipientsPerHourMax: config.smtp['user-recipients-per-hour-max'],
+      userRecipientsPerDayMax: config.smtp['user-recipients-per-day-max'],
     },
   )
   sendConflictNotices(ledger, delivery, administrators, { hostName, clock, logger })
@@ -306,41 +301,4 @@ async function firstSync(ledger: Ledger, mesh: Mesh, logger: Logger): Promise<vo
     await sleep(clock, 50)
   }
   logger.warn({}, 'no member could be reached yet: users and domains of the mesh are not known here')
-}
-
-function openOutside(
-  config: Config,
-  log: MessageLog,
-  resolver: DnsResolver,
-  hostName: string,
-  logger: Logger,
-  opened: Opened,
-): ReturnType<typeof createOutsideCourier> {
-  const outside = createOutsideCourier(
-    {
-      log,
-      clock,
-      random,
-      logger: logger.child({ part: 'outside' }),
-      resolver,
-    },
-    {
-      hostName,
-      routes: config.outside.routes,
-      ownAddresses: isWildcard(config.bind) ? interfaceAddresses() : [config.bind],
-      ownPorts: [portChosen(config, 'smtp') || portOf(config.profile, 'smtp')],
-      // A loopback address reaches nobody outside.
-      ...(isWildcard(config.bind) || isLoopback(config.bind) ? {} : { localAddress: config.bind }),
-    },
-  )
-  opened.add('outside courier', () => outside.close())
-  return outside
-}
-
-function isWildcard(bind: string): boolean {
-  return bind === '' || bind === '0.0.0.0' || bind === '::'
-}
-
-function interfaceAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((entry) => entry.address))
 }

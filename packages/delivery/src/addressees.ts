@@ -57,6 +57,23 @@ export function addresseesOf(
   return { named: [...seen.values()], expansionsOwed }
 }
 
+/**
+ * What is judged to be unwanted is not sent on to other mail systems, which would think the worse of this one: it stays in the
+ * mailbox (under Junk) of whoever sends his mail on. An alias has no mailbox, and sends it on all the same.
+ */
+export function keptAtHome(named: readonly NamedAddressee[], directory: Directory): NamedAddressee[] {
+  const kept = new Map<string, NamedAddressee>()
+  for (const it of named) {
+    const home = it.forwardedFor === undefined ? undefined : directory.lookup(it.forwardedFor)
+    if (!home) kept.set(it.address, it)
+    else if (!kept.has(home.address)) {
+      const { forwardedFor: _, ...rest } = it
+      kept.set(home.address, { ...rest, address: home.address })
+    }
+  }
+  return [...kept.values()]
+}
+
 function lostInCircle(refusals: Expansion['refusals']): { lost?: Refusal } {
   const loop = refusals.find(({ refusal }) => refusal.status === '5.4.6')
   return loop ? { lost: loop.refusal } : {}

@@ -15,6 +15,8 @@ export const answers = {
   stored: { kind: 'delivered', code: 250, status: '2.1.5', text: 'in the mailbox' },
   storedBefore: { kind: 'delivered', code: 250, status: '2.1.5', text: 'in the mailbox already' },
   mailboxFull: { kind: 'temporary', code: 452, status: '4.2.2', text: 'the mailbox is full' },
+  /** Under Sent already: the mail program's own copy. */
+  filedBefore: { kind: 'delivered', code: 250, status: '2.0.0', text: 'under Sent already' },
   /** The map and the mailboxes do not agree yet: an account that is being made or moved. */
   notHere: { kind: 'temporary', code: 450, status: '4.2.1', text: 'the mailbox is not here (yet)' },
   diskFull: { kind: 'temporary', code: 452, status: '4.3.1', text: 'the disk is full' },
@@ -38,6 +40,11 @@ export function answerToError(error: unknown): Answer | undefined {
   if (known) return known
   if (error.kind === 'temporary') return { kind: 'temporary', code: 451, status: '4.3.0', text: error.message }
   return { kind: 'permanent', code: 554, status: '5.3.0', text: error.message }
+}
+
+/** The bytes went into a mailbox of this node, now or before. */
+export function isInMailbox({ kind, courier, status }: DeliveryResult): boolean {
+  return kind === 'delivered' && courier === 'local' && status !== answers.filedBefore.status
 }
 
 /** RFC 3463 §3.5: nobody answered, or the line broke: the destination is in trouble, not this letter. */

@@ -21,7 +21,7 @@ const says = (mesh: MeshFixture, kind: DeliveryResult['kind'], code: number, sta
   kind,
   code,
   status,
-  text: kind === 'delivered' ? 'ok' : 'no such user',
+  text: kind === 'delivered' ? 'ok' : code === 554 ? 'blocked using a list of addresses' : 'no such user',
   courier: 'outside',
   hop: 'mx.other.example',
 })
@@ -93,6 +93,24 @@ test('two forwarders to one domain: two letters, each names its own only; others
     'y@other.example': 'two@mailer.com.cn',
     'z@other.example': undefined,
   })
+})
+
+test('a letter that is sent on and leaves through a peer says all the same through which address it left', async () => {
+  const mesh = await twoNodes(srs)
+  mesh.map.aliases.set('fwd@test.com', ['x@other.example'])
+  mesh.outside = async ({ recipients }, _destination, node) =>
+    recipients.map(() => says(mesh, node === 'bj' ? 'permanent' : 'delivered', node === 'bj' ? 554 : 250, '5.7.1'))
+  const source = mesh.submitter('aaa@test.com')
+  await mesh.accept('bj', 'aaa@test.com', ['fwd@test.com'], 'From: aaa@test.com\r\n\r\nx\r\n', source)
+  await mesh.clock.advance(60_000)
+  const sent = await sentLetters(mesh)
+  assert.deepEqual(
+    sent.map(({ node, text }) => [node, /^Delivered-To: (.*)\r\n/.exec(text)?.[1]]),
+    [
+      ['bj', 'fwd@test.com'],
+      ['hk', 'fwd@test.com'],
+    ],
+  )
 })
 
 test('a bounce comes back through another node, to the sender as he wrote himself; forged and old ones are refused', async () => {

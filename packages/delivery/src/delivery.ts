@@ -32,6 +32,7 @@ import {
 import { expandAddress, looksRewritten, type RouteSettings } from './route.ts'
 import type { ReportKind } from './queue.ts'
 import { Scheduler, type LineStats } from './scheduler.ts'
+import { SendingAllowance } from './sending-allowance.ts'
 import { Suppression } from './suppression.ts'
 import { Tracer, type TraceStep } from './trace.ts'
 
@@ -125,7 +126,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
   const tracer = new Tracer(components.trace, clock, directory, routes)
   const full = new FullMailboxes(clock, limits)
   const suppression = new Suppression({ store: components.deadAddresses, clock, logger }, limits)
-  const placement = new Placement({ log, mailboxes, full, clock, logger })
+  const placement = new Placement({ log, mailboxes, full, limits, clock, logger })
 
   const keeper: LetterKeeper = new LetterKeeper(
     {
@@ -184,6 +185,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       placement,
       full,
       suppression,
+      allowance: new SendingAllowance(clock, limits),
       tracer,
       clock,
       random,

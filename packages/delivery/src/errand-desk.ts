@@ -258,8 +258,9 @@ export class ErrandDesk {
     const item: QueueItem = {
       id: newId(),
       from: offer.from,
-      recipients: offer.recipients.map(({ index, address, options }): QueueRecipient => {
-        return { ...newRecipient(index, address, address, nowMs, undefined, options), state: 'held' }
+      recipients: offer.recipients.map(({ index, address, options, forwardedFor }): QueueRecipient => {
+        const recipient = newRecipient(index, address, address, nowMs, undefined, options)
+        return { ...recipient, state: 'held', ...(forwardedFor !== undefined && { forwardedFor }) }
       }),
       blob,
       size: blob.length,

@@ -250,8 +250,8 @@ export class HandOverDesk {
         ticket,
         letter: item.id,
         from: item.from,
-        recipients: recipients.map(({ index, address, options }) => {
-          return { index, address, ...(options && { options }) }
+        recipients: recipients.map(({ index, address, options, forwardedFor }) => {
+          return { index, address, ...(options && { options }), ...(forwardedFor !== undefined && { forwardedFor }) }
         }),
         size,
         messageId: item.messageId,

@@ -4,7 +4,7 @@ import type { Directory } from '@skein/accounts'
 import { formatReceived, formatReturnPath } from '@skein/mail'
 import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type Random } from '@skein/runtime'
-import { addresseesOf, type Addressees, type NamedAddressee } from './addressees.ts'
+import { addresseesOf, keptAtHome, type Addressees, type NamedAddressee } from './addressees.ts'
 import { answers, type Answer } from './answers.ts'
 import { newRecipient } from './bounce.ts'
 import { examineLetter, type Taken } from './examination.ts'
@@ -29,7 +29,9 @@ import { newNotice, oweSuccess } from './queue.ts'
 import { checkRecipient } from './recipient-check.ts'
 import { retryPauseMs } from './retry-schedule.ts'
 import { routeRecipient, type RouteSettings } from './route.ts'
-import { checkSender, maySpeakAs } from './sender-check.ts'
+import { checkSender, maySpeakAs, senderToTell } from './sender-check.ts'
+import type { SendingAllowance } from './sending-allowance.ts'
+import { sentCopy } from './sent-copy.ts'
 import type { Suppression } from './suppression.ts'
 import type { Tracer, TraceStep } from './trace.ts'
 
@@ -39,6 +41,7 @@ export interface IntakeComponents {
   placement: Placement
   full: FullMailboxes
   suppression: Pick<Suppression, 'refusal'>
+  allowance: SendingAllowance
   tracer: Tracer
   clock: Clock
   random: Random
@@ -87,7 +90,8 @@ export class DeliveryIntake implements Intake {
   }
 
   checkSender(source: IntakeSource, from: string): RecipientVerdict {
-    return checkSender(this.#parts.directory, source, from, this.#settings.routes)
+    const verdict = checkSender(this.#parts.directory, source, from, this.#settings.routes)
+    return verdict.kind === 'accepted' ? (this.#spent(source) ?? verdict) : verdict
   }
 
   checkRecipient(source: IntakeSource, address: string, from?: string): RecipientVerdict {
@@ -97,7 +101,13 @@ export class DeliveryIntake implements Intake {
       isOverQuota: (account: string) => full.has(account),
       deadAddress: (outside: string) => suppression.refusal(outside),
     }
-    return checkRecipient(components, source, address, this.#settings.routes, from)
+    const verdict = checkRecipient(components, source, address, this.#settings.routes, from)
+    return verdict.kind === 'accepted' ? (this.#spent(source) ?? verdict) : verdict
+  }
+
+  /** He has sent as much as one user may for now. */
+  #spent({ kind, account }: IntakeSource): RecipientVerdict | undefined {
+    return kind === 'submission' && account ? this.#parts.allowance.refusal(account.id) : undefined
   }
 
   begin(envelope: IntakeEnvelope): LetterWriter {
@@ -223,7 +233,10 @@ class IncomingLetter {
     const isOurs = (name: string) => this.#isOurName(name)
     if (this.#envelope.source.kind !== 'submission') return readRelayedHeader(header, isOurs)
     const messageId = `${this.#id}@${this.#settings.hostName}`
-    return readSubmittedHeader(header, { messageId, nowMs: this.#envelope.receivedMs }, isOurs)
+    const { source, receivedMs } = this.#envelope
+    const sender = (from: readonly string[]) =>
+      source.account ? senderToTell(this.#parts.directory, source.account, from) : undefined
+    return readSubmittedHeader(header, { messageId, nowMs: receivedMs, sender }, isOurs)
   }
 
   #isOurName(name: string): boolean {
@@ -291,6 +304,7 @@ class IncomingLetter {
       if (maySpeakAs(directory, account, author, routes)) continue
       throw new SkeinError('sender-not-allowed', 'refused', `you may not send as ${author}`)
     }
+    this.#parts.allowance.take(account.id, recipients.length)
   }
 
   #addressees(): Addressees {
@@ -322,10 +336,14 @@ class IncomingLetter {
     const { from, receivedMs, source, smtpUtf8, eightBit, options } = this.#envelope
     const nowMs = this.#parts.clock.nowMs()
     const firstAttemptMs = Math.max(nowMs, options?.holdUntilMs ?? 0)
+    const { directory } = this.#parts
+    const kept = found.verdict === 'junk' ? keptAtHome(named, directory) : named
+    const copy = sentCopy(directory, source, kept.length, nowMs, this.#settings.limits)
+    const recipients = kept.map((it, index) => this.#recipient(it, index, firstAttemptMs))
     return {
       id: this.#id,
       from,
-      recipients: named.map((it, index) => this.#recipient(it, index, firstAttemptMs)),
+      recipients: copy ? [...recipients, copy] : recipients,
       blob,
       returnPathBytes,
       size: blob.length,
@@ -334,7 +352,7 @@ class IncomingLetter {
       source: {
         kind: source.kind,
         remoteAddress: source.remoteAddress,
-        node: this.#parts.directory.self,
+        node: directory.self,
         accountId: source.account?.id ?? null,
       },
       smtpUtf8,

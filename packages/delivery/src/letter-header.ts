@@ -7,6 +7,7 @@ import {
   fieldValue,
   findMessageId,
   formatDate,
+  formatField,
   mailLimits,
   parseAddressList,
   parseHeaderFields,
@@ -148,7 +149,7 @@ function without(header: Uint8Array, fields: readonly HeaderField[]): Uint8Array
 // RFC 6409 §8: a submission server may complete what a mail program left out.
 export function readSubmittedHeader(
   header: Uint8Array,
-  made: { messageId: string; nowMs: number },
+  made: { messageId: string; nowMs: number; sender?: (from: readonly string[]) => string | undefined },
   isOurs: NameTest,
 ): LetterHeader {
   const fields = readFields(header)
@@ -165,14 +166,19 @@ export function readSubmittedHeader(
     // RFC 5322 §3.6.3: others may not learn who was copied in secret.
     fields.filter((it) => it.lower === 'bcc' || it.lower === 'resent-bcc' || claimsOurResults(header, it, isOurs)),
   )
-  const authors = fields
-    .filter((field) => authorFields.has(field.lower))
-    .flatMap((field) => parseAddressList(decodedFieldValue(header, field)))
-    .flatMap(({ mailbox, host }) => {
-      const address = mailbox && host ? canonicalAddress(`${mailbox}@${host}`) : undefined
-      return address === undefined ? [] : [address]
-    })
+  const authors = fields.filter((field) => authorFields.has(field.lower)).flatMap((field) => addressesIn(header, field))
+  const from = fields.filter(({ lower }) => lower === 'from').flatMap((field) => addressesIn(header, field))
+  const sender = names.has('sender') ? undefined : made.sender?.(from)
+  if (sender !== undefined) added += formatField('Sender', sender)
   return { bytes, added, messageId, hops: countReceived(header), deliveredTo: deliveredTo(header), authors }
+}
+
+/** In canonical form. */
+function addressesIn(header: Uint8Array, field: HeaderField): string[] {
+  return parseAddressList(decodedFieldValue(header, field)).flatMap(({ mailbox, host }) => {
+    const address = mailbox && host ? canonicalAddress(`${mailbox}@${host}`) : undefined
+    return address === undefined ? [] : [address]
+  })
 }
 
 const nobody: ReadonlySet<string> = new Set()

@@ -2,6 +2,7 @@
 // one after the other for each letter; what the disk refuses is tried again until it is done.
 import type { MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type Timer } from '@skein/runtime'
+import { isInMailbox } from './answers.ts'
 import type { QueueId, QueueItem, QueueRecipient, QueueStore } from './ports.ts'
 import {
   next,
@@ -190,5 +191,5 @@ function isAsked(kept: Kept, effect: LetterEffect): boolean {
 }
 
 function isInMailboxHere({ state, lastResult }: QueueRecipient): boolean {
-  return state === 'delivered' && lastResult?.courier === 'local'
+  return state === 'delivered' && lastResult !== null && isInMailbox(lastResult)
 }

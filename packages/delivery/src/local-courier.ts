@@ -23,9 +23,9 @@ export function createLocalCourier(
         const route = routeRecipient(directory, recipient, settings)
         return route.kind === 'local' ? route.accountId : undefined
       })
-      const addressees = recipients.flatMap(({ index }, at) => {
+      const addressees = recipients.flatMap(({ index, into }, at) => {
         const accountId = homes[at]
-        return accountId === undefined ? [] : [{ index, accountId }]
+        return accountId === undefined ? [] : [{ index, accountId, ...(into && { into }) }]
       })
       const results = await placement.put(item, addressees)
       let nextResult = 0

@@ -2,7 +2,7 @@
 // what was not synced, a simulated network, a virtual clock, and a map that a test sets by hand.
 import assert from 'node:assert/strict'
 import { createMailboxes, type Mailboxes, type MessageRecord } from '@skein/mailboxes'
-import { silentLogger, sleep, type NodeId } from '@skein/runtime'
+import { silentLogger, sleep, type Clock, type NodeId } from '@skein/runtime'
 import {
   createMemoryMailboxStore,
   createMemoryMessageLog,
@@ -55,6 +55,7 @@ export class MeshFixture {
   readonly map = new DirectoryFixture()
   readonly network: SimulatedNetwork
   readonly nodes = new Map<NodeId, NodeFixture>()
+  readonly #lives = new Map<NodeId, { isOver: boolean }>()
   readonly settings: Partial<DeliverySettings>
   /** Called when a delivery outside is called off. */
   readonly called: (() => void)[] = []
@@ -90,7 +91,7 @@ export class MeshFixture {
     const store = before ? before.store.crash() : createMemoryMailboxStore(disk)
     const deadAddresses = before ? before.deadAddresses.crash() : createMemoryDeadAddressStore(disk)
     const trace = before?.trace ?? createMemoryTraceStore()
-    const { clock } = this
+    const clock = this.#lifeClock(id)
     const random = this.random.fork(`${id} ${clock.nowMs()}`)
     const mailboxes = createMailboxes({ store, log, clock, random, logger: silentLogger })
     const sent: NodeFixture['sent'] = []
@@ -117,6 +118,21 @@ export class MeshFixture {
     return node
   }
 
+  /** Timers of a process that is gone do not go off. */
+  #lifeClock(id: NodeId): Clock {
+    const life = { isOver: false }
+    this.#lives.set(id, life)
+    const { clock } = this
+    return {
+      nowMs: () => clock.nowMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      setTimer: (ms, callback) =>
+        clock.setTimer(ms, () => {
+          if (!life.isOver) callback()
+        }),
+    }
+  }
+
   node(id: NodeId): NodeFixture {
     const node = this.nodes.get(id)
     assert.ok(node, `node ${id}`)
@@ -126,6 +142,8 @@ export class MeshFixture {
   /** The node is gone; its stores keep what was synced, and a part of the rest. `start` brings it back. */
   crash(id: NodeId): void {
     const node = this.node(id)
+    const life = this.#lives.get(id)
+    if (life) life.isOver = true
     this.network.crash(id)
     node.queue = node.queue.crash()
     node.log = node.log.crash()

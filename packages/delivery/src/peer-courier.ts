@@ -77,10 +77,10 @@ export class PeerCourier implements Courier {
     const answered = new Map<number, Answer>()
     const offered: Offer['recipients'] = []
     for (const recipient of recipients) {
-      const { index, address, options } = recipient
+      const { index, address, options, into } = recipient
       const route = routeRecipient(this.#parts.directory, recipient, this.#routes)
       if (route.kind === 'peer' && route.node === node) {
-        offered.push({ index, address, accountId: route.accountId, ...(options && { options }) })
+        offered.push({ index, address, accountId: route.accountId, ...(options && { options }), ...(into && { into }) })
       } else answered.set(index, answers.notHere)
     }
     if (offered.length === 0) return answered

@@ -210,7 +210,7 @@ export class PeerReceiver {
       return { t: 'results', results: [...refused, ...addressees.map((it) => fromAnswer(it.index, answer))] }
     }
     const results = await placement.put(
-      { id: offer.id, blob, ...(bytes && { bytes }), ...(offer.junk && { junk: true }) },
+      { id: offer.id, messageId: offer.messageId, blob, ...(bytes && { bytes }), ...(offer.junk && { junk: true }) },
       addressees,
     )
     if (!results.includes(answers.stored)) log.release(blob)
@@ -226,11 +226,11 @@ export class PeerReceiver {
     const { directory } = this.#parts
     const addressees: Addressee[] = []
     const refused: PeerResult[] = []
-    for (const { index, accountId } of offer.recipients) {
+    for (const { index, accountId, into } of offer.recipients) {
       const entry = directory.byAccountId(accountId)
       if (entry?.state === 'suspended') {
         refused.push(verdict(index, 'permanent', 550, '5.2.1', 'this mailbox is disabled'))
-      } else if (entry?.home === directory.self) addressees.push({ index, accountId })
+      } else if (entry?.home === directory.self) addressees.push({ index, accountId, ...(into && { into }) })
       else refused.push({ ...verdict(index, 'not-owner', 450, '4.2.1', answers.notHere.text), home: entry?.home ?? '' })
     }
     return { addressees, refused }

@@ -15,6 +15,8 @@ export interface OfferedRecipient {
   address: string
   accountId: string
   options?: RecipientOptions
+  /** See QueueRecipient. */
+  into?: 'sent'
 }
 
 export interface Offer {
@@ -90,6 +92,7 @@ export function decodeMailRequest(bytes: Uint8Array): MailRequest {
             address: entry.text('address'),
             accountId: entry.text('accountId'),
             ...(options && { options }),
+            ...(entry.any('into') === 'sent' && { into: 'sent' as const }),
           }
         }),
         size: map.count('size'),

@@ -6,12 +6,14 @@ import type { BlobRef, Mailboxes, MessageLog } from '@skein/mailboxes'
 import type { Clock, Logger } from '@skein/runtime'
 import { answers, answerToError, type Answer } from './answers.ts'
 import type { FullMailboxes } from './full-mailboxes.ts'
-import type { QueueId } from './ports.ts'
+import type { DeliveryLimits, QueueId } from './ports.ts'
+import { isFiled, sentMailbox } from './sent-copy.ts'
 
 export interface PlacementComponents {
   log: MessageLog
   mailboxes: Mailboxes
   full: FullMailboxes
+  limits: Pick<DeliveryLimits, 'sentCopyLookBack'>
   clock: Clock
   logger: Logger
 }
@@ -20,6 +22,8 @@ export interface Addressee {
   /** With the letter's id, the delivery id. */
   index: number
   accountId: AccountId
+  /** His own letter, for Sent. */
+  into?: 'sent'
 }
 
 export interface StoredLetter {
@@ -29,6 +33,7 @@ export interface StoredLetter {
   bytes?: Uint8Array
   /** Into the mailbox for unwanted mail, where the account has one. */
   junk?: boolean
+  messageId: string
 }
 
 /** Mailboxes of one letter that are written to at the same time. */
@@ -72,18 +77,22 @@ export class Placement {
   }
 
   async #append(
-    { id, blob, bytes, junk }: StoredLetter,
-    { accountId, index }: Addressee,
+    { id, blob, bytes, junk, messageId }: StoredLetter,
+    { accountId, index, into }: Addressee,
     parsed: { index?: MessageIndex },
   ): Promise<Answer> {
-    const { mailboxes, full, clock, logger } = this.#parts
+    const { mailboxes, full, clock, logger, limits } = this.#parts
     try {
       await using account = await mailboxes.open(accountId)
-      const mailbox = (junk && account.list().find((it) => it.specialUse === '\\Junk')) || account.byName('INBOX')
+      const sent = into === 'sent' ? await sentMailbox(account) : undefined
+      if (sent && (await isFiled(account, sent, messageId, limits.sentCopyLookBack))) return answers.filedBefore
+      const junkMailbox = junk ? account.list().find((it) => it.specialUse === '\\Junk') : undefined
+      const mailbox = sent ?? junkMailbox ?? account.byName('INBOX')
       if (!mailbox) return answers.notHere
       const internalDateMs = clock.nowMs()
       const deliveryId = `${id}.${index}`
-      const message = { blob, flags: [], internalDateMs, emailId: id, deliveryId, ...parsed, ...(bytes && { bytes }) }
+      const flags = sent ? ['\\Seen'] : []
+      const message = { blob, flags, internalDateMs, emailId: id, deliveryId, ...parsed, ...(bytes && { bytes }) }
       const [outcome] = await account.append(mailbox.id, [message])
       full.delete(accountId)
       return outcome === 'duplicate' ? answers.storedBefore : answers.stored

@@ -59,6 +59,8 @@ export interface QueueRecipient {
   address: string
   /** As given at RCPT. */
   original: string
+  /** The sender's own copy of what he submitted: filed under Sent, where it is not there yet. */
+  into?: 'sent'
   /** Outside, and not named by the sender: the address of ours whose mail goes on there. */
   forwardedFor?: string
   /**
@@ -401,6 +403,15 @@ export const deliveryLimits = {
   pathNewsPauseMs: 2_000,
   overQuotaMemoryMs: 60_000,
   overQuotaAccountsMax: 10_000,
+  /** What one user may submit through one node; 0: no end. */
+  userLettersPerHourMax: 2_000,
+  userRecipientsPerHourMax: 5_000,
+  userRecipientsPerDayMax: 20_000,
+  /** Users whose allowance is remembered. */
+  userAllowancesMax: 100_000,
+  /** How long the copy for Sent waits for the one of the mail program, and among how many of the newest that is looked for. */
+  sentCopyWaitMs: 60_000,
+  sentCopyLookBack: 100,
   /** Letters to one address outside that came back for good within the window, before it is taken for dead. */
   suppressionFailures: 3,
   suppressionWindowMs: 7 * 24 * 3600 * 1000,

@@ -19,7 +19,7 @@ export interface RelayOffer {
   /** The letter's id at its origin. */
   letter: string
   from: string
-  recipients: { index: number; address: string; options?: RecipientOptions }[]
+  recipients: { index: number; address: string; options?: RecipientOptions; forwardedFor?: string }[]
   size: number
   messageId: string
   smtpUtf8: boolean
@@ -119,7 +119,13 @@ function readOffer(map: Fields): RelayOffer {
     from: map.text('from'),
     recipients: map.list('recipients').map((entry) => {
       const own = readRecipientOptions(entry.any('options'))
-      return { index: entry.count('index'), address: entry.text('address'), ...(own && { options: own }) }
+      const via = entry.any('forwardedFor')
+      return {
+        index: entry.count('index'),
+        address: entry.text('address'),
+        ...(own && { options: own }),
+        ...(typeof via === 'string' && { forwardedFor: via }),
+      }
     }),
     size: map.count('size'),
     messageId: map.text('messageId'),

@@ -30,6 +30,9 @@ export function maySpeakAs(
   address: string,
   settings: RouteSettings = {},
 ): boolean {
+  // Somebody else may have the whole name, `+` and all.
+  const holder = directory.lookup(address)
+  if (holder) return holder.accountId === account.id
   if (withoutTag(address) === account.address) return true
   const { domain } = splitAddress(address)
   if (!directory.domain(domain)) return false
@@ -38,6 +41,22 @@ export function maySpeakAs(
     const meaning = meaningOf(directory, target, settings)
     return meaning.kind === 'account' && meaning.entry.accountId === account.id
   })
+}
+
+/**
+ * RFC 6409 §8.1, RFC 5322 §3.6.2: who has sent a letter is said where its From does not say it: several authors, or one of
+ * another mail system, for whom nobody here can speak. His own address, tags and aliases need no explanation.
+ * @param from canonical addresses in the From field
+ * @returns the address for a Sender field, or undefined where none is needed
+ */
+export function senderToTell(
+  directory: Directory,
+  account: { address: string },
+  from: readonly string[],
+): string | undefined {
+  const [author] = from
+  if (author === undefined || (from.length === 1 && directory.domain(splitAddress(author).domain))) return undefined
+  return account.address
 }
 
 /** A session outlives its login: the account may have been suspended or removed meanwhile. */

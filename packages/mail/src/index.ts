@@ -28,7 +28,14 @@ export {
 } from './search-text.ts'
 export { unicodeCasemap } from './unicode-casemap.ts'
 export { type SrsAddress, srsRewrite, srsUndo } from './srs.ts'
-export { type ReceivedTrace, countReceived, findMessageId, formatReceived, formatReturnPath } from './trace-header.ts'
+export {
+  type ReceivedTrace,
+  countReceived,
+  findMessageId,
+  messageIdText,
+  formatReceived,
+  formatReturnPath,
+} from './trace-header.ts'
 export { createTransferDecoder, type TransferDecoder } from './transfer-decoder.ts'
 export { decodeTransfer, encodeBase64Lines } from './transfer-encoding.ts'
 export * from './types.ts'

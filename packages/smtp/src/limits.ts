@@ -64,6 +64,21 @@ export const outsideLimits = {
   /** Addresses tried for one letter in one attempt. */
   addressesTriedMax: 10,
   mxRecordsMax: 50,
+  /** Where a host has more addresses, the next one is tried beside after this time without a connection. */
+  connectStaggerMs: 1_500,
+  /** A family of addresses (IPv4, IPv6) that got no connection where the other did goes last for this long. */
+  familyPauseMs: 10 * 60_000,
+  /** A whole MTA-STS policy file (RFC 8461 §3.3), from the look-up of its host on. */
+  stsFetchTimeoutMs: 30_000,
+  stsPolicyBytesMax: 64 * 1024,
+  stsAddressesTriedMax: 4,
+  /** RFC 8461 §3.3: a policy that could not be fetched is not asked for again this soon. */
+  stsFailurePauseMs: 5 * 60_000,
+  stsFailuresKeptMax: 10_000,
+  /** A policy is fetched anew after this time, or half its life. */
+  stsRefreshMs: 24 * 3600_000,
+  /** Between two removals of policies that expired. */
+  stsSweepMs: 24 * 3600_000,
 } as const
 
 export type SmtpLimits = { readonly [Name in keyof typeof smtpLimits]: number }

@@ -1,53 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Consignment, DeliveryResult, QueueItem } from '@skein/delivery'
-import { type DnsResolver, SkeinError, silentLogger, systemClock, systemRandom } from '@skein/runtime'
-import { createMemoryLog } from '../test/memory-log.ts'
+import { SkeinError } from '@skein/runtime'
+import { createBench, routeTo } from '../test/courier-bench.ts'
 import { except, startScripted, willing } from '../test/scripted-server.ts'
 import { startServer } from '../test/server-fixture.ts'
-import { type OutsideCourierSettings, createOutsideCourier } from './outside-courier.ts'
 import { createMemoryDns } from '@skein/testkit'
-
-function createBench(settings: Partial<OutsideCourierSettings> = {}, resolver: DnsResolver = createMemoryDns()) {
-  const log = createMemoryLog()
-  const courier = createOutsideCourier(
-    { log, clock: systemClock, random: systemRandom, logger: silentLogger, resolver },
-    { hostName: 'us.example', ...settings },
-  )
-  let count = 0
-  function letter(bytes: string, to: string[], changes: Partial<QueueItem> = {}): Consignment {
-    const blob = log.put(bytes)
-    const recipients = to.map((address, index) => ({
-      index,
-      address,
-      original: address,
-      state: 'pending' as const,
-      attempts: 0,
-      nextAttemptMs: 0,
-      lastResult: null,
-      delayNoticeSent: false,
-    }))
-    const item: QueueItem = {
-      id: `Q${++count}`,
-      from: 'aaa@us.example',
-      recipients,
-      blob,
-      size: blob.length,
-      messageId: '',
-      receivedMs: 0,
-      source: { kind: 'local', remoteAddress: '', node: 'n', accountId: null },
-      smtpUtf8: false,
-      eightBit: false,
-      ...changes,
-    }
-    return { item, recipients }
-  }
-  const send = (consignment: Consignment, signal = new AbortController().signal): Promise<DeliveryResult[]> =>
-    courier.deliver(consignment, { kind: 'outside', domain: 'there.example' }, signal)
-  return { log, courier, letter, send }
-}
-
-const routeTo = (port: number, host = '127.0.0.1') => ({ routes: { 'there.example': `${host}:${port}` } })
 
 describe('outside courier', () => {
   test('a letter arrives byte for byte over STARTTLS, also in small chunks', async () => {

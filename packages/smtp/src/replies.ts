@@ -82,6 +82,7 @@ const byErrorCode: Readonly<Record<string, { code: number; status: string }>> = 
   'header-too-large': { code: 552, status: '5.3.4' },
   'too-many-recipients': { code: 452, status: '4.5.3' },
   'mail-loop': { code: 554, status: '5.4.6' },
+  'sending-too-much': { code: 450, status: '4.7.1' },
 }
 
 const byErrorKind: Readonly<Record<SkeinError['kind'], { code: number; status: string }>> = {

@@ -54,7 +54,7 @@ export interface TestServer extends AsyncDisposable {
 export async function startServer(
   role: SmtpRole = 'mx',
   settings: Partial<SmtpSettings> = {},
-  components: { tls?: TlsMaterial; logger?: Logger; host?: string } = {},
+  components: { tls?: TlsMaterial; logger?: Logger; host?: string; port?: number } = {},
 ): Promise<TestServer> {
   const intake = createMemoryIntake()
   const authenticator = createTestAuthenticator()
@@ -63,7 +63,7 @@ export async function startServer(
     { intake, authenticator, clock: systemClock, random: systemRandom, logger, tls },
     { hostName: 'mx.test', ...settings },
   )
-  const { port } = await server.listen({ host, port: 0, role })
+  const { port } = await server.listen({ host, port: components.port ?? 0, role })
   return {
     server,
     intake,

@@ -21,14 +21,17 @@ export class ConnectionPool {
     this.#limits = limits
   }
 
-  /** Takes one out, if there is one that still stands. */
-  take(host: MailHost): MailConnection | undefined {
-    const waiting = this.#idle.get(keyOf(host)) ?? []
-    for (let idle = waiting.pop(); idle; idle = waiting.pop()) {
-      this.#forget(idle)
-      if (!idle.connection.isBroken) return idle.connection
+  /** Takes one out that still stands, to one of these addresses of a host, if there is any. @param key of its TLS terms */
+  take(hosts: readonly MailHost[], key: string): MailConnection | undefined {
+    for (const host of hosts) {
+      const place = keyOf(host, key)
+      const waiting = this.#idle.get(place) ?? []
+      for (let idle = waiting.pop(); idle; idle = waiting.pop()) {
+        this.#forget(idle)
+        if (!idle.connection.isBroken) return idle.connection
+      }
+      this.#idle.delete(place)
     }
-    this.#idle.delete(keyOf(host))
     return undefined
   }
 
@@ -37,7 +40,7 @@ export class ConnectionPool {
     const isWornOut = connection.letters >= this.#limits.lettersPerConnectionMax
     if (connection.isBroken) return
     if (this.#isClosed || isWornOut || this.#count >= this.#limits.connectionsKeptMax) return connection.quit()
-    const key = keyOf(connection.host)
+    const key = keyOf(connection.host, connection.terms.key)
     const waiting = this.#idle.get(key) ?? []
     const idle: Idle = {
       connection,
@@ -74,6 +77,6 @@ export class ConnectionPool {
   }
 }
 
-function keyOf({ name, address, port }: MailHost): string {
-  return `${name} ${address} ${port}`
+function keyOf({ name, address, port }: MailHost, terms: string): string {
+  return `${name} ${address} ${port} ${terms}`
 }

@@ -1,10 +1,14 @@
 // A connection to another mail server, as replies to what we say. Every wait has a name and a limit.
-import { type Socket, connect, isIP } from 'node:net'
-import { connect as connectTls } from 'node:tls'
-import type { Clock } from '@skein/runtime'
+import type { X509Certificate } from 'node:crypto'
+import { type Socket, isIP } from 'node:net'
+import { type SecureContext, type TLSSocket, connect as connectTls } from 'node:tls'
+import { type Clock, plainAddress } from '@skein/runtime'
 import type { OutsideLimits } from '../limits.ts'
 import { ReplyReader, type ServerReply } from '../wire/reply-reader.ts'
-import type { MailHost } from './mail-hosts.ts'
+import type { PeerCertificates } from './tls-terms.ts'
+
+/** Certificates that a server sent, of which we keep so many. */
+const certificatesMax = 10
 
 /** The connection is of no more use. */
 export class DialogueBroken extends Error {
@@ -17,6 +21,7 @@ export class Dialogue {
   #socket: Socket
   #replies: ReplyReader
   #broken: DialogueBroken | null = null
+  readonly #localAddress: string
   /** Called when a reply may have come, room was made, or the connection broke. */
   #wake: () => void = () => {}
 
@@ -24,32 +29,19 @@ export class Dialogue {
     this.#socket = socket
     this.#clock = clock
     this.#limits = limits
+    this.#localAddress = plainAddress(socket.localAddress ?? '')
     this.#replies = new ReplyReader(limits)
     this.#listen()
   }
 
-  /** @throws DialogueBroken */
-  static async open(
-    host: MailHost,
-    { clock, limits, localAddress }: { clock: Clock; limits: OutsideLimits; localAddress: string | undefined },
-    signal: AbortSignal,
-  ): Promise<Dialogue> {
-    const socket = connect({
-      host: host.address,
-      port: host.port,
-      noDelay: true,
-      ...(localAddress === undefined ? {} : { localAddress }),
-    })
-    const dialogue = new Dialogue(socket, clock, limits)
-    const stop = dialogue.breakOn(signal)
-    try {
-      await dialogue.#wait(`no connection in ${limits.connectTimeoutMs} ms`, limits.connectTimeoutMs, () =>
-        dialogue.#broken || socket.connecting ? null : true,
-      )
-      return dialogue
-    } finally {
-      stop()
-    }
+  /** Over a socket that is connected. */
+  static over(socket: Socket, { clock, limits }: { clock: Clock; limits: OutsideLimits }): Dialogue {
+    return new Dialogue(socket, clock, limits)
+  }
+
+  /** Address of this node on this connection. */
+  get localAddress(): string {
+    return this.#localAddress
   }
 
   get isBroken(): boolean {
@@ -70,7 +62,6 @@ export class Dialogue {
 
   #listen(): void {
     const socket = this.#socket
-    socket.on('connect', () => this.#wake())
     socket.on('drain', () => this.#wake())
     socket.on('data', (chunk: Buffer) => {
       this.#replies.push(chunk)
@@ -134,17 +125,22 @@ export class Dialogue {
     )
   }
 
-  /** Encrypts without asking who is there: better than clear text, and all that an MX host promises. @throws DialogueBroken */
-  async startTls(hostName: string): Promise<void> {
+  /**
+   * Encrypts, and tells who is there; whether that is right is for the caller to say.
+   * @throws DialogueBroken
+   */
+  async startTls(serverName: string, secureContext: SecureContext | undefined): Promise<PeerCertificates> {
     // RFC 3207 §6: what came before the handshake is not the server's word inside it.
     if (this.#replies.hasMore) this.#break('something followed the reply to STARTTLS')
     if (this.#broken) throw this.#broken
-    for (const event of ['connect', 'drain', 'data', 'error', 'end', 'close']) this.#socket.removeAllListeners(event)
+    for (const event of ['drain', 'data', 'error', 'end', 'close']) this.#socket.removeAllListeners(event)
     this.#socket.on('error', () => {})
     const secure = connectTls({
       socket: this.#socket,
       rejectUnauthorized: false,
-      ...(isIP(hostName) === 0 ? { servername: hostName } : {}),
+      checkServerIdentity: () => undefined,
+      ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
+      ...(secureContext ? { secureContext } : {}),
     })
     this.#socket = secure
     this.#replies = new ReplyReader(this.#limits)
@@ -156,6 +152,7 @@ export class Dialogue {
     })
     const { tlsHandshakeTimeoutMs } = this.#limits
     await this.#wait(`no TLS handshake in ${tlsHandshakeTimeoutMs} ms`, tlsHandshakeTimeoutMs, () => isSecure || null)
+    return { chain: certificatesOf(secure), trustError: secure.authorized ? null : trustErrorOf(secure) }
   }
 
   /** Says QUIT and does not wait for long. */
@@ -170,4 +167,23 @@ export class Dialogue {
   destroy(): void {
     this.#break('the connection was given up')
   }
+}
+
+function certificatesOf(socket: TLSSocket): X509Certificate[] {
+  const chain: X509Certificate[] = []
+  for (
+    let certificate = socket.getPeerX509Certificate();
+    certificate && chain.length < certificatesMax;
+    certificate = certificate.issuerCertificate
+  ) {
+    chain.push(certificate)
+  }
+  return chain
+}
+
+/** Node tells a code, whatever the type says. */
+function trustErrorOf({ authorizationError }: TLSSocket): string {
+  const error: unknown = authorizationError
+  if (typeof error === 'string') return error
+  return error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : 'not trusted'
 }

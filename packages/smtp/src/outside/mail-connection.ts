@@ -1,6 +1,8 @@
 // One greeted connection to another mail server, over which letters go (RFC 5321 §3).
 // Promises: one outcome for each recipient whose fate was decided, null for those it was not; "delivered" is what the
 // server said after the end of the message, and nothing else is.
+import type { Socket } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import type { QueueItem, QueueRecipient } from '@skein/delivery'
 import type { MessageLog } from '@skein/mailboxes'
 import type { Clock } from '@skein/runtime'
@@ -12,6 +14,7 @@ import { type LetterNeeds, needsOf } from './letter-needs.ts'
 import type { MailHost } from './mail-hosts.ts'
 import { type Outcome, failure, outcomeOfReply } from './outcome.ts'
 import { outsideBytes, outsideSize } from './outside-letter.ts'
+import { type PeerCertificates, type TlsTerms, type TlsVerdict, judge, mustEncrypt } from './tls-terms.ts'
 
 export interface MailConnectionComponents {
   log: MessageLog
@@ -19,7 +22,12 @@ export interface MailConnectionComponents {
   limits: OutsideLimits
   hostName: string
   localAddress: string | undefined
+  /** With the authorities that are trusted; left out: Node's. */
+  secureContext?: SecureContext
 }
+
+/** @param verdict null: TLS as it should be. */
+export type TlsReport = (host: MailHost, localAddress: string, verdict: TlsVerdict | null) => void
 
 /** The host was reached, and takes no mail from us now. */
 export class HostRefusal extends Error {
@@ -37,36 +45,57 @@ export class TlsFailure extends Error {
   override readonly name = 'TlsFailure'
 }
 
+/** The host was reached, and its TLS is not what it must be. Nothing of the letter was said. */
+export class TlsRefusal extends Error {
+  override readonly name = 'TlsRefusal'
+  readonly verdict: TlsVerdict
+
+  constructor(verdict: TlsVerdict) {
+    super(verdict.text)
+    this.verdict = verdict
+  }
+}
+
 export class MailConnection {
   readonly host: MailHost
+  readonly terms: TlsTerms
   readonly #components: MailConnectionComponents
   readonly #dialogue: Dialogue
   #extensions = new Map<string, string>()
   /** A transaction was begun that the server may not have ended. */
   #needsReset = false
+  #tlsVerdict: TlsVerdict | null = null
+  #isEncrypted = false
   letters = 0
 
-  private constructor(host: MailHost, dialogue: Dialogue, components: MailConnectionComponents) {
+  private constructor(host: MailHost, terms: TlsTerms, dialogue: Dialogue, components: MailConnectionComponents) {
     this.host = host
+    this.terms = terms
     this.#dialogue = dialogue
     this.#components = components
   }
 
-  /** @throws DialogueBroken, HostRefusal, TlsFailure */
-  static async open(
-    host: MailHost,
+  /**
+   * Greets over a socket that is connected.
+   * @param report told what came of TLS, also where this throws. Not called for `useTls: false`.
+   * @throws DialogueBroken, HostRefusal, TlsFailure, TlsRefusal
+   */
+  static async greet(
+    { socket, host }: { socket: Socket; host: MailHost },
     components: MailConnectionComponents,
-    options: { useTls: boolean },
+    { useTls, terms, report }: { useTls: boolean; terms: TlsTerms; report: TlsReport },
     signal: AbortSignal,
   ): Promise<MailConnection> {
-    const dialogue = await Dialogue.open(host, components, signal)
-    const connection = new MailConnection(host, dialogue, components)
+    const dialogue = Dialogue.over(socket, components)
+    const connection = new MailConnection(host, terms, dialogue, components)
     const stop = dialogue.breakOn(signal)
     try {
-      await connection.#greet(options.useTls)
+      await connection.#greet(useTls)
+      if (useTls) report(host, dialogue.localAddress, connection.#tlsVerdict)
       return connection
     } catch (error) {
       dialogue.destroy()
+      if (useTls && connection.#tlsVerdict) report(host, dialogue.localAddress, connection.#tlsVerdict)
       throw error
     } finally {
       stop()
@@ -86,20 +115,51 @@ export class MailConnection {
     return hopOf(this.host)
   }
 
+  /** How it is protected, for whoever reads the trace. */
+  get protection(): string {
+    if (!this.#isEncrypted) return 'in clear text'
+    const { demand, facts } = this.terms
+    if (this.#tlsVerdict || demand.kind === 'opportunistic' || demand.kind === 'encrypted') return 'over TLS'
+    if (demand.kind === 'dane') return 'over TLS, verified by DANE'
+    return facts.type === 'sts' ? 'over TLS, verified as MTA-STS asks' : 'over verified TLS'
+  }
+
   async #greet(useTls: boolean): Promise<void> {
     const { limits } = this.#components
     const greeting = await this.#dialogue.reply('the connection', limits.greetingTimeoutMs)
     if (greeting.code !== 220) throw new HostRefusal(this.#hostOutcome(greeting, 'greeting'))
     await this.#hello()
-    if (!useTls || !this.#extensions.has('STARTTLS')) return
-    const ready = await this.#dialogue.say('STARTTLS', limits.commandTimeoutMs)
-    if (ready.code !== 220) return
-    try {
-      await this.#dialogue.startTls(this.host.name)
-    } catch (error) {
-      throw new TlsFailure(error instanceof Error ? error.message : String(error))
-    }
+    if (!useTls) return
+    if (!(await this.#startTls())) return
     await this.#hello()
+  }
+
+  /** False where it goes on in clear text. @throws DialogueBroken, TlsFailure, TlsRefusal */
+  async #startTls(): Promise<boolean> {
+    const { limits, clock, secureContext } = this.#components
+    const { terms } = this
+    const ready = this.#extensions.has('STARTTLS')
+      ? await this.#dialogue.say('STARTTLS', limits.commandTimeoutMs)
+      : undefined
+    if (ready?.code !== 220) {
+      const text = ready ? `answers ${ready.code} to STARTTLS` : 'offers no STARTTLS'
+      this.#tlsVerdict = { type: 'starttls-not-supported', text: `${terms.serverName} ${text}` }
+      if (mustEncrypt(terms)) throw new TlsRefusal(this.#tlsVerdict)
+      return false
+    }
+    let peer: PeerCertificates
+    try {
+      peer = await this.#dialogue.startTls(terms.serverName, secureContext)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      this.#tlsVerdict = { type: 'validation-failure', text: `TLS with ${terms.serverName} failed: ${why}` }
+      if (mustEncrypt(terms)) throw new TlsRefusal(this.#tlsVerdict)
+      throw new TlsFailure(why)
+    }
+    this.#isEncrypted = true
+    this.#tlsVerdict = judge(terms, peer, clock.nowMs())
+    if (this.#tlsVerdict && mustEncrypt(terms)) throw new TlsRefusal(this.#tlsVerdict)
+    return true
   }
 
   async #hello(): Promise<void> {
@@ -260,7 +320,7 @@ export class MailConnection {
   }
 }
 
-export function hopOf({ name, address, port }: MailHost): string {
+export function hopOf({ name, address, port }: Pick<MailHost, 'name' | 'address' | 'port'>): string {
   const where = port === 25 ? address : `${address}:${port}`
   return name === address ? where : `${name} [${where}]`
 }

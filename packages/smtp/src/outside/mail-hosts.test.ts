@@ -9,6 +9,7 @@ const settings: MailHostSettings = {
   own: { hostNames: ['us.example'], addresses: ['192.0.2.1'], ports: [25] },
   addressesTriedMax: 5,
   mxRecordsMax: 50,
+  sorted: (addresses) => [...addresses],
 }
 
 function dns(mx: MxRecord[] | Error, addresses: Record<string, string[] | Error>): DnsResolver {
@@ -54,7 +55,12 @@ describe('hosts of a domain', () => {
 
   test('without MX the domain itself', async () => {
     const found = await find(dns([], { 'there.example': ['10.0.0.9'] }))
-    assert.deepEqual(found, { hosts: [{ name: 'there.example', port: 25, address: '10.0.0.9' }] })
+    assert.deepEqual(found, {
+      domain: 'there.example',
+      isNameSure: false,
+      way: 'mx',
+      hosts: [{ name: 'there.example', port: 25, address: '10.0.0.9', authentic: false }],
+    })
   })
 
   test('an address literal needs no DNS', async () => {
@@ -116,8 +122,19 @@ describe('hosts of a domain', () => {
     const resolver = dns(new Error('not asked'), { relay: ['10.0.0.7'], '::1': ['::1'] })
     const routes = { 'there.example': 'relay:2525', '*': '[::1]:26' }
     const ask = (domain: string) => findMailHosts(domain, { resolver, random: chance() }, { ...settings, routes })
-    assert.deepEqual(await ask('there.example'), { hosts: [{ name: 'relay', port: 2525, address: '10.0.0.7' }] })
-    assert.deepEqual(await ask('else.example'), { hosts: [{ name: '::1', port: 26, address: '::1' }] })
+    const host = { authentic: false }
+    assert.deepEqual(await ask('there.example'), {
+      domain: 'relay',
+      isNameSure: true,
+      way: 'route',
+      hosts: [{ ...host, name: 'relay', port: 2525, address: '10.0.0.7' }],
+    })
+    assert.deepEqual(await ask('else.example'), {
+      domain: '::1',
+      isNameSure: true,
+      way: 'route',
+      hosts: [{ ...host, name: '::1', port: 26, address: '::1' }],
+    })
   })
 
   test('routes that are no host and port are refused', () => {
