@@ -163,7 +163,7 @@ test('the DNS records of a mesh', { timeout: 120_000 }, async (t) => {
         { what: 'the new policy on the other node' },
       )
       assert.equal(await idOf(bj), after)
-      assert.match((await bj.must(['domain', 'list'])).stdout, /^test\.com +auto +1 +enforce$/m)
+      assert.match((await bj.must(['domain', 'list'])).stdout, /^test\.com +auto +1 +enforce\b/m)
       const wrongMode = await bj.command(['domain', 'set', 'test.com', '--mta-sts', 'always'])
       assert.equal(wrongMode.code, 2)
       await bj.must(['domain', 'set', 'test.com', '--mta-sts', 'testing'])

@@ -26,6 +26,7 @@ export const clientPrograms: Record<string, string> = {
   ip: 'iproute2',
   nft: 'nftables',
   knotd: 'knot',
+  pebble: 'pebble',
   unbound: 'unbound',
   postconf: 'postfix',
 }

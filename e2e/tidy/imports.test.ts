@@ -66,7 +66,6 @@ const dependencyHomes: Record<string, string> = {
   'smol-toml': 'apps/node',
   '@peculiar/x509': 'apps/node',
   'reflect-metadata': 'apps/node',
-  'acme-client': 'apps/node',
 }
 
 /** What the domain never touches: sockets, disk, processes. node:crypto is pure and allowed. */

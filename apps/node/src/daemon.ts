@@ -19,7 +19,10 @@ import {
   createTraceStore,
   openMessageLog,
 } from '@skein/storage'
+import { acmeSettings } from './acme/acme-settings.ts'
+import { createHttpChallenges } from './acme/http-challenges.ts'
 import { createAdministrators } from './administrators.ts'
+import { createCertificates } from './certificates.ts'
 import type { Config } from './config.ts'
 import { sendConflictNotices } from './conflict-notices.ts'
 import { listenForControl } from './control/server.ts'
@@ -64,6 +67,7 @@ export async function startDaemon(paths: DataDirectory, config: Config, logger: 
 async function openNode(paths: DataDirectory, config: Config, logger: Logger, opened: Opened): Promise<RunningNode> {
   const startedMs = clock.nowMs()
   let drainMs = 0
+  const acme = acmeSettings(config)
   settleKeys(paths)
   const tls = loadTlsMaterial({
     cert: config.tls.cert || paths.tlsCert,
@@ -119,8 +123,6 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     { shared: sharedSecrets(ledger), clock, random, logger: logger.child({ part: 'delivery' }) },
     deliveryLimits,
   )
-<<<<<<< HEAD
-  const outside = openOutside(config, log, resolver, hostName, logger, opened)
   const { reports, accepted } = openReports({
     config,
     database,
@@ -131,13 +133,18 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     logger,
     post: (letter) => delivery.post(letter),
   })
-  const journal = reports.dmarc
-=======
-  const journal = { note() {} }
-  const outside = openOutsideWay(config, { log, database, resolver, journal, hostName, logger })
+  const outside = openOutsideWay(config, { log, database, resolver, journal: reports.tls, hostName, logger })
   opened.add('outside courier', () => outside.close())
->>>>>>> main
-  const examination = openLetterExamination({ paths, config, ledger, dns: resolver, hostName, journal, logger, opened })
+  const examination = openLetterExamination({
+    paths,
+    config,
+    ledger,
+    dns: resolver,
+    hostName,
+    journal: reports.dmarc,
+    logger,
+    opened,
+  })
   const delivery = createDelivery(
     {
       queue: stores.queue,
@@ -167,6 +174,23 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   )
   sendConflictNotices(ledger, delivery, administrators, { hostName, clock, logger })
   const listeners = meshListeners(mesh)
+  const challenges = createHttpChallenges({ directory, link: mesh, clock, logger: logger.child({ part: 'acme' }) })
+  const announceOwnKeys = announceKeys(ledger, tls, paths, logger)
+  const certificates = createCertificates(
+    {
+      paths,
+      tls,
+      ledger,
+      resolver,
+      httpProver: challenges.prover,
+      clock,
+      random,
+      logger: logger.child({ part: 'acme' }),
+      announceKeys: announceOwnKeys,
+    },
+    acme,
+    { hostName },
+  )
   let doors: FrontDoors | undefined
   const parts: NodeParts = {
     administrators,
@@ -185,6 +209,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       doors?.dismiss(address)
     },
     check: () => checkStore({ database, log, clock }),
+    certificates,
   }
   answerPeers(parts)
   await announceSelf(ledger, mesh, config, hostName)
@@ -210,12 +235,16 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     streams: mesh,
     redeem: (from, protocol, ticket) => authenticator.redeem(from, protocol, ticket),
   })
-  await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors)
+  await openHttpDoor({ config, logger, tls, opened, listeners, drainMs: () => drainMs, hostName }, parts, doors, [
+    challenges.route,
+  ])
   await announceServices(ledger, listeners)
   examination.keys.start().catch((error: unknown) => {
     logger.error({ error: String(error) }, 'there are no keys to sign letters with')
   })
-  await announceKeys(ledger, tls, paths, logger)()
+  await announceOwnKeys()
+  certificates.start()
+  opened.add('certificates', () => certificates.stop())
   await textIndex.start(ownMailboxes)
   const control = await listenForControl(
     paths.controlSocket,

@@ -14,13 +14,19 @@ import { type FrontDoorSetting, type FrontDoors, listeningHost, openListener } f
 import { nodeMetrics } from './metrics.ts'
 import type { NodeParts } from './operations/operation.ts'
 
-export async function openHttpDoor(setting: FrontDoorSetting, parts: NodeParts, doors: FrontDoors): Promise<void> {
+export async function openHttpDoor(
+  setting: FrontDoorSetting,
+  parts: NodeParts,
+  doors: FrontDoors,
+  more: readonly HttpRoute[],
+): Promise<void> {
   const { config, logger, tls, opened } = setting
   let isReady = true
   const metrics = () => nodeMetrics(parts, { ...doors.connections(), http: server.connections() }, server.answers())
   const routes: HttpRoute[] = [
     ...healthRoutes({ isReady: () => isReady, metrics }, { metricsToken: config.http['metrics-token'] }),
     ...discoveryRoutes({ facts: () => discoveryFacts(parts), clock }, httpLimits),
+    ...more,
     ...mtaStsRoutes(parts.ledger.directory),
     ...homeRoutes({ facts: () => discoveryFacts(parts) }, httpLimits),
   ]

@@ -6,6 +6,7 @@ import { addMailCommands } from './cli/mail-commands.ts'
 import { addReportCommands } from './cli/report-commands.ts'
 import { addMeshCommands } from './cli/mesh-commands.ts'
 import { addNodeCommands } from './cli/node-commands.ts'
+import { addTlsCommands } from './cli/tls-commands.ts'
 import { explain } from './cli/command-context.ts'
 import { skeinVersion } from './version.ts'
 
@@ -23,6 +24,7 @@ function createProgram(): Command {
   addMailCommands(program)
   addReportCommands(program)
   addDnsCommand(program)
+  addTlsCommands(program)
   inherit(program)
   return program
 }

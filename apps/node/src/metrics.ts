@@ -4,7 +4,7 @@ import type { NodeParts } from './operations/operation.ts'
 import { skeinVersion } from './version.ts'
 
 export function nodeMetrics(
-  { ledger, mesh, delivery, startedMs }: NodeParts,
+  { ledger, mesh, delivery, certificates, startedMs }: NodeParts,
   connections: Record<string, number>,
   answers: ReadonlyMap<string, number>,
 ): Metric[] {
@@ -13,6 +13,7 @@ export function nodeMetrics(
   const peersUp = mesh.connected().length
   const queue = delivery.stats()
   const cpu = process.cpuUsage()
+  const certificate = certificates.view()
   const gauge = (name: string, help: string, value: number): Metric => ({
     name,
     help,
@@ -50,6 +51,16 @@ export function nodeMetrics(
         { labels: { state: 'down' }, value: Math.max(0, nodes.length - 1 - peersUp) },
       ],
     },
+    gauge(
+      'skein_certificate_end_seconds',
+      'End of the certificate in use, since the Unix epoch.',
+      certificate.notAfterMs / 1000,
+    ),
+    gauge(
+      'skein_certificate_failures',
+      'Orders in a row of which no certificate came.',
+      certificate.acme?.failures ?? 0,
+    ),
     gauge('skein_users', 'Users of the whole mesh.', directory.count()),
     gauge('skein_domains', 'Domains of the whole mesh.', directory.domains().length),
     {

@@ -157,6 +157,7 @@ export const requestServices = [
   'own',
   'admin',
   'accounts',
+  'acme',
 ] as const satisfies readonly PeerService[]
 export type RequestService = (typeof requestServices)[number]
 

@@ -10,8 +10,5 @@ export * from './ledger-store.ts'
 export * from './store-check.ts'
 export * from './live-blobs.ts'
 export * from './store-upkeep.ts'
-<<<<<<< HEAD
 export * from './report-store.ts'
-=======
 export { createStsPolicyStore } from './sts-policy-store.ts'
->>>>>>> main

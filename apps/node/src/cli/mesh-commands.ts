@@ -151,6 +151,7 @@ function describeStatus(status: StatusView): string {
     `${status.name} (${status.nodeId}), version ${status.version}, up since ${formatTime(status.startedMs)}`,
     `mesh ${status.meshId}: ${status.directory.nodes} nodes, ${status.directory.users} users, ${status.directory.domains} domains`,
     `queue: ${status.queue.letters} letters, ${status.queue.bytes} bytes`,
+    `certificate: ${status.certificate.selfMade ? 'made by this node, ' : ''}valid until ${formatTime(status.certificate.notAfterMs)}`,
     `memory: ${Math.round(status.memoryBytes / 1024 / 1024)} MiB`,
     'peers:',
     ...(peers.length > 0 ? peers : ['  none']),

@@ -20,5 +20,6 @@ export interface StatusView {
   directory: { nodes: number; users: number; domains: number; aliases: number }
   queue: { letters: number; recipients: number; bytes: number }
   proposals: { name: string; by: string[]; reason: string }[]
+  certificate: { selfMade: boolean; notAfterMs: number }
   warnings: string[]
 }

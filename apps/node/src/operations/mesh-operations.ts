@@ -18,6 +18,7 @@ const status = operation({
     const others = ledger.directory.nodes().filter((node) => node.id !== ledger.self)
     const down = others.filter((node) => !links.has(node.id)).map((node) => node.name)
     const queue = delivery.stats()
+    const { selfMade, notAfterMs } = parts.certificates.view()
     return {
       state: 'ready',
       name: nameOfNode(parts, ledger.self),
@@ -49,7 +50,8 @@ const status = operation({
         by: proposal.signedBy.map((id) => nameOfNode(parts, id)),
         reason: proposal.reason,
       })),
-      warnings: down.length > 0 ? [`not reachable: ${down.join(', ')}`] : [],
+      certificate: { selfMade, notAfterMs },
+      warnings: [...(down.length > 0 ? [`not reachable: ${down.join(', ')}`] : []), ...parts.certificates.warnings()],
     }
   },
 })

@@ -9,6 +9,7 @@ import type { Reports } from '@skein/reports'
 import { type Clock, type Logger, type NodeId, SkeinError } from '@skein/runtime'
 import type { z } from 'zod'
 import type { Administrators } from '../administrators.ts'
+import type { Certificates } from '../certificates.ts'
 import type { Listener } from '../control/status-view.ts'
 
 /** What operations act on. */
@@ -27,6 +28,7 @@ export interface NodeParts {
   /** What an account's password opened is closed: logins remembered in memory, sessions under way. */
   endSessions(address: string): void
   check(): Promise<unknown>
+  certificates: Certificates
 }
 
 export interface Operation<Params = never> {
