@@ -7,6 +7,8 @@ export interface ConnectOptions {
   host: string
   port: number
   tls?: boolean
+  /** The address to come from. */
+  from?: string
   /** For one reply. */
   timeoutMs?: number
 }
@@ -29,9 +31,10 @@ export class LineSocket {
 
   static async connect(options: ConnectOptions): Promise<LineSocket> {
     const { host, port } = options
+    const localAddress = options.from === undefined ? {} : { localAddress: options.from }
     const socket: Socket = options.tls
-      ? connectTls({ host, port, rejectUnauthorized: false, servername: 'localhost' })
-      : connectTcp({ host, port })
+      ? connectTls({ host, port, ...localAddress, rejectUnauthorized: false, servername: 'localhost' })
+      : connectTcp({ host, port, ...localAddress })
     const timeoutMs = options.timeoutMs ?? defaultTimeoutMs
     const opened = new Promise<void>((resolve, reject) => {
       socket.once(options.tls ? 'secureConnect' : 'connect', () => resolve())

@@ -25,6 +25,7 @@ function typeName(schema: z.ZodType): string {
   if (schema instanceof z.ZodRecord) return 'table of texts'
   if (schema instanceof z.ZodBoolean) return 'true or false'
   if (schema instanceof z.ZodUnion) return 'port or false'
+  if (schema instanceof z.ZodNumber && schema.format === null) return 'number'
   return schema instanceof z.ZodString ? 'text' : 'whole number'
 }
 

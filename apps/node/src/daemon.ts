@@ -28,6 +28,7 @@ import { sendConflictNotices } from './conflict-notices.ts'
 import { listenForControl } from './control/server.ts'
 import type { Listener } from './control/status-view.ts'
 import { type DataDirectory, readNodeKey } from './data-directory.ts'
+import { openDoor } from './door.ts'
 import { type FrontDoors, openFrontDoors } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
@@ -105,6 +106,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   const mailboxes = createHomeMailboxes(ownMailboxes, stores.accounts, directory)
   opened.add('mailboxes', () => mailboxes.close())
   opened.add('search', () => textIndex.close())
+  const door = await openDoor({ config, ledger, mesh, database, resolver, logger, opened })
   const authenticator = createAuthenticator(
     {
       directory,
@@ -113,6 +115,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       clock,
       random,
       logger,
+      sharedFailures: door.loginFailures,
       decoySecret: createHmac('sha256', readNodeKey(paths)).update('skein decoy salts').digest(),
     },
     { takesCertificates: config.tls['client-authorities'] !== '' },
@@ -199,7 +202,11 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     accounts: stores.accounts,
     mailboxes,
     delivery,
+<<<<<<< HEAD
     reports,
+=======
+    doorkeeper: door.doorkeeper,
+>>>>>>> main
     clock,
     logger,
     startedMs,
@@ -231,6 +238,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     textIndex,
     log,
     authenticator,
+    doorkeeper: door.doorkeeper,
     directory,
     streams: mesh,
     redeem: (from, protocol, ticket) => authenticator.redeem(from, protocol, ticket),

@@ -9,7 +9,7 @@ import type { Delivery } from '@skein/delivery'
 import { type ImapComponents, createImapServer } from '@skein/imap'
 import { createPop3Server } from '@skein/pop3'
 import { type Logger, SkeinError, systemClock as clock, systemRandom as random } from '@skein/runtime'
-import { createSmtpServer } from '@skein/smtp'
+import { type SmtpComponents, createSmtpServer } from '@skein/smtp'
 import type { Config } from './config.ts'
 import type { Listener } from './control/status-view.ts'
 import type { Opened } from './opened.ts'
@@ -38,15 +38,16 @@ export async function openFrontDoors(
   setting: FrontDoorSetting,
   delivery: Delivery,
   parts: Pick<ImapComponents, 'mailboxes' | 'textIndex' | 'log' | 'authenticator' | 'directory'> &
-    Pick<CarriedSessionHost, 'streams' | 'redeem'>,
+    Pick<CarriedSessionHost, 'streams' | 'redeem'> &
+    Pick<SmtpComponents, 'doorkeeper'>,
 ): Promise<FrontDoors> {
   const { config, logger, tls, opened, hostName } = setting
-  const { mailboxes, textIndex, log, authenticator, directory, streams, redeem } = parts
+  const { mailboxes, textIndex, log, authenticator, directory, streams, redeem, doorkeeper } = parts
   const carrier: { carrier?: SessionCarrier } = config.sessions.carry
     ? { carrier: createSessionCarrier({ streams }) }
     : {}
   const smtp = createSmtpServer(
-    { intake: delivery.intake, authenticator, clock, random, logger: logger.child({ part: 'smtp' }), tls },
+    { intake: delivery.intake, authenticator, doorkeeper, clock, random, logger: logger.child({ part: 'smtp' }), tls },
     {
       hostName,
       bareLineEnds: config.smtp['bare-line-ends'],

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { addDnsCommand } from './cli/dns-commands.ts'
 import { addDirectoryCommands } from './cli/directory-commands.ts'
+import { addDoorCommands } from './cli/door-commands.ts'
 import { addMailCommands } from './cli/mail-commands.ts'
 import { addReportCommands } from './cli/report-commands.ts'
 import { addMeshCommands } from './cli/mesh-commands.ts'
@@ -24,6 +25,7 @@ function createProgram(): Command {
   addMailCommands(program)
   addReportCommands(program)
   addDnsCommand(program)
+  addDoorCommands(program)
   addTlsCommands(program)
   inherit(program)
   return program

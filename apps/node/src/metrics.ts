@@ -1,10 +1,41 @@
 // What /metrics tells of this node: counters that its parts keep anyway.
 import type { Metric } from '@skein/admin'
+import type { DoorStats } from '@skein/filtering'
 import type { NodeParts } from './operations/operation.ts'
 import { skeinVersion } from './version.ts'
 
+function gauge(name: string, help: string, value: number): Metric {
+  return { name, help, type: 'gauge', values: [{ value }] }
+}
+
+function doorMetrics({ visits, refused, tarpit, bans, records }: DoorStats): Metric[] {
+  return [
+    {
+      name: 'skein_door_visits_total',
+      help: 'SMTP sessions of addresses that are not trusted.',
+      type: 'counter',
+      values: [{ value: visits }],
+    },
+    {
+      name: 'skein_door_refused_total',
+      help: 'What was refused at the door, by reason.',
+      type: 'counter',
+      values: Object.entries(refused).map(([reason, value]) => ({ labels: { reason }, value })),
+    },
+    {
+      name: 'skein_door_tarpitted_total',
+      help: 'Replies that came late on purpose.',
+      type: 'counter',
+      values: [{ value: tarpit.entered }],
+    },
+    gauge('skein_door_tarpit_sessions', 'Sessions that wait for such a reply now.', tarpit.waiting),
+    gauge('skein_door_bans', 'Addresses that are sent away now, at every node.', bans),
+    gauge('skein_door_records', 'What all nodes know of those who knock.', records),
+  ]
+}
+
 export function nodeMetrics(
-  { ledger, mesh, delivery, certificates, startedMs }: NodeParts,
+  { ledger, mesh, delivery, doorkeeper, certificates, startedMs }: NodeParts,
   connections: Record<string, number>,
   answers: ReadonlyMap<string, number>,
 ): Metric[] {
@@ -14,12 +45,6 @@ export function nodeMetrics(
   const queue = delivery.stats()
   const cpu = process.cpuUsage()
   const certificate = certificates.view()
-  const gauge = (name: string, help: string, value: number): Metric => ({
-    name,
-    help,
-    type: 'gauge',
-    values: [{ value }],
-  })
   return [
     {
       name: 'skein_info',
@@ -51,6 +76,7 @@ export function nodeMetrics(
         { labels: { state: 'down' }, value: Math.max(0, nodes.length - 1 - peersUp) },
       ],
     },
+    ...doorMetrics(doorkeeper.stats()),
     gauge(
       'skein_certificate_end_seconds',
       'End of the certificate in use, since the Unix epoch.',

@@ -26,6 +26,7 @@ import type {
   Login,
   LoginOutcome,
   ScramLogins,
+  SharedLoginFailures,
   TokenVerifier,
 } from './ports.ts'
 import { type RemoteAnswer, answerOf, outcomeOf } from './remote-answer.ts'
@@ -44,6 +45,8 @@ export interface AuthenticatorComponents {
   decoySecret?: Uint8Array
   /** Absent: tokens (OAUTHBEARER, XOAUTH2) are not taken. */
   tokenVerifier?: TokenVerifier | undefined
+  /** Absent: each node counts failed log-ins by itself. */
+  sharedFailures?: SharedLoginFailures | undefined
 }
 
 export interface AuthenticatorSettings {
@@ -67,7 +70,7 @@ export function createAuthenticator(
   settings: AuthenticatorSettings = {},
 ): NodeAuthenticator {
   const { directory, accounts, link, clock, random, logger } = components
-  const throttle = new LoginThrottle(clock)
+  const throttle = new LoginThrottle(clock, components.sharedFailures)
   const tickets = new SessionTickets(clock, random)
   const upgrades = new ScramUpgrades(components)
   const remembered = new Map<string, { proof: Buffer; phc: string; untilMs: number }>()

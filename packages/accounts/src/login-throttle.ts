@@ -1,14 +1,9 @@
 // Growing delays for wrong passwords, by remote address and by account (SE-03, SE-13). Bounded memory.
+// What other nodes have seen counts here too, each node's own delays being the least that holds.
 // Promises: guesses sent at once count as guesses sent one after the other: no more are under way than may still fail.
 import { type Clock, clientKey } from '@skein/runtime'
 import { accountLimits } from './limits.ts'
-import type { LoginOutcome } from './ports.ts'
-
-interface Failures {
-  count: number
-  lastMs: number
-  blockedUntilMs: number
-}
+import type { LoginFailures, LoginOutcome, SharedLoginFailures } from './ports.ts'
 
 interface UnderWay {
   count: number
@@ -18,19 +13,23 @@ interface UnderWay {
 type Throttled = Extract<LoginOutcome, { kind: 'throttled' }>
 
 const crowdedRetryMs = 1_000
+/** Before keys of clients of whom other nodes know nothing. */
+const hereOnly = 'here '
 
 export class LoginThrottle {
   readonly #clock: Clock
-  readonly #failures = new Map<string, Failures>()
+  readonly #shared: SharedLoginFailures | undefined
+  readonly #failures = new Map<string, LoginFailures>()
   readonly #underWay = new Map<string, UnderWay>()
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, shared?: SharedLoginFailures) {
     this.#clock = clock
+    this.#shared = shared
   }
 
   /** Why this client may not try this name now, if so. */
   obstacle(name: string, remoteAddress: string): Throttled | undefined {
-    const [nameKey, addressKey] = keysOf(name, remoteAddress)
+    const [nameKey, addressKey] = this.#keysOf(name, remoteAddress)
     const retryAfterMs = Math.max(this.#waitMs(addressKey), this.#waitMs(nameKey))
     return retryAfterMs > 0 ? { kind: 'throttled', retryAfterMs } : undefined
   }
@@ -41,7 +40,7 @@ export class LoginThrottle {
     remoteAddress: string,
     attempt: () => Promise<Result>,
   ): Promise<Result | Throttled> {
-    const [nameKey, addressKey] = keysOf(name, remoteAddress)
+    const [nameKey, addressKey] = this.#keysOf(name, remoteAddress)
     for (;;) {
       const obstacle = this.obstacle(name, remoteAddress)
       if (obstacle) return obstacle
@@ -76,26 +75,40 @@ export class LoginThrottle {
       const hasOwnDelay = this.#failed(nameKey, accountLimits.loginFailuresFree)
       if (!hasOwnDelay) this.#failed(addressKey, accountLimits.loginFailuresPerAddressFree)
     } else if (outcome.kind === 'ok' || outcome.kind === 'elsewhere') {
-      this.#failures.delete(addressKey)
-      this.#failures.delete(nameKey)
+      this.#forgive(addressKey)
+      this.#forgive(nameKey)
     }
   }
 
   /** Milliseconds that this key must still wait; 0 when it may try. */
   #waitMs(key: string): number {
-    const entry = this.#failures.get(key)
-    return entry ? Math.max(0, entry.blockedUntilMs - this.#clock.nowMs()) : 0
+    const untilMs = Math.max(
+      this.#failures.get(key)?.blockedUntilMs ?? 0,
+      // Nobody else's word holds longer than this node's own would.
+      Math.min(this.#others(key)?.blockedUntilMs ?? 0, this.#clock.nowMs() + accountLimits.loginDelayMaxMs),
+    )
+    return Math.max(0, untilMs - this.#clock.nowMs())
+  }
+
+  #others(key: string): LoginFailures | undefined {
+    return key.startsWith(hereOnly) ? undefined : this.#shared?.of(key)
+  }
+
+  #forgive(key: string): void {
+    if (this.#failures.delete(key) && !key.startsWith(hereOnly)) this.#shared?.tell(key, null)
   }
 
   /** Whether the attempts under way could use up all that may still fail, one always being let through. */
   #crowded(key: string, free: number): boolean {
     const underWay = this.#underWay.get(key)?.count ?? 0
-    return underWay > 0 && underWay >= free - (this.#recent(key)?.count ?? 0)
+    return underWay > 0 && underWay >= free - this.#recentCount(key)
   }
 
-  #recent(key: string): Failures | undefined {
-    const entry = this.#failures.get(key)
-    return entry && this.#clock.nowMs() - entry.lastMs < accountLimits.loginFailureKeepMs ? entry : undefined
+  #recentCount(key: string): number {
+    const counts = [this.#failures.get(key), this.#others(key)].map((entry) =>
+      entry && this.#clock.nowMs() - entry.lastMs < accountLimits.loginFailureKeepMs ? entry.count : 0,
+    )
+    return Math.max(...counts)
   }
 
   #enter(key: string): void {
@@ -115,23 +128,26 @@ export class LoginThrottle {
   /** @param free failures that cost nothing yet; @returns whether this one cost something */
   #failed(key: string, free: number): boolean {
     const now = this.#clock.nowMs()
-    const count = (this.#recent(key)?.count ?? 0) + 1
+    const count = this.#recentCount(key) + 1
     const over = count - free
     const delayMs =
       over > 0 ? Math.min(accountLimits.loginDelayMaxMs, accountLimits.loginDelayFirstMs * 2 ** (over - 1)) : 0
     // Deleting first keeps the map in order of last use, so that the oldest can go when it is full.
     this.#failures.delete(key)
-    this.#failures.set(key, { count, lastMs: now, blockedUntilMs: now + delayMs })
+    const failures = { count, lastMs: now, blockedUntilMs: now + delayMs }
+    this.#failures.set(key, failures)
+    if (!key.startsWith(hereOnly)) this.#shared?.tell(key, failures)
     if (this.#failures.size > accountLimits.loginFailureKeysMax) {
       const oldest = this.#failures.keys().next()
       if (!oldest.done) this.#failures.delete(oldest.value)
     }
     return over > 0
   }
-}
 
-/** By the name from this client, and by the client. An IPv6 client has a whole /64 to come from. */
-function keysOf(name: string, remoteAddress: string): [string, string] {
-  const client = clientKey(remoteAddress)
-  return [`${name} from ${client}`, `address ${client}`]
+  /** By the name from this client, and by the client. An IPv6 client has a whole /64 to come from. */
+  #keysOf(name: string, remoteAddress: string): [string, string] {
+    const client = clientKey(remoteAddress)
+    const scope = this.#shared?.concerns(remoteAddress) === false ? hereOnly : ''
+    return [`${scope}${name} from ${client}`, `${scope}address ${client}`]
+  }
 }

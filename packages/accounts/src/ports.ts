@@ -160,6 +160,23 @@ export type LoginOutcome =
   | { kind: 'unavailable' }
   | { kind: 'throttled'; retryAfterMs: number }
 
+/** Failed log-ins for one key: a name from a client, or a client. */
+export interface LoginFailures {
+  count: number
+  lastMs: number
+  blockedUntilMs: number
+}
+
+/** What the mesh's other nodes know of failed log-ins, so that guesses at many nodes are counted as guesses at one. */
+export interface SharedLoginFailures {
+  /** False for addresses that mean another machine at another node, such as loopback. */
+  concerns(remoteAddress: string): boolean
+  /** The worst that another node says. */
+  of(key: string): LoginFailures | undefined
+  /** What this node says from now on; null: nothing. */
+  tell(key: string, failures: LoginFailures | null): void
+}
+
 export interface Authenticator {
   login(login: Login): Promise<LoginOutcome>
   /** Absent: SCRAM is not offered. */

@@ -158,6 +158,7 @@ export const requestServices = [
   'admin',
   'accounts',
   'acme',
+  'judge',
 ] as const satisfies readonly PeerService[]
 export type RequestService = (typeof requestServices)[number]
 

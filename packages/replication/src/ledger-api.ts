@@ -117,6 +117,17 @@ export interface MeshSecret {
   madeMs: number
 }
 
+/** Whom the doors of all nodes always let in, or never. */
+export interface DoorRule {
+  /** An IP address, a network (CIDR), a domain or a sender's address, in canonical form. */
+  subject: string
+  list: 'block' | 'allow'
+  /** For people; what a refused sender is told. */
+  reason: string
+  /** Null: until it is removed. */
+  untilMs: number | null
+}
+
 export interface AddedUser {
   address: string
   accountId: AccountId
@@ -210,6 +221,11 @@ export interface Ledger {
   addAlias(address: string, targets: string[]): Promise<void>
   /** @throws SkeinError `no-such-alias`, `not-permitted` */
   removeAlias(address: string): Promise<void>
+  doorRules(): DoorRule[]
+  /** Replaces what was said of that subject. @throws SkeinError `bad-door-rule`, `too-many-door-rules`, `not-permitted` */
+  setDoorRule(rule: DoorRule): Promise<void>
+  /** @throws SkeinError `no-such-door-rule`, `not-permitted` */
+  removeDoorRule(subject: string): Promise<void>
   /** @throws SkeinError `no-such-node`, `bad-allow-list`, `name-taken`, `not-permitted` */
   setNode(nameOrId: string, settings: NodeSettings): Promise<void>
   /** Newest first; of two of one moment every node names the same one first. */

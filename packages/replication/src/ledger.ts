@@ -345,6 +345,19 @@ class NodeLedger implements Ledger {
     await this.#settingsActs.removeAlias(address)
   }
 
+  doorRules: Ledger['doorRules'] = () =>
+    [...this.#parts.meshSettings.doorRules.values()].sort((a, b) => (a.subject < b.subject ? -1 : 1))
+
+  setDoorRule: Ledger['setDoorRule'] = async (rule) => {
+    await this.#mayWrite()
+    await this.#settingsActs.setDoorRule(rule)
+  }
+
+  removeDoorRule: Ledger['removeDoorRule'] = async (subject) => {
+    await this.#mayWrite()
+    await this.#settingsActs.removeDoorRule(subject)
+  }
+
   setNode: Ledger['setNode'] = async (nameOrId, settings) => {
     await this.#mayWrite()
     await this.#settingsActs.setNode(nameOrId, settings)

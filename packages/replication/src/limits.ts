@@ -49,6 +49,8 @@ export const ledgerLimits = {
   addressesPerNodeMax: 32,
   allowListMax: 1_000,
   aliasTargetsMax: 1_000,
+  doorRulesMax: 10_000,
+  doorReasonCharactersMax: 200,
   /** Addresses that one user's mail goes on to. */
   forwardTargetsMax: 20,
   inviteTtlMsMax: 30 * 24 * 3_600_000,

@@ -2,13 +2,15 @@
 import { parseNetwork } from './cidr.ts'
 import { hex } from './identity.ts'
 import { SkeinError } from '@skein/runtime'
-import type { DomainSettings, MailSettings, NodeSettings, SelfFields } from './ledger-api.ts'
+import type { DomainSettings, DoorRule, MailSettings, NodeSettings, SelfFields } from './ledger-api.ts'
 import type { LedgerParts } from './ledger-parts.ts'
 import {
   aliasKey,
   domainKey,
+  doorKey,
   encodeAlias,
   encodeDomain,
+  encodeDoorRule,
   encodeNodeField,
   encodeSecret,
   nodeFieldKey,
@@ -98,6 +100,30 @@ export class SettingsActs {
         throw new SkeinError('no-such-alias', 'refused', `there is no alias ${address}`)
       }
       return { write: new Map([[aliasKey(address), undefined]]) }
+    })
+  }
+
+  async setDoorRule(rule: DoorRule): Promise<void> {
+    const { streams, meshSettings, settings } = this.#parts
+    const { subject, reason, untilMs } = rule
+    const isSubject = subject.length <= 320 && subject === subject.toLowerCase() && /^[^\s]+$/.test(subject)
+    if (!isSubject || reason.length > settings.doorReasonCharactersMax || untilMs === 0) {
+      throw new SkeinError('bad-door-rule', 'refused', `"${subject}" can't be blocked or allowed like that`)
+    }
+    await streams.transact(sharedDocument, async (held) => {
+      if (!meshSettings.doorRules.has(subject) && meshSettings.doorRules.size >= settings.doorRulesMax) {
+        throw new SkeinError('too-many-door-rules', 'refused', `there are ${settings.doorRulesMax} of them already`)
+      }
+      return { write: new Map([[doorKey(subject), encodeDoorRule(rule, held.get(doorKey(subject)))]]) }
+    })
+  }
+
+  async removeDoorRule(subject: string): Promise<void> {
+    await this.#parts.streams.transact(sharedDocument, async (held) => {
+      if (!held.get(doorKey(subject))) {
+        throw new SkeinError('no-such-door-rule', 'refused', `${subject} is neither blocked nor allowed`)
+      }
+      return { write: new Map([[doorKey(subject), undefined]]) }
     })
   }
 

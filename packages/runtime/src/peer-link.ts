@@ -6,7 +6,7 @@
 export type NodeId = string
 
 /** One long-lived stream for each service and peer; the suffix of `/skein/1/<service>`. */
-export type PeerService = 'hello' | 'log' | 'mail' | 'relay' | 'own' | 'admin' | 'accounts' | 'acme'
+export type PeerService = 'hello' | 'log' | 'mail' | 'relay' | 'own' | 'admin' | 'accounts' | 'acme' | 'judge'
 
 export interface PeerLink {
   readonly self: NodeId

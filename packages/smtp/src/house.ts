@@ -2,6 +2,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Authenticator } from '@skein/accounts'
 import type { Intake } from '@skein/delivery'
+import type { Doorkeeper } from '@skein/filtering'
 import type { Clock, ConnectionCounter, Logger, Random, TlsMaterial } from '@skein/runtime'
 import type { SmtpLimits } from './limits.ts'
 
@@ -12,6 +13,8 @@ export interface SmtpComponents {
   random: Random
   logger: Logger
   tls: TlsMaterial
+  /** Absent: everybody may come in as often as the limits allow. */
+  doorkeeper?: Doorkeeper | undefined
 }
 
 export interface SmtpHouse extends SmtpComponents {

@@ -9,6 +9,7 @@ import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp
 import { type AuthConnection, AuthDialogue } from './auth-dialogue.ts'
 import { type BdatCommand, ChunkedLetter, UnwantedChunk, parseBdat } from './chunked-letter.ts'
 import { extensionsOffered } from './extensions.ts'
+import { SessionDoor } from './door.ts'
 import { LetterReceiver } from './letter-receiver.ts'
 import type { SmtpHouse } from './house.ts'
 import { type Reply, replies, replyForError } from './replies.ts'
@@ -43,6 +44,7 @@ export class SmtpSession extends SMTPConnection {
   #topSocket: Socket
   #replies = ''
   readonly #rules: TransactionRules
+  #door: SessionDoor
   #transaction: Transaction | null = null
   #receiver: LetterReceiver | null = null
   /** The letter of `#receiver` comes by BDAT, and its last chunk has not. */
@@ -77,6 +79,7 @@ export class SmtpSession extends SMTPConnection {
       source: () => this.#currentSource(),
       unexpected: (error) => this.#unexpected(error),
     }
+    this.#door = this.#doorOf(this.remoteAddress)
     this.#deadlineMs = this.#house.clock.monotonicMs() + this.#house.limits.commandTimeoutMs
     this._maxAllowedUnauthenticatedCommands = this.#house.limits.unauthenticatedCommandsMax
   }
@@ -86,10 +89,26 @@ export class SmtpSession extends SMTPConnection {
   /** Greets at once, except strangers on the MX port, who first have to keep quiet for a moment. */
   override init(): void {
     this._setListeners(() => {
-      if (!this.#listener.pausesFor(this.remoteAddress)) return this.connectionReady()
-      this.#house.clock.setTimer(this.#house.limits.greetingPauseMs, () => {
-        if (!this._closing && !this._closed) this.connectionReady()
+      this.#greet(() => {
+        if (!this.#listener.pausesFor(this.remoteAddress)) return this.connectionReady()
+        this.#house.clock.setTimer(this.#house.limits.greetingPauseMs, () => {
+          if (!this._closing && !this._closed) this.connectionReady()
+        })
       })
+    })
+  }
+
+  #doorOf(remoteAddress: string): SessionDoor {
+    return new SessionDoor(this.#house.doorkeeper, this.#listener.role, remoteAddress)
+  }
+
+  /** A greeting with another code than 220 is the end (RFC 5321 §3.1). */
+  #greet(welcome: () => void): void {
+    this.#door.greet((refusal) => {
+      if (this._closing || this._closed) return
+      if (!refusal) return welcome()
+      this.#say(refusal)
+      this.close()
     })
   }
 
@@ -139,6 +158,7 @@ export class SmtpSession extends SMTPConnection {
     const receiver = this.#receiver
     this.#receiver = null
     receiver?.abandon()
+    this.#door.leave()
     super._onClose()
   }
 
@@ -278,6 +298,7 @@ export class SmtpSession extends SMTPConnection {
       return false
     }
     this.hostNameAppearsAs = host
+    this.#door.hello(host)
     this.#source = null
     this._resetSession()
     return true
@@ -367,23 +388,34 @@ export class SmtpSession extends SMTPConnection {
     const opened = this.#transaction ? replies.nestedMail : openTransaction(command.toString(), this.#rules)
     if ('code' in opened) {
       this.#say(opened)
-    } else {
-      this.#transaction = opened
-      // RFC 6710 §4.1.
-      const { priority = 0 } = opened.options
-      this.send(250, opened.priorityChanged ? `2.3.6 ${priority} is the priority of this message` : '2.1.0 sender ok')
+      return callback()
     }
-    callback()
+    this.#door.sender(opened.from, this.#account?.id ?? null, (refusal) => {
+      // The client's name in the DNS is known from here on.
+      this.#source = null
+      if (refusal) this.#say(refusal)
+      else {
+        this.#transaction = opened
+        // RFC 6710 §4.1.
+        const { priority = 0 } = opened.options
+        this.send(250, opened.priorityChanged ? `2.3.6 ${priority} is the priority of this message` : '2.1.0 sender ok')
+      }
+      callback()
+    })
   }
 
   override handler_RCPT(command: Buffer, callback: () => void): void {
+    const transaction = this.#transaction
+    const before = transaction?.recipients.length ?? 0
     let refusal: Reply | null = replies.inChunks
     if (!this.#chunked) {
-      refusal = this.#transaction ? addRecipient(this.#transaction, command.toString(), this.#rules) : replies.needMail
+      refusal = transaction ? addRecipient(transaction, command.toString(), this.#rules) : replies.needMail
     }
-    if (refusal) this.#say(refusal)
-    else this.send(250, '2.1.5 recipient ok')
-    callback()
+    this.#door.recipient(transaction, before, refusal, (reply) => {
+      if (reply) this.#say(reply)
+      else this.send(250, '2.1.5 recipient ok')
+      callback()
+    })
   }
 
   override handler_DATA(command: Buffer, callback: () => void): void {
@@ -528,6 +560,7 @@ export class SmtpSession extends SMTPConnection {
         this.#forwarded = {}
         this.#dataDeadlineMs = Infinity
         this.#badCommands = 0
+        this.#door.letter('refused' in result ? result.refused : null)
         this.#clientsTurn()
         // RFC 2033 §4.2: LMTP answers once for each recipient.
         for (let i = 0; i < answers; i++) {
@@ -564,12 +597,17 @@ export class SmtpSession extends SMTPConnection {
     else {
       this.#proxied = { ...this.#proxied, ...client }
       this.#source = null
-      if (client.address !== undefined) this.remoteAddress = client.address
+      if (client.address !== undefined) {
+        this.remoteAddress = client.address
+        this.#door.leave()
+        this.#door = this.#doorOf(client.address)
+      }
       if (client.port !== undefined) this.remotePort = client.port
       this.hostNameAppearsAs = false
       this.session.user = undefined
       this._resetSession()
-      this._sendGreeting()
+      if (client.address === undefined) this._sendGreeting()
+      else this.#greet(() => this._sendGreeting())
     }
     callback()
   }
@@ -598,13 +636,17 @@ export class SmtpSession extends SMTPConnection {
     this.#source ??= {
       kind: this.#listener.offersAuth ? 'submission' : 'smtp',
       remoteAddress: this.remoteAddress,
-      remoteName: this.#proxied.name ?? '',
+      remoteName: this.#proxied.name ?? this.#door.remoteName,
       helo: this.hostNameAppearsAs || this.#proxied.helo || '',
       tls: this.#tlsText(),
       protocol: this.#protocol(''),
-      account: (this.session.user as SignedIn | undefined)?.account ?? null,
+      account: this.#account,
     }
     return this.#source
+  }
+
+  get #account(): SignedIn['account'] | null {
+    return (this.session.user as SignedIn | undefined)?.account ?? null
   }
 
   #tlsText(): string | null {

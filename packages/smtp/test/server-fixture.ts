@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type Socket, connect } from 'node:net'
 import { type TLSSocket, connect as connectTls } from 'node:tls'
 import type { Authenticator, Login, LoginOutcome } from '@skein/accounts'
+import type { Doorkeeper } from '@skein/filtering'
 import { type Logger, type TlsMaterial, silentLogger, systemClock, systemRandom } from '@skein/runtime'
 import { loneAuthenticator } from '@skein/testkit'
 import type { SmtpRole } from '../src/house.ts'
@@ -54,13 +55,13 @@ export interface TestServer extends AsyncDisposable {
 export async function startServer(
   role: SmtpRole = 'mx',
   settings: Partial<SmtpSettings> = {},
-  components: { tls?: TlsMaterial; logger?: Logger; host?: string; port?: number } = {},
+  components: { tls?: TlsMaterial; logger?: Logger; host?: string; port?: number; doorkeeper?: Doorkeeper } = {},
 ): Promise<TestServer> {
   const intake = createMemoryIntake()
   const authenticator = createTestAuthenticator()
-  const { tls = testTls, logger = silentLogger, host = '127.0.0.1' } = components
+  const { tls = testTls, logger = silentLogger, host = '127.0.0.1', doorkeeper } = components
   const server = createSmtpServer(
-    { intake, authenticator, clock: systemClock, random: systemRandom, logger, tls },
+    { intake, authenticator, clock: systemClock, random: systemRandom, logger, tls, doorkeeper },
     { hostName: 'mx.test', ...settings },
   )
   const { port } = await server.listen({ host, port: components.port ?? 0, role })

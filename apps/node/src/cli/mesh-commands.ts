@@ -142,6 +142,10 @@ function addStatus(program: Command): void {
     })
 }
 
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0)
+}
+
 function describeStatus(status: StatusView): string {
   const peers = status.peers.map(
     (peer) =>
@@ -151,6 +155,7 @@ function describeStatus(status: StatusView): string {
     `${status.name} (${status.nodeId}), version ${status.version}, up since ${formatTime(status.startedMs)}`,
     `mesh ${status.meshId}: ${status.directory.nodes} nodes, ${status.directory.users} users, ${status.directory.domains} domains`,
     `queue: ${status.queue.letters} letters, ${status.queue.bytes} bytes`,
+    `door: ${status.door.visits} visits, ${sum(status.door.refused)} refusals, ${status.door.bans} bans`,
     `certificate: ${status.certificate.selfMade ? 'made by this node, ' : ''}valid until ${formatTime(status.certificate.notAfterMs)}`,
     `memory: ${Math.round(status.memoryBytes / 1024 / 1024)} MiB`,
     'peers:',

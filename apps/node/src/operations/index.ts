@@ -1,6 +1,7 @@
 // The table of operations and the one way through it: find, check parameters, carry out here or at the node that can.
 import { type NodeId, SkeinError, decodeCbor, encodeCbor } from '@skein/runtime'
 import { dnsOperations } from './dns-operations.ts'
+import { doorOperations } from './door-operations.ts'
 import { mailOperations } from './mail-operations.ts'
 import { meshOperations } from './mesh-operations.ts'
 import { type NodeParts, type Operation, nameOfNode } from './operation.ts'
@@ -8,6 +9,7 @@ import { reportOperations } from './report-operations.ts'
 import { tlsOperations } from './tls-operations.ts'
 import { userOperations } from './user-operations.ts'
 
+<<<<<<< HEAD
 const operations = [
   ...meshOperations,
   ...userOperations,
@@ -17,6 +19,13 @@ const operations = [
   ...reportOperations,
 ]
 const table = new Map<string, Operation>(operations.map((row) => [row.name, row]))
+=======
+const table = new Map<string, Operation>(
+  [...meshOperations, ...userOperations, ...mailOperations, ...dnsOperations, ...tlsOperations, ...doorOperations].map(
+    (row) => [row.name, row],
+  ),
+)
+>>>>>>> main
 
 const remoteTimeoutMs = 60_000
 

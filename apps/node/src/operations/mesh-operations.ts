@@ -18,6 +18,7 @@ const status = operation({
     const others = ledger.directory.nodes().filter((node) => node.id !== ledger.self)
     const down = others.filter((node) => !links.has(node.id)).map((node) => node.name)
     const queue = delivery.stats()
+    const { visits, refused, tarpit, bans } = parts.doorkeeper.stats()
     const { selfMade, notAfterMs } = parts.certificates.view()
     return {
       state: 'ready',
@@ -45,6 +46,7 @@ const status = operation({
         aliases: ledger.directory.aliases().length,
       },
       queue: { letters: queue.letters, recipients: queue.recipients, bytes: queue.bytes },
+      door: { visits, refused, tarpitted: tarpit.entered, bans },
       proposals: ledger.pendingEvictions().map((proposal) => ({
         name: proposal.targetName,
         by: proposal.signedBy.map((id) => nameOfNode(parts, id)),

@@ -1,6 +1,7 @@
 // An operator's act is a value in a table: its parameters, who may ask for it, where it is carried out, what it does.
 import type { AccountStore } from '@skein/accounts'
 import type { Delivery } from '@skein/delivery'
+import type { OperatedDoorkeeper } from '@skein/filtering'
 import { canonicalAddress } from '@skein/mail'
 import type { Mailboxes } from '@skein/mailboxes'
 import type { Mesh } from '@skein/mesh'
@@ -21,6 +22,7 @@ export interface NodeParts {
   mailboxes: Mailboxes
   delivery: Delivery
   reports: Reports
+  doorkeeper: OperatedDoorkeeper
   clock: Clock
   logger: Logger
   startedMs: number

@@ -1,10 +1,10 @@
 // The shared document: domains, aliases and what admins say of nodes, from anywhere. Small, so it is held in memory as a whole.
-// Keys: `domain/<name>`, `alias/<address>`, `node/<id>/<field>`, `secret/<purpose>/<id>`; values are CBOR, and fields that are
+// Keys: `domain/<name>`, `alias/<address>`, `door/<subject>`, `node/<id>/<field>`, `secret/<purpose>/<id>`; values are CBOR, and fields that are
 // not known here stay.
 import type { DomainRecord, MtaStsMode } from '@skein/accounts'
 import { decodeCbor, encodeCbor } from '@skein/runtime'
 import type { CborValue, NodeId } from '@skein/runtime'
-import type { DomainSettings, MeshSecret, NodeSettings } from '../ledger-api.ts'
+import type { DomainSettings, DoorRule, MeshSecret, NodeSettings } from '../ledger-api.ts'
 import type { StreamName } from '../ports.ts'
 import type { Changes } from '../streams/documents.ts'
 import type { Projection, ProjectionPlan } from '../streams/projection.ts'
@@ -13,6 +13,7 @@ import type { CborMap } from '../wire/fields.ts'
 
 export const domainKey = (name: string): string => `domain/${name}`
 export const aliasKey = (address: string): string => `alias/${address}`
+export const doorKey = (subject: string): string => `door/${subject}`
 export const secretKey = (purpose: string, id: string): string => `secret/${purpose}/${id}`
 export const nodeFieldKey = (id: NodeId, field: string): string => `node/${id}/${field}`
 
@@ -71,6 +72,32 @@ function decodeAlias(bytes: Uint8Array): string[] | undefined {
   }
 }
 
+/** With the fields that it had before and that are not known here. */
+export function encodeDoorRule({ list, reason, untilMs }: DoorRule, before: Uint8Array | undefined): Uint8Array {
+  let fields: CborMap = {}
+  try {
+    if (before) fields = decodeMap(before)
+  } catch {
+    fields = {}
+  }
+  return encodeCbor({ ...fields, list, reason, until: untilMs })
+}
+
+function decodeDoorRule(subject: string, bytes: Uint8Array): DoorRule | undefined {
+  try {
+    const { list, reason, until } = decodeMap(bytes)
+    if (list !== 'block' && list !== 'allow') return undefined
+    return {
+      subject,
+      list,
+      reason: typeof reason === 'string' ? reason : '',
+      untilMs: typeof until === 'number' && Number.isFinite(until) ? until : null,
+    }
+  } catch {
+    return undefined
+  }
+}
+
 type FieldReaders = { [Field in keyof Required<NodeSettings>]: (value: CborValue) => NodeSettings[Field] | undefined }
 
 const asText = (value: CborValue) => (typeof value === 'string' ? value : undefined)
@@ -103,6 +130,7 @@ function readField(field: string, bytes: Uint8Array): NodeSettings {
 export class MeshSettings implements Projection {
   readonly domains = new Map<string, DomainRecord>()
   readonly aliases = new Map<string, readonly string[]>()
+  readonly doorRules = new Map<string, DoorRule>()
   readonly nodes = new Map<NodeId, NodeSettings>()
   /** By `<purpose>/<id>`. */
   readonly #secrets = new Map<string, MeshSecret>()
@@ -148,6 +176,7 @@ export class MeshSettings implements Projection {
       const [kind, name = '', field = ''] = splitKey(key)
       if (kind === 'domain') setOrDelete(this.domains, name, value && decodeDomain(name, value))
       else if (kind === 'alias') setOrDelete(this.aliases, name, value && decodeAlias(value))
+      else if (kind === 'door') setOrDelete(this.doorRules, name, value && decodeDoorRule(name, value))
       else if (kind === 'secret') {
         setOrDelete(this.#secrets, name, value && decodeSecret(name.slice(name.indexOf('/') + 1), value))
       } else if (kind === 'node') {

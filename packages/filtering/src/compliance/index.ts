@@ -1,0 +1,1 @@
+export * from './judgement-store.ts'
