@@ -202,11 +202,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     accounts: stores.accounts,
     mailboxes,
     delivery,
-<<<<<<< HEAD
     reports,
-=======
     doorkeeper: door.doorkeeper,
->>>>>>> main
     clock,
     logger,
     startedMs,

@@ -9,23 +9,16 @@ import { reportOperations } from './report-operations.ts'
 import { tlsOperations } from './tls-operations.ts'
 import { userOperations } from './user-operations.ts'
 
-<<<<<<< HEAD
 const operations = [
   ...meshOperations,
   ...userOperations,
   ...mailOperations,
   ...dnsOperations,
   ...tlsOperations,
+  ...doorOperations,
   ...reportOperations,
 ]
 const table = new Map<string, Operation>(operations.map((row) => [row.name, row]))
-=======
-const table = new Map<string, Operation>(
-  [...meshOperations, ...userOperations, ...mailOperations, ...dnsOperations, ...tlsOperations, ...doorOperations].map(
-    (row) => [row.name, row],
-  ),
-)
->>>>>>> main
 
 const remoteTimeoutMs = 60_000
 
