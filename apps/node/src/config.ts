@@ -454,6 +454,12 @@ export const configSchema = z.strictObject({
         .describe(
           'PEM file with certificate authorities that are trusted beside the public ones, where MTA-STS or REQUIRETLS asks for a valid certificate.',
         ),
+      'letters-per-minute': z
+        .record(z.string(), z.int().min(1).max(1_000_000))
+        .default({})
+        .describe(
+          'Most letters in a minute to a domain, "example.org" = 60; "*" for each that is not named; empty: as many as it takes.',
+        ),
       routes: z
         .record(z.string(), z.string().regex(/^.+:\d+$/, 'a route is host:port'))
         .default({})
