@@ -5,6 +5,7 @@ import { addDnsCommand } from './cli/dns-commands.ts'
 import { addDirectoryCommands } from './cli/directory-commands.ts'
 import { addDoorCommands } from './cli/door-commands.ts'
 import { addMailCommands } from './cli/mail-commands.ts'
+import { addReportCommands } from './cli/report-commands.ts'
 import { addMeshCommands } from './cli/mesh-commands.ts'
 import { addNodeCommands } from './cli/node-commands.ts'
 import { addTlsCommands } from './cli/tls-commands.ts'
@@ -23,6 +24,7 @@ function createProgram(): Command {
   addNodeCommands(program)
   addDirectoryCommands(program)
   addMailCommands(program)
+  addReportCommands(program)
   addDnsCommand(program)
   addDkimCommands(program)
   addDoorCommands(program)

@@ -6,6 +6,7 @@ import { doorOperations } from './door-operations.ts'
 import { mailOperations } from './mail-operations.ts'
 import { meshOperations } from './mesh-operations.ts'
 import { type NodeParts, type Operation, nameOfNode } from './operation.ts'
+import { reportOperations } from './report-operations.ts'
 import { tlsOperations } from './tls-operations.ts'
 import { userOperations } from './user-operations.ts'
 
@@ -17,6 +18,7 @@ const operations = [
   ...tlsOperations,
   ...doorOperations,
   ...dkimOperations,
+  ...reportOperations,
 ]
 
 const table = new Map<string, Operation>(operations.map((row) => [row.name, row]))
