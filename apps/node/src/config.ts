@@ -312,6 +312,17 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('IMAP.'),
+  reports: z
+    .strictObject({
+      send: z
+        .boolean()
+        .default(true)
+        .describe(
+          'Whether domains that ask for it are told by DMARC and TLS reports, once a day, what this node has seen of them.',
+        ),
+    })
+    .prefault({})
+    .describe('Reports about other domains; those about ours are read either way (skein report).'),
   search: z
     .strictObject({
       accounts: z
@@ -442,6 +453,12 @@ export const configSchema = z.strictObject({
         .default('')
         .describe(
           'PEM file with certificate authorities that are trusted beside the public ones, where MTA-STS or REQUIRETLS asks for a valid certificate.',
+        ),
+      'letters-per-minute': z
+        .record(z.string(), z.int().min(1).max(1_000_000))
+        .default({})
+        .describe(
+          'Most letters in a minute to a domain, "example.org" = 60; "*" for each that is not named; empty: as many as it takes.',
         ),
       routes: z
         .record(z.string(), z.string().regex(/^.+:\d+$/, 'a route is host:port'))
