@@ -35,3 +35,16 @@ export function isSameAddress(a: string, b: string): boolean {
   if (one.includes(':') !== other.includes(':')) return false
   return one.includes(':') ? groupsOf(one).join() === groupsOf(other).join() : one === other
 }
+
+/** The 32 or 128 bits of an address that has been checked, as zeros and ones. */
+export function bitsOf(address: string): string {
+  const plain = plainAddress(address)
+  return plain.includes(':')
+    ? groupsOf(plain)
+        .map((group) => group.toString(2).padStart(16, '0'))
+        .join('')
+    : plain
+        .split('.')
+        .map((octet) => Number(octet).toString(2).padStart(8, '0'))
+        .join('')
+}

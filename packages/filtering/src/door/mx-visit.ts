@@ -150,7 +150,7 @@ export class MxVisit implements DoorVisit {
     return stay.over.then(() => null)
   }
 
-  letter(outcome: 'taken' | 'refused'): void {
+  letter(outcome: 'taken' | 'junk' | 'refused'): void {
     if (this.#isAllowed) return
     if (outcome === 'taken') this.#parts.names.goodDeed(this.#network)
     else this.#parts.names.badDeed(this.#network)
