@@ -3,6 +3,7 @@ import { splitAddress } from '@skein/mail'
 import { clientKey } from '@skein/runtime'
 import { networkOf } from './client-network.ts'
 import type { DoorParts } from './door-parts.ts'
+import type { Standing } from './good-names.ts'
 import { Lookups } from './lookups.ts'
 import type { DoorAnswer, DoorVisit } from './ports.ts'
 import { type Refusal, refusals } from './refusals.ts'
@@ -18,6 +19,8 @@ export class MxVisit implements DoorVisit {
   readonly #isAllowed: boolean
   readonly #lookups: Lookups
   #isCounted = false
+  /** As it was when the session began: what it does now counts for the next one. */
+  #standingOnce: Standing | undefined
   #from = ''
   #judged = 0
   #refused = 0
@@ -50,7 +53,7 @@ export class MxVisit implements DoorVisit {
     if (rule) return this.#refuse(refusals.blockedAddress(rule.reason))
     const ban = bans.of(this.#address)
     if (ban) return this.#refuse(refusals.banned(ban.reason, ban.untilMs - nowMs))
-    const standing = this.#standing()
+    const standing = this.#standing
     const here = sessions.get(this.#client) ?? 0
     const sessionsMax = standing === 'bad' ? limits.sessionsPerBadNameMax : limits.sessionsPerAddressMax
     if (here >= sessionsMax) return this.#refuse(refusals.tooManySessions)
@@ -115,7 +118,7 @@ export class MxVisit implements DoorVisit {
     const { greylistFor, names } = this.#parts
     // A list of friends has it.
     if (greylistFor === 'off' || weight < 0) return false
-    const standing = this.#standing()
+    const standing = this.#standing
     if (standing === 'good' || (standing === 'unknown' && names.comesBack(this.#network))) return false
     return greylistFor === 'all' || weight > 0 || this.#lookups.name.kind === 'none' || standing === 'bad'
   }
@@ -166,12 +169,12 @@ export class MxVisit implements DoorVisit {
     else sessions.set(this.#client, here - 1)
   }
 
-  #standing() {
-    return this.#parts.names.standing(this.#network)
+  get #standing(): Standing {
+    return (this.#standingOnce ??= this.#parts.names.standing(this.#network))
   }
 
   #times(): number {
-    return this.#standing() === 'good' ? this.#parts.limits.goodNameTimes : 1
+    return this.#standing === 'good' ? this.#parts.limits.goodNameTimes : 1
   }
 
   #refuse(refusal: Refusal): Refusal {
