@@ -19,6 +19,12 @@ export function networkOf(address: string): string {
   return plain.includes(':') ? clientKey(plain) : plain.split('.').slice(0, 3).join('.')
 }
 
+/** What one attacker can be expected to have at hand. IPv4: /24; IPv6: /48, which is what a provider gives a site. */
+export function siteOf(address: string): string {
+  const network = networkOf(address)
+  return plainAddress(address).includes(':') ? network.split(':').slice(0, 3).join(':') : network
+}
+
 /** RFC 5782 §2.1 and §2.4: octets, or the 32 nibbles, in reverse order. */
 export function reversedName(address: string): string {
   const plain = plainAddress(address)

@@ -1,7 +1,7 @@
 // A stranger's mail system at the door, from its connection to its end.
 import { splitAddress } from '@skein/mail'
 import { clientKey } from '@skein/runtime'
-import { networkOf } from './client-network.ts'
+import { networkOf, siteOf } from './client-network.ts'
 import type { DoorParts } from './door-parts.ts'
 import type { Standing } from './good-names.ts'
 import { Lookups } from './lookups.ts'
@@ -57,7 +57,7 @@ export class MxVisit implements DoorVisit {
     const here = sessions.get(this.#client) ?? 0
     const sessionsMax = standing === 'bad' ? limits.sessionsPerBadNameMax : limits.sessionsPerAddressMax
     if (here >= sessionsMax) return this.#refuse(refusals.tooManySessions)
-    sessions.set(this.#client, here + 1)
+    if (!this.#isCounted) sessions.set(this.#client, here + 1)
     this.#isCounted = true
     const waitMs = usage.take(rates.connections, this.#client, this.#times())
     return waitMs > 0 ? this.#refuse(refusals.tooManyConnections(waitMs)) : null
@@ -137,11 +137,14 @@ export class MxVisit implements DoorVisit {
     if (this.#isAllowed) return null
     const { usage, rates, limits, names, bans, tarpit } = this.#parts
     const guesses = usage.add(rates.unknown, this.#client)
+    const ofSite = usage.add(rates.unknownOfSite, siteOf(this.#address))
     names.badDeed(this.#network)
     if (guesses > rates.unknown.max) {
       bans.ban(this.#address, refusals.guessing.text)
       return this.#refuse(refusals.guessing)
     }
+    // Its neighbours may be honest: nobody is banned for them.
+    if (ofSite > rates.unknownOfSite.max) return this.#refuse(refusals.guessing)
     const isMostlyWrong = this.#refused > limits.refusedRecipientsShareMax * this.#judged
     if (this.#judged >= limits.recipientsJudgedMin && isMostlyWrong) return this.#refuse(refusals.guessing)
     // Counts fade a little from one guess to the next.
