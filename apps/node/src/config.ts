@@ -265,6 +265,27 @@ export const configSchema = z.strictObject({
         .describe(
           'Addresses or CIDR ranges that get no greeting pause, no limit of connections per address (POP3 too), and of whom the door asks nothing.',
         ),
+      proxy: z
+        .array(addressOrBlock)
+        .default([])
+        .describe(
+          'Addresses or CIDR ranges of load balancers: their connections must begin with a PROXY header (version 1 or 2), and who it names counts as the client.',
+        ),
+      xclient: z
+        .array(addressOrBlock)
+        .default([])
+        .describe("Addresses or CIDR ranges whose XCLIENT counts (Postfix's way to say who the client is)."),
+      xforward: z
+        .array(addressOrBlock)
+        .default([])
+        .describe("Addresses or CIDR ranges whose XFORWARD counts: for a letter's Received field and its checks."),
+      'solicitations-refused': z
+        .array(z.string().regex(/^[A-Za-z0-9._:-]+$/))
+        .default([])
+        .describe('Keywords of NO-SOLICITING (RFC 3865); letters whose sender says that they offer that are refused.'),
+      'future-release-max-days': count(365)
+        .default(90)
+        .describe('How far ahead a letter may be submitted to be sent (FUTURERELEASE).'),
       'channel-binding': z
         .boolean()
         .default(false)
@@ -421,6 +442,12 @@ export const configSchema = z.strictObject({
         .default('')
         .describe(
           'PEM file with certificate authorities that are trusted beside the public ones, where MTA-STS or REQUIRETLS asks for a valid certificate.',
+        ),
+      'letters-per-minute': z
+        .record(z.string(), z.int().min(1).max(1_000_000))
+        .default({})
+        .describe(
+          'Most letters in a minute to a domain, "example.org" = 60; "*" for each that is not named; empty: as many as it takes.',
         ),
       routes: z
         .record(z.string(), z.string().regex(/^.+:\d+$/, 'a route is host:port'))

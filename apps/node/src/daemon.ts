@@ -150,6 +150,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       srsSecrets: () => srsSecrets.secrets(),
       messageBytesMax: config.smtp['message-bytes-max'],
       recipientsMax: config.smtp['recipients-max'],
+      outsidePerMinute: config.outside['letters-per-minute'],
       userLettersPerHourMax: config.smtp['user-letters-per-hour-max'],
       userRecipientsPerHourMax: config.smtp['user-recipients-per-hour-max'],
       userRecipientsPerDayMax: config.smtp['user-recipients-per-day-max'],

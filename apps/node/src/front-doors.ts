@@ -59,6 +59,11 @@ export async function openFrontDoors(
       dataTimeoutMs: config.smtp['data-timeout-seconds'] * 1000,
       trustedAddresses: config.smtp.trusted,
       channelBinding: config.smtp['channel-binding'],
+      proxyAddresses: config.smtp.proxy,
+      xclientAddresses: config.smtp.xclient,
+      xforwardAddresses: config.smtp.xforward,
+      solicitationsRefused: config.smtp['solicitations-refused'],
+      futureReleaseMaxMs: config.smtp['future-release-max-days'] * 86_400_000,
     },
   )
   const imap = createImapServer(

@@ -257,3 +257,37 @@ test('priority: in one line the more urgent goes first, equals as they came', as
   const names = order.map((it) => it.split('@')[0])
   assert.deepEqual(names, ['first', 'highest', 'high', 'high2', 'plain', 'low'])
 })
+
+test('a size that is announced is measured against the room that the mailbox had a moment ago (RFC 1870 §6.2)', async () => {
+  const mesh = await twoNodes()
+  await mesh.account('small@test.com', 'bj', 5000)
+  const { intake } = mesh.node('bj').delivery
+  const source = mesh.submitter('aaa@test.com')
+  const code = (size?: number) => {
+    const verdict = intake.checkRecipient(source, 'small@test.com', 'aaa@test.com', size)
+    return verdict.kind === 'refused' ? verdict.code : 250
+  }
+  assert.equal(code(6000), 250, 'nothing is known yet')
+  await submit(mesh, ['small@test.com'], [])
+  assert.deepEqual([code(), code(1000), code(6000)], [250, 250, 452])
+  await mesh.clock.advance(61_000)
+  assert.equal(code(6000), 250)
+})
+
+for (const [header, options, wish] of [
+  ['TLS-Required: No', undefined, true],
+  ['tls-required:  nO', undefined, true],
+  ['TLS-Required: yes', undefined, undefined],
+  ['TLS-Required: No\r\nTLS-Required: No', undefined, undefined],
+  ['TLS-Required: No', { requireTls: true }, undefined],
+  ['X-TLS-Required: No', undefined, undefined],
+] as const) {
+  test(`${header.replace('\r\n', ' / ')}${options ? ' with REQUIRETLS' : ''}: ${wish ? 'clear text will do' : 'policy as ever'}`, async () => {
+    const mesh = await twoNodes()
+    says(mesh, {})
+    await submit(mesh, ['x@example.org'], [], options, `From: aaa@test.com\r\n${header}\r\n\r\nx\r\n`)
+    await mesh.clock.advance(2000)
+    const { item } = mesh.node('bj').sent[0]?.consignment ?? {}
+    assert.equal(item?.options?.tlsOptional, wish)
+  })
+}

@@ -150,3 +150,23 @@ test('no more letters at once to one outside domain, and in all, than the limits
   assert.equal(mesh.node('bj').delivery.stats().letters, 0)
   assert.equal(most, 5)
 })
+
+test('a domain gets no more letters in a minute than the operator allows, and others do not wait for it', async () => {
+  const mesh = await twoNodes({ outsidePerMinute: { 'slow.org': 6 } })
+  const plain = 'From: aaa@test.com\r\n\r\nx\r\n'
+  for (let i = 0; i < 12; i++) {
+    for (const domain of ['slow.org', 'fast.org']) {
+      await mesh.accept('bj', 'aaa@test.com', [`u${i}@${domain}`], plain, mesh.submitter('aaa@test.com'))
+    }
+  }
+  const sentTo = (domain: string) =>
+    mesh.node('bj').sent.filter(({ destination }) => destination.kind === 'outside' && destination.domain === domain)
+      .length
+  await mesh.clock.advance(1_000)
+  assert.equal(sentTo('fast.org'), 12)
+  assert.equal(sentTo('slow.org'), 1)
+  await mesh.clock.advance(60_000)
+  assert.equal(sentTo('slow.org'), 7)
+  await mesh.clock.advance(60_000)
+  assert.equal(mesh.node('bj').delivery.stats().letters, 0)
+})

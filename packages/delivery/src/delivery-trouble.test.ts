@@ -27,7 +27,7 @@ test('mail for a node that is down waits, and goes the moment it is back', async
 })
 
 test('letters that fail together are one failure of their destination', async () => {
-  const mesh = await twoNodes()
+  const mesh = await twoNodes({ outsideDeliveriesAtStart: 8 })
   mesh.outside = async ({ recipients }, destination) => {
     await sleep(mesh.clock, 200)
     const result = { kind: 'temporary', code: 451, status: '4.4.1', text: 'no answer', courier: 'outside' } as const

@@ -4,6 +4,7 @@ import { formatReceived, formatReturnPath, srsUndo } from '@skein/mail'
 import type { BlobRef, Mailboxes, MessageLog } from '@skein/mailboxes'
 import { createUlidFactory, SkeinError, type Clock, type Logger, type PeerLink, type Random } from '@skein/runtime'
 import { composeNotice, newRecipient } from './bounce.ts'
+import { DestinationPaces } from './destination-pace.ts'
 import { createForwardingCourier, type SrsSecrets } from './forwarding-courier.ts'
 import { FullMailboxes } from './full-mailboxes.ts'
 import { DeliveryIntake } from './intake.ts'
@@ -61,6 +62,8 @@ export interface DeliverySettings extends Partial<DeliveryLimits> {
   administrators?: () => readonly string[]
   /** For the senders of letters that are sent on. Absent: whoever sends them on is their sender. */
   srsSecrets?: () => SrsSecrets
+  /** Letters in a minute to one outside domain, or to each that is not named (`*`). Absent: as many as it takes. */
+  outsidePerMinute?: Readonly<Record<string, number>>
 }
 
 export interface DeliveryStats {
@@ -114,7 +117,7 @@ const noticeNames: Record<ReportKind, string> = {
 
 export function createDelivery(components: DeliveryComponents, settings: DeliverySettings): Delivery {
   const { queue, log, directory, mailboxes, link, outside, examiner, clock, random, logger } = components
-  const { hostName, administrators, srsSecrets = () => ({ known: [] }), ...given } = settings
+  const { hostName, administrators, srsSecrets = () => ({ known: [] }), outsidePerMinute = {}, ...given } = settings
   const limits: DeliveryLimits = { ...deliveryLimits, ...given }
   const routes: RouteSettings = {
     ...(administrators && { administrators }),
@@ -166,6 +169,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
         peer: new PeerCourier({ link, log, directory, clock, logger }, limits, routes),
         outside: createForwardingCourier({ outside: suppression.watching(outside), directory, clock, srsSecrets }),
       },
+      paces: new DestinationPaces(clock, limits, outsidePerMinute),
       ways,
       directory,
       link,

@@ -1,35 +1,49 @@
-// Which mailboxes were found full a moment ago, so that the next letter for them is refused at RCPT. Bounded, forgetful.
+// How much room mailboxes had a moment ago, where it was little: the next letter that does not fit is refused at RCPT.
+// Bounded, forgetful.
 import type { AccountId } from '@skein/accounts'
 import type { Clock } from '@skein/runtime'
 
+interface Room {
+  bytes: number
+  untilMs: number
+}
+
+export interface FullMailboxesLimits {
+  overQuotaMemoryMs: number
+  overQuotaAccountsMax: number
+  messageBytesMax: number
+}
+
 export class FullMailboxes {
-  readonly #untilMs = new Map<AccountId, number>()
+  readonly #rooms = new Map<AccountId, Room>()
   readonly #clock: Clock
-  readonly #keepMs: number
-  readonly #accountsMax: number
+  readonly #limits: FullMailboxesLimits
 
-  constructor(clock: Clock, limits: { overQuotaMemoryMs: number; overQuotaAccountsMax: number }) {
+  constructor(clock: Clock, limits: FullMailboxesLimits) {
     this.#clock = clock
-    this.#keepMs = limits.overQuotaMemoryMs
-    this.#accountsMax = limits.overQuotaAccountsMax
+    this.#limits = limits
   }
 
+  /** It took nothing. */
   add(account: AccountId): void {
-    this.#untilMs.delete(account)
-    const oldest = this.#untilMs.size >= this.#accountsMax ? this.#untilMs.keys().next().value : undefined
-    if (oldest !== undefined) this.#untilMs.delete(oldest)
-    this.#untilMs.set(account, this.#clock.monotonicMs() + this.#keepMs)
+    this.note(account, 0)
   }
 
-  delete(account: AccountId): void {
-    this.#untilMs.delete(account)
+  /** @param roomBytes what its quota leaves; room for any letter is not worth a memory. */
+  note(account: AccountId, roomBytes: number): void {
+    this.#rooms.delete(account)
+    if (roomBytes >= this.#limits.messageBytesMax) return
+    const oldest = this.#rooms.size >= this.#limits.overQuotaAccountsMax ? this.#rooms.keys().next().value : undefined
+    if (oldest !== undefined) this.#rooms.delete(oldest)
+    this.#rooms.set(account, { bytes: roomBytes, untilMs: this.#clock.monotonicMs() + this.#limits.overQuotaMemoryMs })
   }
 
-  has(account: AccountId): boolean {
-    const untilMs = this.#untilMs.get(account)
-    if (untilMs === undefined) return false
-    if (untilMs > this.#clock.monotonicMs()) return true
-    this.#untilMs.delete(account)
+  /** Known to have no room for a letter of that size. */
+  has(account: AccountId, size = 1): boolean {
+    const room = this.#rooms.get(account)
+    if (!room) return false
+    if (room.untilMs > this.#clock.monotonicMs()) return room.bytes < size
+    this.#rooms.delete(account)
     return false
   }
 }

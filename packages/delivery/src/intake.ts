@@ -33,6 +33,7 @@ import { checkSender, maySpeakAs, senderToTell } from './sender-check.ts'
 import type { SendingAllowance } from './sending-allowance.ts'
 import { sentCopy } from './sent-copy.ts'
 import type { Suppression } from './suppression.ts'
+import { withTlsWish } from './tls-wish.ts'
 import type { Tracer, TraceStep } from './trace.ts'
 
 export interface IntakeComponents {
@@ -93,11 +94,11 @@ export class DeliveryIntake implements Intake {
     return verdict.kind === 'accepted' ? (this.#spent(source) ?? verdict) : verdict
   }
 
-  checkRecipient(source: IntakeSource, address: string, from?: string): RecipientVerdict {
+  checkRecipient(source: IntakeSource, address: string, from?: string, size?: number): RecipientVerdict {
     const { directory, full, suppression } = this.#parts
     const components = {
       directory,
-      isOverQuota: (account: string) => full.has(account),
+      isOverQuota: (account: string) => full.has(account, size),
       deadAddress: (outside: string) => suppression.refusal(outside),
     }
     const verdict = checkRecipient(components, source, address, this.#settings.routes, from)
@@ -408,7 +409,10 @@ class IncomingLetter {
         return { queueId: item.id, direct: true, junk }
       }
     }
-    if (waiting === item) steps.push(...tracer.routes(item))
+    if (waiting === item) {
+      steps.push(...tracer.routes(item))
+      waiting = withTlsWish(item, (this.#header as LetterHeader).bytes)
+    }
     try {
       await enqueue(waiting, steps)
     } catch (error) {

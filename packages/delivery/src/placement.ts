@@ -94,7 +94,8 @@ export class Placement {
       const flags = sent ? ['\\Seen'] : []
       const message = { blob, flags, internalDateMs, emailId: id, deliveryId, ...parsed, ...(bytes && { bytes }) }
       const [outcome] = await account.append(mailbox.id, [message])
-      full.delete(accountId)
+      const { quotaBytes, usedBytes } = account.state()
+      full.note(accountId, quotaBytes > 0 ? quotaBytes - usedBytes : Infinity)
       return outcome === 'duplicate' ? answers.storedBefore : answers.stored
     } catch (error) {
       const answer = answerToError(error)

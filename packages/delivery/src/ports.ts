@@ -147,8 +147,8 @@ export interface DeliveryResult {
 export interface QueueStore {
   /** Durable (fsync, shared) when it resolves. */
   put(item: QueueItem): Promise<void>
-  /** A letter that is finished. Need not be durable: doing it again is harmless. */
-  remove(id: QueueId): Promise<void>
+  /** A letter that is finished. Need not be durable where doing it again is harmless; `durably`: like a put. */
+  remove(id: QueueId, durably?: boolean): Promise<void>
   get(id: QueueId): Promise<QueueItem | undefined>
   /** Ascending id. */
   list(): AsyncIterable<QueueItem>
@@ -349,7 +349,12 @@ export const deliveryLimits = {
   localDeliveriesAtOnceMax: 64,
   peerDeliveriesAtOnceMax: 32,
   outsideDeliveriesAtOnceMax: 100,
-  outsideDeliveriesPerDomainMax: 8,
+  outsideDeliveriesPerDomainMax: 10,
+  /** To a domain that has not taken any yet; grows up to the limit as it takes them. */
+  outsideDeliveriesAtStart: 4,
+  /** How long it is remembered how many at once a domain took, and of how many domains. */
+  outsidePaceKeepMs: 3600_000,
+  outsidePacesMax: 20_000,
   /** More letters than these are not taken in: `queue-full` (temporary). */
   queueItemsInMemoryMax: 100_000,
   /** Letters for at most this many local recipients go into the mailboxes before they are acknowledged. */

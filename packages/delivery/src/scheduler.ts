@@ -4,6 +4,7 @@ import type { Directory } from '@skein/accounts'
 import type { Clock, Logger, NodeId, PeerLink, Random, Timer } from '@skein/runtime'
 import { answers, isDestinationDown, isMapBehind } from './answers.ts'
 import { DestinationLines, type Line } from './destination-lines.ts'
+import type { DestinationPaces } from './destination-pace.ts'
 import { DueHeap } from './due-heap.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
 import type { OtherWays } from './other-ways.ts'
@@ -23,6 +24,7 @@ import { destinationKey, routeRecipient, type Refusal, type RouteSettings } from
 export interface SchedulerComponents {
   keeper: LetterKeeper
   couriers: Record<Destination['kind'], Courier>
+  paces: DestinationPaces
   /** How letters leave through other nodes. */
   ways: Pick<OtherWays, 'wayOf' | 'mayLeave' | 'tried' | 'handOver'>
   directory: Directory
@@ -238,13 +240,13 @@ export class Scheduler {
     if (line.destination.kind === 'local') return this.#limits.localDeliveriesAtOnceMax
     if (line.destination.kind === 'peer') return this.#limits.peerDeliveriesAtOnceMax
     const left = this.#limits.outsideDeliveriesAtOnceMax - this.#outsideRunning
-    return Math.min(this.#limits.outsideDeliveriesPerDomainMax, line.running + left)
+    return Math.min(this.#parts.paces.atOnceMax(line.destination.domain), line.running + left)
   }
 
   /** Gives places to those who wait, as far as there are any. */
   #pump(line: Line): void {
     while (this.#started && line.waiting.size > 0 && line.running < this.#runningMax(line)) {
-      if (this.#backsOff(line)) return
+      if (this.#backsOff(line) || this.#keepsPace(line)) return
       const id = line.order.first() as QueueId
       const indexes = line.waiting.get(id) as Set<number>
       const letter = this.#parts.keeper.get(id)
@@ -272,6 +274,19 @@ export class Scheduler {
     return true
   }
 
+  /** True while the destination has had its letters of this minute. */
+  #keepsPace(line: Line): boolean {
+    if (line.destination.kind !== 'outside') return false
+    const leftMs = this.#parts.paces.waitMs(line.destination.domain)
+    if (leftMs <= 0) return false
+    line.timer ??= this.#parts.clock.setTimer(leftMs, () => {
+      line.timer = undefined
+      this.#pump(line)
+      this.#tidy(line)
+    })
+    return true
+  }
+
   #tidy(line: Line): void {
     if (line.waiting.size > 0 || line.running > 0 || (this.#started && this.#backsOff(line))) return
     this.#lines.remove(line)
@@ -285,6 +300,7 @@ export class Scheduler {
     const { kind } = destination
     line.running++
     if (kind === 'outside') this.#outsideRunning++
+    const startedMs = kind === 'outside' ? this.#parts.paces.started(destination.domain) : 0
     keeper.apply(id, { event: 'started', indexes: recipients.map((it) => it.index) })
     const controller = new AbortController()
     const work = couriers[kind]
@@ -297,7 +313,10 @@ export class Scheduler {
       .then((results) => {
         this.#running.delete(work)
         line.running--
-        if (kind === 'outside') this.#outsideRunning--
+        if (kind === 'outside') {
+          this.#outsideRunning--
+          this.#parts.paces.ended(destination.domain, startedMs, results)
+        }
         this.#settle(line, era, id, recipients, results)
         this.#pump(line)
         this.#tidy(line)

@@ -40,3 +40,10 @@ export { createTransferDecoder, type TransferDecoder } from './transfer-decoder.
 export { decodeTransfer } from './transfer-encoding.ts'
 export * from './types.ts'
 export { decodeXtext, encodeXtext, isXtext } from './xtext.ts'
+export {
+  type ConversionPlan,
+  type Survey,
+  type TransferTarget,
+  ConversionSurvey,
+  TransferConversion,
+} from './transfer-conversion.ts'

@@ -92,6 +92,8 @@ export const mailLimits = {
   /** What a delivery status notification passes on of the other side's answer, and gives back of the original header. */
   dsnDiagnosticCharactersMax: 900,
   dsnReturnedHeaderBytesMax: 64 * 1024,
+  /** A header, of a letter or a part, that is converted for a host that takes less than 8-bit or binary mail. */
+  convertedHeaderBytesMax: 1024 * 1024,
   /** Recipients named in the text for people; the machine-readable part has them all. */
   dsnRecipientsNamedMax: 100,
   /** Recipients read from one notification. */

@@ -132,6 +132,15 @@ describe('outside courier and TLS', () => {
     await courier.close()
   })
 
+  test('REQUIRETLS goes on to a host that is proven and promises the same (RFC 8689 §4.2.1)', async () => {
+    await using there = await startServer('mx', {}, { tls })
+    const { courier, letter, send } = benchWith(there.port, [tlsaOf('host')])
+    const [taken] = await send(letter('x\r\n', ['bbb@test.example'], { options: { requireTls: true } }))
+    assert.equal(taken?.kind, 'delivered')
+    assert.equal(there.intake.letters[0]?.envelope.options?.requireTls, true)
+    await courier.close()
+  })
+
   test('a connection that proved nothing is not used for a letter that asks for proof', async () => {
     await using there = await startServer('mx', {}, { tls })
     const { courier, letter, send, noted } = benchWith(there.port, [tlsaOf('host')])

@@ -145,16 +145,6 @@ describe('outside courier', () => {
     await courier.close()
   })
 
-  test('8-bit text does not go to a host of 7 bits', async () => {
-    await using there = await startScripted(except({ EHLO: '250 there' }))
-    const { courier, letter, send } = createBench(routeTo(there.port))
-    const [refused] = await send(letter('S: x\r\n\r\n\xe4\r\n', ['a@there.example'], { eightBit: true }))
-    assert.deepEqual([refused?.kind, refused?.status], ['permanent', '5.6.3'])
-    const [ascii] = await send(letter('S: x\r\n\r\nx\r\n', ['a@there.example'], { eightBit: true }))
-    assert.equal(ascii?.kind, 'delivered')
-    await courier.close()
-  })
-
   test('a letter larger than the host takes is not sent', async () => {
     await using there = await startScripted(except({ EHLO: '250-there\r\n250 SIZE 100' }))
     const { courier, letter, send } = createBench(routeTo(there.port))

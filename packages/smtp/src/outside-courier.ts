@@ -235,8 +235,10 @@ export function createOutsideCourier(
       outcomes = consignment.recipients.map(() => outcome)
     }
     const atMs = clock.nowMs()
-    return outcomes.map(({ kind, code, status, text, hop }) => {
-      return { atMs, kind, code, status, text, courier: 'outside', hop: hop === '' ? destination.domain : hop }
+    return outcomes.map(({ kind, code, status, text, hop, passedOn }): DeliveryResult => {
+      const said = { atMs, kind, code, status, text, hop: hop === '' ? destination.domain : hop }
+      if (kind !== 'delivered' || !passedOn) return { ...said, courier: 'outside' }
+      return { ...said, courier: 'outside', dsnPassedOn: passedOn.dsn, deliverByPassedOn: passedOn.deliverBy }
     })
   }
 

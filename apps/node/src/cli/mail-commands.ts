@@ -58,7 +58,10 @@ interface ListedLetter extends QueueItem {
   recipients: (QueueRecipient & { relay?: string })[]
 }
 
-function why({ errandOf }: ListedLetter, { lastResult, handOver, relay }: ListedLetter['recipients'][number]): string {
+function why(letter: ListedLetter, recipient: ListedLetter['recipients'][number]): string {
+  const { lastResult, handOver, relay } = recipient
+  const { errandOf } = letter
+  if (isScheduled(letter, recipient) && !lastResult) return 'its sender wants it sent then'
   const said = lastResult ? `${lastResult.code} ${lastResult.status} ${lastResult.text}` : ''
   if (handOver) {
     const does = handOver.phase === 'offered' ? 'is asked to send it' : 'sends it'
@@ -84,7 +87,7 @@ function addQueueCommands(program: Command): void {
             formatTime(item.receivedMs),
             item.from || '<>',
             recipient.address,
-            recipient.state,
+            isScheduled(item, recipient) ? 'scheduled' : recipient.state,
             String(recipient.attempts),
             recipient.state === 'pending' ? formatTime(recipient.nextAttemptMs) : '-',
             why(item, recipient),
@@ -109,6 +112,16 @@ function addQueueCommands(program: Command): void {
         output.result(result, () => result.note ?? `${id} ${done}`)
       })
   }
+}
+
+/** Waits for the moment that its sender chose (FUTURERELEASE). */
+function isScheduled(
+  { options }: QueueItem,
+  { state, attempts, nextAttemptMs }: QueueItem['recipients'][number],
+): boolean {
+  return (
+    state === 'pending' && attempts === 0 && options?.holdUntilMs !== undefined && nextAttemptMs >= options.holdUntilMs
+  )
 }
 
 function addSuppressionCommands(program: Command): void {

@@ -4,12 +4,14 @@
 import type { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { QueueItem, QueueRecipient } from '@skein/delivery'
+import { TransferConversion } from '@skein/mail'
 import type { MessageLog } from '@skein/mailboxes'
 import type { Clock } from '@skein/runtime'
 import type { OutsideLimits } from '../limits.ts'
 import { DotStuffer } from '../wire/dot-stuffer.ts'
 import type { ServerReply } from '../wire/reply-reader.ts'
 import { Dialogue, DialogueBroken } from './dialogue.ts'
+import { mailCommand, rcptCommand } from './envelope-commands.ts'
 import { type LetterNeeds, needsOf } from './letter-needs.ts'
 import type { MailHost } from './mail-hosts.ts'
 import { type Outcome, failure, outcomeOfReply } from './outcome.ts'
@@ -224,9 +226,14 @@ export class MailConnection {
       // RFC 6531 §3.1, §4.2.
       return failure('permanent', 550, '5.6.7', 'the host does not take internationalised mail', options)
     }
-    if (needs.eightBit && !has('8BITMIME')) {
-      // RFC 6152 §3: we neither send 8-bit text there nor rewrite the letter.
-      return failure('permanent', 554, '5.6.3', 'the host takes 7-bit mail only', options)
+    if (needs.stuck !== '') {
+      // RFC 6152 §3: rather back than changed.
+      const text = `the host takes ${needs.body} mail only, and the letter can not be converted: ${needs.stuck}`
+      return failure('permanent', 554, '5.6.3', text, options)
+    }
+    if (item.options?.deliverBy?.mode === 'return' && !has('DELIVERBY')) {
+      // RFC 2852 §4.1.4.
+      return failure('permanent', 554, '5.3.3', 'the host does not promise a time to deliver by', options)
     }
     const sizeMax = Number(this.#extensions.get('SIZE') ?? 0)
     const size = outsideSize(item)
@@ -245,13 +252,15 @@ export class MailConnection {
   ): Promise<void> {
     const { commandTimeoutMs, dataInitTimeoutMs, dataEndTimeoutMs } = this.#components.limits
     const dialogue = this.#dialogue
-    const mail = this.#mailCommand(item, needs)
-    const rcpt = recipients.map(({ address }) => `RCPT TO:<${address}>`)
+    const mail = mailCommand(item, needs, this.#extensions, this.#components.clock.nowMs())
+    const rcpt = recipients.map((recipient) => rcptCommand(recipient, needs, this.#extensions))
+    const isBinary = needs.body === 'binary'
     const isPipelined = this.#extensions.has('PIPELINING')
     const reset = this.#needsReset
     this.#needsReset = true
     // RFC 2920 §3.1: DATA may be the last of a batch.
-    if (isPipelined) dialogue.write([...(reset ? ['RSET'] : []), mail, ...rcpt, 'DATA', ''].join('\r\n'))
+    if (isPipelined)
+      dialogue.write([...(reset ? ['RSET'] : []), mail, ...rcpt, ...(isBinary ? [] : ['DATA']), ''].join('\r\n'))
     const ask = (line: string, timeoutMs: number) =>
       isPipelined ? dialogue.reply(line.split(' ', 1)[0] ?? line, timeoutMs) : dialogue.say(line, timeoutMs)
 
@@ -267,7 +276,13 @@ export class MailConnection {
       if (reply.code === 250 || reply.code === 251) accepted += 1
       else outcomes[i] = this.#outcome(reply, 'RCPT', true)
     }
-    if (accepted === 0 && !isPipelined) return
+    if (accepted === 0 && (!isPipelined || isBinary)) return
+    if (isBinary) {
+      // RFC 3030 §2: nothing to be asked before, and no byte changed.
+      dialogue.write(`BDAT ${outsideSize(item)} LAST\r\n`)
+      await this.#sendBytes(item)
+      return this.#endOfMessage(outcomes)
+    }
     const go = await ask('DATA', dataInitTimeoutMs)
     if (go.code !== 354) {
       const refused = this.#outcome(go.code >= 400 ? go : { ...go, code: 451 }, 'DATA', true)
@@ -279,10 +294,14 @@ export class MailConnection {
       await dialogue.say('.', dataEndTimeoutMs)
       return
     }
-    await this.#sendMessage(item)
+    await this.#sendMessage(item, needs)
+    return this.#endOfMessage(outcomes)
+  }
+
+  async #endOfMessage(outcomes: (Outcome | null)[]): Promise<void> {
     let end: ServerReply
     try {
-      end = await dialogue.reply('the end of the message', dataEndTimeoutMs)
+      end = await this.#dialogue.reply('the end of the message', this.#components.limits.dataEndTimeoutMs)
     } catch (error) {
       if (!(error instanceof DialogueBroken)) throw error
       // It may have been taken or not: trying another host at once would make two of it for certain in the one case.
@@ -291,28 +310,30 @@ export class MailConnection {
       return
     }
     this.#needsReset = false
-    fillOpen(outcomes, this.#outcome(end, 'end of message', false))
+    const passedOn = { dsn: this.#extensions.has('DSN'), deliverBy: this.#extensions.has('DELIVERBY') }
+    fillOpen(outcomes, { ...this.#outcome(end, 'end of message', false), passedOn })
   }
 
-  #mailCommand(item: QueueItem, needs: LetterNeeds): string {
-    const parameters: string[] = []
-    if (this.#extensions.has('SIZE')) parameters.push(`SIZE=${outsideSize(item)}`)
-    if (item.eightBit && this.#extensions.has('8BITMIME')) parameters.push('BODY=8BITMIME')
-    if (needs.smtpUtf8) parameters.push('SMTPUTF8')
-    return [`MAIL FROM:<${item.from}>`, ...parameters].join(' ')
-  }
-
-  async #sendMessage(item: QueueItem): Promise<void> {
+  async #sendMessage(item: QueueItem, { plan }: LetterNeeds): Promise<void> {
     const stuffer = new DotStuffer()
-    let pieces: Buffer[] = []
-    for await (const chunk of outsideBytes(item, this.#components.log)) {
-      if (pieces.length > 0) await this.#dialogue.writeAll(pieces)
-      pieces = []
-      stuffer.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), pieces)
+    const conversion = plan && new TransferConversion(plan)
+    const send = async (chunks: readonly Buffer[]) => {
+      const pieces: Buffer[] = []
+      for (const chunk of chunks) stuffer.write(chunk, pieces)
+      await this.#dialogue.writeAll(pieces)
     }
-    // The end goes along with the last piece: most letters are one write.
-    pieces.push(stuffer.end())
-    await this.#dialogue.writeAll(pieces)
+    for await (const chunk of outsideBytes(item, this.#components.log)) {
+      const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+      await send(conversion ? conversion.push(bytes) : [bytes])
+    }
+    if (conversion) await send(conversion.end())
+    this.#dialogue.write(stuffer.end())
+  }
+
+  async #sendBytes(item: QueueItem): Promise<void> {
+    for await (const chunk of outsideBytes(item, this.#components.log)) {
+      await this.#dialogue.writeAll([Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)])
+    }
   }
 
   quit(): void {

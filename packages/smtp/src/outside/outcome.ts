@@ -10,6 +10,8 @@ export interface Outcome {
   hop: string
   /** Another host of the same domain may do better. */
   tryNext: boolean
+  /** Delivered: which of the sender's wishes that host has taken over. */
+  passedOn?: { dsn: boolean; deliverBy: boolean }
 }
 
 export function failure(
