@@ -36,6 +36,8 @@ interface Kept {
   letter: Letter
   effects: LetterEffect[]
   working: boolean
+  /** Its record has been taken away durably. */
+  isGone: boolean
   retry: Timer | undefined
   /** Called when every change so far is on the disk. */
   onStored: (() => void)[]
@@ -72,7 +74,7 @@ export class LetterKeeper {
   admit(item: QueueItem): void {
     if (this.#kept.has(item.id)) return
     const { letter, effects } = openLetter(item)
-    const kept: Kept = { letter, effects: [], working: false, retry: undefined, onStored: [] }
+    const kept: Kept = { letter, effects: [], working: false, isGone: false, retry: undefined, onStored: [] }
     this.#kept.set(item.id, kept)
     this.#take(kept, letter, effects)
   }
@@ -150,7 +152,9 @@ export class LetterKeeper {
     if (effect.effect === 'store') {
       // The record is written as it is now: this serves every write that was asked for so far.
       const served = new Set<LetterEffect>(kept.effects.filter((it) => it.effect === 'store'))
-      await queue.put(item)
+      // Where the letter is over with that, the record's going away says all of it in the one write.
+      kept.isGone = kept.effects.find((it) => it.effect !== 'store')?.effect === 'close'
+      await (kept.isGone ? queue.remove(item.id, true) : queue.put(item))
       kept.effects = kept.effects.filter((it) => !served.has(it))
       if (!kept.effects.some(isStore)) for (const tell of kept.onStored.splice(0)) tell()
     } else if (effect.effect === 'answer-origin') {
@@ -164,7 +168,7 @@ export class LetterKeeper {
         this.apply(item.id, { event: 'reported', kind: effect.kind, indexes: open.map((it) => it.index) })
       }
     } else if (effect.effect === 'close') {
-      await queue.remove(item.id)
+      if (!kept.isGone) await queue.remove(item.id)
       // What went into a mailbox here is the mailbox's to let go of.
       if (!item.recipients.some(isInMailboxHere)) log.release(item.blob)
       kept.effects.shift()

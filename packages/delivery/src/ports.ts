@@ -147,8 +147,8 @@ export interface DeliveryResult {
 export interface QueueStore {
   /** Durable (fsync, shared) when it resolves. */
   put(item: QueueItem): Promise<void>
-  /** A letter that is finished. Need not be durable: doing it again is harmless. */
-  remove(id: QueueId): Promise<void>
+  /** A letter that is finished. Need not be durable where doing it again is harmless; `durably`: like a put. */
+  remove(id: QueueId, durably?: boolean): Promise<void>
   get(id: QueueId): Promise<QueueItem | undefined>
   /** Ascending id. */
   list(): AsyncIterable<QueueItem>

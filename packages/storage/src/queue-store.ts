@@ -24,8 +24,10 @@ function decodeItem(bytes: Uint8Array): QueueItem {
 export function createQueueStore(database: Database): QueueStore {
   return {
     put: (item) => database.write([{ type: 'put', key: `q!${item.id}`, value: encodeItem(item) }]),
-    async remove(id) {
-      database.writeLazily([{ type: 'del', key: `q!${id}` }])
+    async remove(id, durably = false) {
+      const removal = { type: 'del', key: `q!${id}` } as const
+      if (durably) await database.write([removal])
+      else database.writeLazily([removal])
     },
     async get(id) {
       const bytes = await database.get(`q!${id}`)

@@ -19,7 +19,8 @@ function openMemoryQueueStore(items: Map<string, string>, settings: MemoryDiskSe
       const record = JSON.stringify(item)
       return disk.write(() => items.set(item.id, record))
     },
-    remove(id) {
+    remove(id, durably = false) {
+      if (durably) return disk.write(() => items.delete(id))
       disk.writeLazily(() => items.delete(id))
       return disk.crashed ? new Promise(() => {}) : Promise.resolve()
     },

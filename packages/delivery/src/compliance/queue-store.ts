@@ -126,6 +126,18 @@ export function queueStoreCompliance(name: string, setup: QueueStoreSetup): void
       if (second) assert.deepEqual(second, queueItem(2))
     })
 
+    it('forgets a letter that was removed durably', async () => {
+      let store = await setup.open()
+      await store.put(queueItem(1))
+      await store.put(queueItem(2))
+      await store.remove(queueItem(1).id, true)
+      store = await setup.crash(store)
+      assert.deepEqual(
+        (await all(store)).map((item) => item.id),
+        [queueItem(2).id],
+      )
+    })
+
     it('forgets a removed letter once something later is durable', async () => {
       let store = await setup.open()
       await store.put(queueItem(1))
