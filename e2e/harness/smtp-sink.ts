@@ -10,7 +10,22 @@ export interface SinkLetter {
   /** As it came, dots taken off. */
   bytes: Buffer
   secure: boolean
+  /** The name that the sender gave itself. */
+  helo: string
+  /** When the sender was told that it is taken (`performance.now()`). */
+  atMs: number
 }
+
+/** A moment at which a sink may answer otherwise. `end`: the letter is here, and not taken yet. */
+export interface SinkMoment {
+  at: 'greeting' | 'recipient' | 'end'
+  helo: string
+  from: string
+  recipients: readonly string[]
+}
+
+/** One reply line to give in place of the usual; undefined: the usual. A greeting that is refused closes the connection. */
+export type SinkJudge = (moment: SinkMoment) => string | undefined | Promise<string | undefined>
 
 export interface SinkOptions {
   port?: number
@@ -21,6 +36,7 @@ export interface SinkOptions {
    * ends a letter. Whatever some real server has ever taken for the end of a letter, this one takes.
    */
   reading?: 'strict' | 'lax'
+  judge?: SinkJudge
   /** What it says to RCPT, with its line ends, exactly as it goes out; undefined: 250. */
   answerRcpt?: (address: string) => string | undefined
   /** What it says to a connection in place of its greeting; undefined: it greets. */
@@ -80,6 +96,8 @@ class SinkSession {
   private readonly options: SinkOptions
   private readonly lax: boolean
   private secure = false
+  private thinking = false
+  private helo = ''
   private text = ''
   private from = ''
   private recipients: string[] = []
@@ -127,8 +145,26 @@ class SinkSession {
     this.socket.write(`${line}\r\n`)
   }
 
+  /** Gives the judge's answer, or lets `usual` go on; what comes meanwhile waits. */
+  private asUsual(at: SinkMoment['at'], usual: () => void): void {
+    const { helo, from, recipients, options } = this
+    const said = options.judge?.({ at, helo, from, recipients })
+    const goOn = (reply: string | undefined) => {
+      if (reply === undefined) return usual()
+      this.say(reply)
+      if (at === 'greeting') this.socket.end()
+    }
+    if (!(said instanceof Promise)) return goOn(said)
+    this.thinking = true
+    void said.then((reply) => {
+      this.thinking = false
+      goOn(reply)
+      this.read()
+    })
+  }
+
   private read(): void {
-    for (;;) {
+    while (!this.thinking) {
       const end = this.lax ? /\r\n|\n|\r(?=[^])/.exec(this.text) : /\r\n/.exec(this.text)
       if (!end) return
       const line = this.text.slice(0, end.index)
@@ -145,10 +181,15 @@ class SinkSession {
       return
     }
     const bytes = Buffer.from(lines.map((one) => `${one}\r\n`).join(''), 'latin1')
-    this.sink.letters.push({ from: this.from, recipients: this.recipients, bytes, secure: this.secure })
     this.lines = undefined
-    this.recipients = []
-    this.say('250 2.0.0 taken')
+    this.asUsual('end', () => {
+      const { helo, from, recipients, secure } = this
+      this.recipients = []
+      // A sender that is gone has not been told, and the letter is still its own.
+      if (this.socket.destroyed) return
+      this.sink.letters.push({ from, recipients, bytes, secure, helo, atMs: performance.now() })
+      this.say('250 2.0.0 taken')
+    })
   }
 
   private command(line: string): void {
@@ -158,7 +199,10 @@ class SinkSession {
       const { tls, extensions = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'SIZE 100000000'] } = this.options
       const clear = ['STARTTLS', ...(tls?.clearExtensions ?? extensions)]
       const replies = ['sink.test', ...(tls && !this.secure ? clear : extensions)]
-      replies.forEach((text, index) => this.say(`250${index < replies.length - 1 ? '-' : ' '}${text}`))
+      this.helo = line.slice(5)
+      this.asUsual('greeting', () => {
+        replies.forEach((text, index) => this.say(`250${index < replies.length - 1 ? '-' : ' '}${text}`))
+      })
     } else if (verb === 'MAIL') {
       this.from = /<(.*)>/.exec(line)?.[1] ?? ''
       this.recipients = []
@@ -166,8 +210,10 @@ class SinkSession {
     } else if (verb === 'RCPT') {
       const address = /<(.*)>/.exec(line)?.[1] ?? ''
       const answer = this.options.answerRcpt?.(address)
-      if (answer === undefined) this.recipients.push(address)
-      this.socket.write(Buffer.from(answer ?? '250 2.1.5 ok\r\n', 'latin1'))
+      this.asUsual('recipient', () => {
+        if (answer === undefined) this.recipients.push(address)
+        this.socket.write(Buffer.from(answer ?? '250 2.1.5 ok\r\n', 'latin1'))
+      })
     } else if (verb === 'DATA' && this.recipients.length === 0) {
       this.say('554 5.5.1 no recipients')
     } else if (verb === 'STAR' && this.options.tls && !this.secure) {

@@ -11,6 +11,8 @@ const noticed: Record<AblationName, RegExp> = {
   'retry-off': /still holds \d+ letters/,
   'recovery-off': /was acknowledged and is nowhere/,
   'uid-rollback': /UID \d+ names another message|not above \d+/,
+  'void-off': /came to .* [2-9] times/,
+  'outcome-unread': /came to .* [2-9] times/,
   'anti-entropy-off': /user lists differ/,
 }
 const seedsMax = 8

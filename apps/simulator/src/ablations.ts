@@ -2,7 +2,7 @@
 // about it. Each one breaks a node in one place, through the same ports that the real parts fill.
 import type { QueueItem, QueueStore } from '@skein/delivery'
 import type { MailboxStore } from '@skein/mailboxes'
-import type { Clock, PeerLink } from '@skein/runtime'
+import { decodeCbor, encodeCbor, type Clock, type PeerLink } from '@skein/runtime'
 
 export interface Ablation {
   /** The rule that is off. */
@@ -75,6 +75,28 @@ export const ablations = {
           for (const mailbox of found?.mailboxes ?? []) mailbox.uidNext = Math.max(1, mailbox.uidNext - 1)
           return found
         },
+      }),
+  },
+  'void-off': {
+    what: 'a node sends what its owner has given to another meanwhile',
+    link: (link) =>
+      replaced(link, {
+        handle: (service, handler) =>
+          link.handle(service, async (from, bytes) => {
+            const asks = service === 'relay' && (decodeCbor(bytes) as { t?: string }).t === 'ask'
+            return asks ? encodeCbor({ t: 'word', word: 'go' }) : handler(from, bytes)
+          }),
+      }),
+  },
+  'outcome-unread': {
+    what: 'a node takes note of what came of its letter, and forgets it',
+    link: (link) =>
+      replaced(link, {
+        handle: (service, handler) =>
+          link.handle(service, async (from, bytes) => {
+            const tells = service === 'relay' && (decodeCbor(bytes) as { t?: string }).t === 'outcome'
+            return tells ? encodeCbor({ t: 'noted' }) : handler(from, bytes)
+          }),
       }),
   },
   'anti-entropy-off': {

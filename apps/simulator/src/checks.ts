@@ -81,9 +81,7 @@ export function checkLetters(model: Model, found: ReadonlyMap<string, number>, c
     for (const address of new Set(recipients.flatMap((recipient) => model.targets(recipient)))) {
       const accounts = model.claims.get(address)
       const bounced = model.bounced.get(`${n} ${address}`) ?? 0
-      let copies = model.outside.get(`${n} ${address}`) ?? 0
-      // A server outside may get a letter again where a crash came between its answer and our record of it.
-      if (copies > 1 && model.crashes > 0) copies = 1
+      let copies = model.copiesOutside(n, address)
       for (const account of accounts ?? []) copies += found.get(`${n} ${account}`) ?? 0
       if (copies > 1) complain(`letter ${n} from <${from}> came to ${address} ${copies} times`)
       if (!acknowledged) continue

@@ -14,13 +14,23 @@ export interface ModelLetter {
   queueId: string
 }
 
+/** A node, and a moment of the run's clock. */
+export interface Take {
+  node: string
+  atMs: number
+}
+
+/** From a server's answer to the end of the write that remembers it: the line, and two turns of a slow disk. */
+const smtpWindowMs = 45
+
 export class Model {
   readonly letters: ModelLetter[] = []
   /** Accounts that were made under a name, more than one where two sides of a partition made one each. */
   readonly claims = new Map<string, Set<AccountId>>()
   readonly aliases = new Map<string, string[]>()
-  /** Letters taken by servers outside: `<n> <address>` and how often. */
-  readonly outside = new Map<string, number>()
+  /** Letters taken by servers outside: `<n> <address>`, each time from whom and when. */
+  readonly outside = new Map<string, Take[]>()
+  readonly crashed: Take[] = []
   /** Recipients of whom a sender was told that they failed: `<n> <address>`. */
   readonly bounced = new Map<string, number>()
   crashes = 0
@@ -43,8 +53,23 @@ export class Model {
   }
 
   /** A server outside has taken a letter for these. */
-  takenOutside(n: number, addresses: readonly string[]): void {
-    for (const address of addresses) count(this.outside, `${n} ${address}`)
+  takenOutside(n: number, addresses: readonly string[], take: Take): void {
+    for (const address of addresses) {
+      const takes = this.outside.get(`${n} ${address}`) ?? []
+      takes.push(take)
+      this.outside.set(`${n} ${address}`, takes)
+    }
+  }
+
+  /**
+   * How often servers outside have it, without those times after which the node that had sent it crashed before it can have
+   * written that down: it must send again then (RFC 1047).
+   */
+  copiesOutside(n: number, address: string): number {
+    const takes = this.outside.get(`${n} ${address}`) ?? []
+    const isForgotten = (take: Take) =>
+      this.crashed.some(({ node, atMs }) => node === take.node && atMs >= take.atMs && atMs - take.atMs < smtpWindowMs)
+    return takes.filter((take, at) => at === takes.length - 1 || !isForgotten(take)).length
   }
 
   readNotice(bytes: Buffer): void {

@@ -22,7 +22,7 @@ export interface NodeSurroundings {
   random: SeededRandom
   network: SimulatedNetwork
   /** The world outside, which reads letters from this log. */
-  outside(log: MessageLog): Courier
+  outside(log: MessageLog, isOver: () => boolean): Courier
   ablation: Ablation
   /** The mesh has come into being. */
   isSetUp(): boolean
@@ -129,7 +129,7 @@ export class SimulatedNode {
         directory: ledger.directory,
         mailboxes,
         link,
-        outside: outside(disks.log),
+        outside: outside(disks.log, () => life.over),
         random: chance,
         logger,
         clock: ablation.clock?.(life) ?? life,

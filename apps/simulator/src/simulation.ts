@@ -94,7 +94,7 @@ class Simulation {
         clock: this.#clock,
         random: this.#random.fork(`node ${at + 1}`),
         network: this.#network,
-        outside: (messages) => world.courier(messages),
+        outside: (messages, isOver) => world.courier(messages, `n${at + 1}`, isOver),
         ablation,
         isSetUp: () => this.#isSetUp,
         quotaBytesOf: (address) => (!this.#generous && address.includes('3@') ? 30_000 : 1e9),
@@ -217,7 +217,10 @@ class Simulation {
         await using account = await mailboxes.open(entry.accountId)
         await account.setQuota(1e9)
       }
-      for (const item of delivery.control.list()) await delivery.control.retry(item.id)
+      for (const item of delivery.control.list()) {
+        // Another node's letter is tried again at that node's word.
+        if (!item.errand) await delivery.control.retry(item.id)
+      }
     }
   }
 

@@ -69,6 +69,7 @@ export class Workload {
     if (candidates.length === 0) return
     const node = random.pick(candidates)
     model.crashes++
+    model.crashed.push({ node: node.name, atMs: clock.monotonicMs() })
     node.crash()
     this.#starting.delete(node)
     clock.setTimer(random.next() ** 2 * downMaxMs, () => {
@@ -139,7 +140,9 @@ export class Workload {
     const { directory } = node.parts.ledger
     const known = [...model.claims.keys()].filter((address) => directory.lookup(address))
     if (known.length === 0) return
-    const sender = random.pick(known)
+    // A letter leaves through another node only where its sender is at home.
+    const atHome = known.filter((address) => directory.lookup(address)?.home === node.id)
+    const sender = random.pick(atHome.length > 0 && random.chance(0.6) ? atHome : known)
     const submission = random.chance(0.7)
     const source = submission ? this.#submitter(node, sender) : stranger
     const from = submission ? sender : `stranger${random.integer(10)}@example.org`
@@ -190,9 +193,9 @@ export class Workload {
   #recipient(known: readonly string[]): string {
     const { random, model } = this.#parts
     const dice = random.next()
-    if (dice < 0.08) return `out${random.integer(20)}@${random.pick(['good.example', 'bad.example', 'slow.example'])}`
-    if (dice < 0.12 && model.aliases.size > 0) return random.pick([...model.aliases.keys()])
-    if (dice < 0.15) return 'nobody@test.com'
+    if (dice < 0.15) return `out${random.integer(20)}@${random.pick(outside)}`
+    if (dice < 0.18 && model.aliases.size > 0) return random.pick([...model.aliases.keys()])
+    if (dice < 0.21) return 'nobody@test.com'
     return random.pick(known)
   }
 
@@ -206,6 +209,17 @@ export class Workload {
     return Buffer.concat([Buffer.from(header), Buffer.alloc(length, `${random.integer(1e9)} and so on\r\n`)])
   }
 }
+
+/** See `outside-world.ts`. */
+const outside = [
+  'good.example',
+  'bad.example',
+  'slow.example',
+  'picky.example',
+  'walled.example',
+  'fort.example',
+  'far.example',
+]
 
 const stranger: IntakeSource = {
   kind: 'smtp',

@@ -339,7 +339,7 @@ export class HandOverDesk {
     await keeper.applyDurably(open.id, { event: 'relayed', atMs, ticket: open.ticket, outcomes })
   }
 
-  /** Nobody will say what came of it: better twice than not at all (RFC 5321 §4.2.5 decides alike where an answer is lost). */
+  /** Nobody will say what came of it: better twice than not at all (RFC 5321 §4.5.3.2.6 decides alike where an answer is lost). */
   #lost(open: Ticket, why: string): void {
     const { keeper, clock, logger } = this.#parts
     const found = this.#find(open)
