@@ -56,6 +56,7 @@ const dependencyHomes: Record<string, string> = {
   '@chainsafe/libp2p-noise': 'packages/mesh',
   '@multiformats/multiaddr': 'packages/mesh',
   yauzl: 'packages/search',
+  saxes: 'packages/reports',
   'dns-packet': 'packages/dns',
   mailauth: 'packages/message-auth',
   hono: 'packages/admin',

@@ -312,6 +312,17 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('IMAP.'),
+  reports: z
+    .strictObject({
+      send: z
+        .boolean()
+        .default(true)
+        .describe(
+          'Whether domains that ask for it are told by DMARC and TLS reports, once a day, what this node has seen of them.',
+        ),
+    })
+    .prefault({})
+    .describe('Reports about other domains; those about ours are read either way (skein report).'),
   search: z
     .strictObject({
       accounts: z

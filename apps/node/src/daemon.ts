@@ -33,6 +33,7 @@ import { type FrontDoors, openFrontDoors } from './front-doors.ts'
 import { createHomeMailboxes } from './home-mailboxes.ts'
 import { openHttpDoor } from './http-door.ts'
 import { openLetterExamination } from './letter-examination.ts'
+import { openReports } from './reports.ts'
 import { announceSelf, announceServices, meshListeners, meshSettings } from './mesh-presence.ts'
 import { settledHostName } from './node-names.ts'
 import { Opened } from './opened.ts'
@@ -125,10 +126,28 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     { shared: sharedSecrets(ledger), clock, random, logger: logger.child({ part: 'delivery' }) },
     deliveryLimits,
   )
-  const journal = { note() {} }
-  const outside = openOutsideWay(config, { log, database, resolver, journal, hostName, logger })
+  const { reports, accepted } = openReports({
+    config,
+    database,
+    log,
+    ledger,
+    dns: resolver,
+    hostName,
+    logger,
+    post: (letter) => delivery.post(letter),
+  })
+  const outside = openOutsideWay(config, { log, database, resolver, journal: reports.tls, hostName, logger })
   opened.add('outside courier', () => outside.close())
-  const examination = openLetterExamination({ paths, config, ledger, dns: resolver, hostName, journal, logger, opened })
+  const examination = openLetterExamination({
+    paths,
+    config,
+    ledger,
+    dns: resolver,
+    hostName,
+    journal: reports.dmarc,
+    logger,
+    opened,
+  })
   const delivery = createDelivery(
     {
       queue: stores.queue,
@@ -140,6 +159,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       link: mesh,
       outside,
       examiner: examination.examiner,
+      accepted,
       clock,
       random,
       logger: logger.child({ part: 'delivery' }),
@@ -183,6 +203,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     accounts: stores.accounts,
     mailboxes,
     delivery,
+    reports,
     doorkeeper: door.doorkeeper,
     clock,
     logger,
@@ -199,6 +220,8 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
   await announceSelf(ledger, mesh, config, hostName)
   await delivery.start()
   opened.add('delivery', () => delivery.stop())
+  await reports.start()
+  opened.add('reports', () => reports.stop())
   srsSecrets.start()
   opened.add('secrets', () => srsSecrets.stop())
   administrators.read().catch((error: unknown) => {

@@ -4,6 +4,7 @@ import { addDnsCommand } from './cli/dns-commands.ts'
 import { addDirectoryCommands } from './cli/directory-commands.ts'
 import { addDoorCommands } from './cli/door-commands.ts'
 import { addMailCommands } from './cli/mail-commands.ts'
+import { addReportCommands } from './cli/report-commands.ts'
 import { addMeshCommands } from './cli/mesh-commands.ts'
 import { addNodeCommands } from './cli/node-commands.ts'
 import { addTlsCommands } from './cli/tls-commands.ts'
@@ -22,6 +23,7 @@ function createProgram(): Command {
   addNodeCommands(program)
   addDirectoryCommands(program)
   addMailCommands(program)
+  addReportCommands(program)
   addDnsCommand(program)
   addDoorCommands(program)
   addTlsCommands(program)

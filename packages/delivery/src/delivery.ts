@@ -49,6 +49,8 @@ export interface DeliveryComponents {
   outside: Courier
   /** Absent: letters are taken as they come, and nothing is signed. */
   examiner?: LetterExaminer
+  /** Told of each letter from a front door once it is this node's for good. Must neither wait nor throw. */
+  accepted?: (item: QueueItem) => void
   clock: Clock
   random: Random
   logger: Logger
@@ -116,7 +118,7 @@ const noticeNames: Record<ReportKind, string> = {
 }
 
 export function createDelivery(components: DeliveryComponents, settings: DeliverySettings): Delivery {
-  const { queue, log, directory, mailboxes, link, outside, examiner, clock, random, logger } = components
+  const { queue, log, directory, mailboxes, link, outside, examiner, accepted, clock, random, logger } = components
   const { hostName, administrators, srsSecrets = () => ({ known: [] }), outsidePerMinute = {}, ...given } = settings
   const limits: DeliveryLimits = { ...deliveryLimits, ...given }
   const routes: RouteSettings = {
@@ -193,6 +195,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       random,
       logger,
       ...(examiner && { examiner }),
+      ...(accepted && { accepted }),
       memory: { bytes: 0 },
       newId,
       queued: () => keeper.size,

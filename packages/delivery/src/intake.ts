@@ -48,6 +48,7 @@ export interface IntakeComponents {
   random: Random
   logger: Logger
   examiner?: LetterExaminer
+  accepted?: (item: QueueItem) => void
   /** Bytes of small letters that are in memory on their way in, of all front doors together. */
   memory: { bytes: number }
   newId(): QueueId
@@ -405,6 +406,7 @@ class IncomingLetter {
       waiting = this.#withResults(item, results, steps)
       if (isSettled(waiting)) {
         tracer.record(item, steps)
+        this.#parts.accepted?.(item)
         return { queueId: item.id, direct: true }
       }
     }
@@ -418,6 +420,7 @@ class IncomingLetter {
       log.release(item.blob)
       throw error
     }
+    this.#parts.accepted?.(item)
     return { queueId: item.id, direct: false }
   }
 

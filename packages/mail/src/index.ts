@@ -37,7 +37,7 @@ export {
   formatReturnPath,
 } from './trace-header.ts'
 export { createTransferDecoder, type TransferDecoder } from './transfer-decoder.ts'
-export { decodeTransfer } from './transfer-encoding.ts'
+export { decodeTransfer, encodeBase64Lines } from './transfer-encoding.ts'
 export * from './types.ts'
 export { decodeXtext, encodeXtext, isXtext } from './xtext.ts'
 export {

@@ -1,1 +1,5 @@
+export { dayOf } from './day-book.ts'
+export { reportLimits } from './limits.ts'
 export * from './ports.ts'
+export type { RoundResult } from './report-rounds.ts'
+export { type ReceivedQuery, type Reports, createReports } from './reports.ts'

@@ -1,6 +1,7 @@
 export * from './memory-queue-store.ts'
 export * from './memory-trace-store.ts'
 export * from './memory-dead-address-store.ts'
+export * from './memory-report-store.ts'
 export * from './seeded-random.ts'
 export * from './synced-writes.ts'
 export * from './virtual-clock.ts'

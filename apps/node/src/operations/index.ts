@@ -5,14 +5,20 @@ import { doorOperations } from './door-operations.ts'
 import { mailOperations } from './mail-operations.ts'
 import { meshOperations } from './mesh-operations.ts'
 import { type NodeParts, type Operation, nameOfNode } from './operation.ts'
+import { reportOperations } from './report-operations.ts'
 import { tlsOperations } from './tls-operations.ts'
 import { userOperations } from './user-operations.ts'
 
-const table = new Map<string, Operation>(
-  [...meshOperations, ...userOperations, ...mailOperations, ...dnsOperations, ...tlsOperations, ...doorOperations].map(
-    (row) => [row.name, row],
-  ),
-)
+const operations = [
+  ...meshOperations,
+  ...userOperations,
+  ...mailOperations,
+  ...dnsOperations,
+  ...tlsOperations,
+  ...doorOperations,
+  ...reportOperations,
+]
+const table = new Map<string, Operation>(operations.map((row) => [row.name, row]))
 
 const remoteTimeoutMs = 60_000
 

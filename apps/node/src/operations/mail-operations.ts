@@ -1,10 +1,10 @@
 // queue.*, trace, check: letters on their way, and what is stored.
 import type { DeadAddress, TraceEvent } from '@skein/delivery'
-import { type CborValue, SkeinError, decodeCbor, encodeCbor, isErrorCode } from '@skein/runtime'
+import { SkeinError, isErrorCode } from '@skein/runtime'
 import { z } from 'zod'
+import { askOthers } from './ask-others.ts'
 import { type NodeParts, type Operation, nameOfNode, operation } from './operation.ts'
 
-const traceTimeoutMs = 3_000
 const traceEventsMax = 10_000
 const suppressionsMax = 2_000
 
@@ -47,25 +47,6 @@ function handOverNote(parts: NodeParts, id: string): { note?: string } {
   const name = nameOfNode(parts, handedOver.handOver.node)
   if (!handedOver.handOver.wish) return { note: `${id} is with ${name}, which was asked to hurry` }
   return { note: `${id} is with ${name}, which was asked for it back: it comes back unless it is sent already` }
-}
-
-/** Asks every other member; those that do not answer in time are named. */
-async function askOthers(parts: NodeParts, op: string, params: CborValue) {
-  const { ledger, mesh } = parts
-  const others = ledger.directory.nodes().filter((node) => node.id !== ledger.self)
-  const silent: string[] = []
-  const answers = await Promise.all(
-    others.map(async (node) => {
-      try {
-        const reply = await mesh.request(node.id, 'admin', encodeCbor({ op, params }), { timeoutMs: traceTimeoutMs })
-        return [{ node: node.name, answer: decodeCbor(reply) }]
-      } catch {
-        silent.push(node.name)
-        return []
-      }
-    }),
-  )
-  return { answers: answers.flat(), silent }
 }
 
 /** Addresses outside that letters of this node came back from. */

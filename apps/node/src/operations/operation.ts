@@ -6,6 +6,7 @@ import { canonicalAddress } from '@skein/mail'
 import type { Mailboxes } from '@skein/mailboxes'
 import type { Mesh } from '@skein/mesh'
 import type { Ledger } from '@skein/replication'
+import type { Reports } from '@skein/reports'
 import { type Clock, type Logger, type NodeId, SkeinError } from '@skein/runtime'
 import type { z } from 'zod'
 import type { Administrators } from '../administrators.ts'
@@ -20,6 +21,7 @@ export interface NodeParts {
   accounts: AccountStore
   mailboxes: Mailboxes
   delivery: Delivery
+  reports: Reports
   doorkeeper: OperatedDoorkeeper
   clock: Clock
   logger: Logger
