@@ -307,7 +307,7 @@ export class ErrandDesk {
     const letter = this.#letter(keyOf(from, ticket))
     if (!letter || letter.item.errand?.stage !== stage) return { t: 'state', state: 'unknown', results: [] }
     if (letter.phase === 'open') {
-      keeper.apply(letter.item.id, { event: 'let-go', atMs: clock.nowMs() })
+      keeper.apply(letter.item.id, { event: 'let-go', atMs: clock.nowMs(), hurry })
       if (hurry) tryNow(letter.item.id)
     }
     return this.#state(letter.item.id)
