@@ -67,6 +67,7 @@ export interface CliOptions {
   input?: string
   prefix?: readonly string[]
   timeoutMs?: number
+  env?: Record<string, string>
 }
 
 /** Runs one `skein` command to its end. */

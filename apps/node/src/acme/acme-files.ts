@@ -1,6 +1,6 @@
 // What DIR/acme keeps: the account's key (0600) and what is known of the last orders; and how a certificate is put in its place.
 import { X509Certificate, createPrivateKey } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { SkeinError } from '@skein/runtime'
@@ -18,6 +18,8 @@ const stateSchema = z.object({
   nextAttemptMs: z.number().default(0),
   lastError: z.string().optional(),
   lastFailureMs: z.number().optional(),
+  /** Since when the digest of the next key is told to the world. */
+  nextKey: z.object({ digest: z.string(), sinceMs: z.number() }).optional(),
   refused: z.array(z.object({ name: z.string(), why: z.string(), untilMs: z.number() })).default([]),
 })
 
@@ -59,11 +61,11 @@ function readState(file: string, directoryUrl: string): AcmeState {
   }
 }
 
-/** The key of the next certificate, waiting where the world can be told of it. */
-export function nextKey(paths: DataDirectory, type: KeyType): { pem: string; sinceMs: number } {
+/** The key of the next certificate (PEM), waiting where the world can be told of it. */
+export function nextKey(paths: DataDirectory, type: KeyType): string {
   const isThere = existsSync(paths.tlsNextKey) && keyTypeOf(readFileSync(paths.tlsNextKey, 'utf8')) === type
   if (!isThere) writeFileDurably(paths.tlsNextKey, makeKey(type))
-  return { pem: readFileSync(paths.tlsNextKey, 'utf8'), sinceMs: statSync(paths.tlsNextKey).mtimeMs }
+  return readFileSync(paths.tlsNextKey, 'utf8')
 }
 
 /**

@@ -28,6 +28,8 @@ export interface KeeperComponents {
   logger: Logger
   /** Tells the world which keys are used here now. */
   announceKeys(): Promise<void>
+  /** Default: the authority itself, over HTTPS. */
+  connect?: typeof createAcmeClient
 }
 
 export interface AcmeView {
@@ -54,128 +56,252 @@ export function createCertificateKeeper(
   settings: AcmeSettings,
   { hostName }: { hostName: string },
 ): CertificateKeeper {
-  const { paths, tls, ledger, clock, random, logger } = parts
-  const files: AcmeFiles = openAcmeFiles(paths, settings.directoryUrl)
-  const stopping = new AbortController()
-  let timer: Timer | undefined
-  let running: Promise<void> | undefined
-  let askedMs = Number.NEGATIVE_INFINITY
-  let dueMs: number | undefined
-  let suggested: { fingerprint: string; atMs: number } | undefined
+  return new Keeper(parts, settings, hostName)
+}
 
-  const share = (fingerprint: string) =>
-    createHash('sha256').update(`${ledger.self} ${fingerprint}`).digest().readUInt32BE(0) / 2 ** 32
+class Keeper implements CertificateKeeper {
+  readonly #parts: KeeperComponents
+  readonly #settings: AcmeSettings
+  readonly #hostName: string
+  readonly #files: AcmeFiles
+  readonly #stopping = new AbortController()
+  #timer: Timer | undefined
+  #running: Promise<void> | undefined
+  #askedMs = Number.NEGATIVE_INFINITY
+  #dueMs: number | undefined
+  #suggested: { fingerprint: string; atMs: number } | undefined
 
-  function client(): AcmeClient {
-    return createAcmeClient(clock, {
-      directoryUrl: settings.directoryUrl,
-      accountKey: files.accountKey(),
-      accountUrl: files.state.accountUrl,
-      authorities: settings.authorities,
-      signal: stopping.signal,
+  constructor(parts: KeeperComponents, settings: AcmeSettings, hostName: string) {
+    this.#parts = parts
+    this.#settings = settings
+    this.#hostName = hostName
+    this.#files = openAcmeFiles(parts.paths, settings.directoryUrl)
+  }
+
+  start(): void {
+    this.#run(false).catch((error: unknown) => this.#noteBug(error))
+  }
+
+  view(): AcmeView {
+    const { failures, lastError, nextAttemptMs, refused } = this.#files.state
+    const nowMs = this.#parts.clock.nowMs()
+    return {
+      authority: new URL(this.#settings.directoryUrl).host,
+      state: this.#running ? 'ordering' : failures > 0 ? 'failing' : 'good',
+      nextMs: failures > 0 ? nextAttemptMs : (this.#dueMs ?? null),
+      failures,
+      error: lastError ?? null,
+      refused: refused.filter(({ untilMs }) => untilMs > nowMs).map(({ name, why }) => ({ name, why })),
+    }
+  }
+
+  async renew(): Promise<void> {
+    const nowMs = this.#parts.clock.monotonicMs()
+    if (this.#running || nowMs - this.#askedMs < acmeLimits.renewPauseMs) {
+      throw new SkeinError(
+        'acme-busy',
+        'temporary',
+        'an order is under way, or was a moment ago: "skein tls" tells how it went',
+      )
+    }
+    this.#askedMs = nowMs
+    this.#files.save({ refused: [] })
+    await this.#run(true)
+  }
+
+  async stop(): Promise<void> {
+    this.#timer?.cancel()
+    this.#stopping.abort(new Error('the node stops'))
+    await this.#running?.catch(() => undefined)
+  }
+
+  #run(isAsked: boolean): Promise<void> {
+    this.#timer?.cancel()
+    this.#running = this.#look(isAsked).finally(() => {
+      this.#running = undefined
+      this.#plan()
+    })
+    return this.#running
+  }
+
+  #plan(): void {
+    if (this.#stopping.signal.aborted) return
+    const { clock } = this.#parts
+    const nowMs = clock.nowMs()
+    const { failures, nextAttemptMs } = this.#files.state
+    const wakeMs = failures > 0 ? nextAttemptMs : (this.#dueMs ?? nowMs + acmeLimits.checkMs)
+    const delayMs = Math.max(acmeLimits.lookPauseMs, Math.min(wakeMs - nowMs, acmeLimits.checkMs))
+    this.#timer = clock.setTimer(delayMs, () => {
+      this.#run(false).catch((error: unknown) => this.#noteBug(error))
     })
   }
 
-  async function names(): Promise<string[]> {
-    const held = namesOf(tls.current().cert)
-    const { method } = settings
-    const all =
-      settings.names.length > 0
-        ? [...settings.names]
-        : await wantedNames({ directory: ledger.directory, resolver: parts.resolver, hostName }, { method, held })
-    const refused = files.state.refused.filter(({ untilMs }) => untilMs > clock.nowMs()).map(({ name }) => name)
-    return settings.names.length > 0 ? all : all.filter((name) => name === hostName || !refused.includes(name))
+  async #look(isAsked: boolean): Promise<void> {
+    const { state } = this.#files
+    try {
+      const wanted = await this.#names()
+      const why = isAsked ? 'an operator asked for it' : await this.#reason(wanted)
+      if (!isAsked && state.nextAttemptMs > this.#parts.clock.nowMs()) return
+      if (why === undefined) {
+        // An order that failed and that nothing needs any more: an operator asked for it, or the names have changed.
+        if (state.failures > 0) this.#files.save({ failures: 0, nextAttemptMs: 0, lastError: undefined })
+        return
+      }
+      await this.#order(wanted, why)
+      await this.#reason(wanted)
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return
+      const text = this.#noteFailure(error)
+      if (isAsked) throw new SkeinError('acme-failed', 'temporary', `no certificate: ${text}`, error)
+    }
+  }
+
+  async #names(): Promise<string[]> {
+    const { names, method } = this.#settings
+    if (names.length > 0) return [...names]
+    const { ledger, resolver, tls, clock } = this.#parts
+    const hostName = this.#hostName
+    const facts = { directory: ledger.directory, resolver, hostName }
+    const all = await wantedNames(facts, { method, held: namesOf(tls.current().cert) })
+    const isLeftOut = (name: string) =>
+      this.#files.state.refused.some((one) => one.name === name && one.untilMs > clock.nowMs())
+    return all.filter((name) => name === hostName || !isLeftOut(name))
   }
 
   /** Why a certificate is to be ordered now; undefined: none is. */
-  async function reason(wanted: readonly string[]): Promise<string | undefined> {
-    const { cert } = tls.current()
-    const certificate = new X509Certificate(cert)
-    if (certificate.fingerprint256 !== files.state.fingerprint) return 'there is none of this authority yet'
+  async #reason(wanted: readonly string[]): Promise<string | undefined> {
+    const { cert } = this.#parts.tls.current()
+    const { fingerprint256: fingerprint, validFrom, validTo } = new X509Certificate(cert)
+    this.#dueMs = undefined
+    if (fingerprint !== this.#files.state.fingerprint) return 'there is none of this authority yet'
     const held = namesOf(cert)
     const lacking = wanted.filter((name) => !held.includes(name))
     if (lacking.length > 0) return `it lacks ${lacking.join(', ')}`
-    const validity = { notBeforeMs: Date.parse(certificate.validFrom), notAfterMs: Date.parse(certificate.validTo) }
-    const planned = renewalTimeMs(validity, settings.renewBeforeMs, share(certificate.fingerprint256))
-    dueMs = Math.min(planned, await suggestedMs(cert, certificate.fingerprint256))
-    return dueMs <= clock.nowMs() ? `it is valid until ${certificate.validTo}` : undefined
+    const validity = { notBeforeMs: Date.parse(validFrom), notAfterMs: Date.parse(validTo) }
+    const planned = renewalTimeMs(validity, this.#settings.renewBeforeMs, this.#share(fingerprint))
+    this.#dueMs = Math.min(planned, await this.#suggestedMs(cert, fingerprint))
+    return this.#dueMs <= this.#parts.clock.nowMs() ? `it is valid until ${validTo}` : undefined
   }
 
-  async function suggestedMs(cert: string, fingerprint: string): Promise<number> {
-    if (suggested?.fingerprint === fingerprint && suggested.atMs <= clock.nowMs()) return suggested.atMs
+  /** In [0, 1), another one for each node and certificate. */
+  #share(fingerprint: string): number {
+    const digest = createHash('sha256').update(`${this.#parts.ledger.self} ${fingerprint}`).digest()
+    return digest.readUInt32BE(0) / 2 ** 32
+  }
+
+  async #suggestedMs(cert: string, fingerprint: string): Promise<number> {
+    const { clock, logger } = this.#parts
+    const known = this.#suggested?.fingerprint === fingerprint ? this.#suggested : undefined
+    if (known && known.atMs <= clock.nowMs()) return known.atMs
     try {
-      const window = await suggestedWindow(client(), cert)
-      suggested = window && { fingerprint, atMs: suggestedTimeMs(window, share(fingerprint)) }
+      const window = await suggestedWindow(this.#client(), cert)
+      this.#suggested = window && { fingerprint, atMs: suggestedTimeMs(window, this.#share(fingerprint)) }
+      return this.#suggested?.atMs ?? Number.POSITIVE_INFINITY
     } catch (error) {
       logger.info({ error: String(error) }, 'the authority does not say when to renew')
+      return known?.atMs ?? Number.POSITIVE_INFINITY
     }
-    return suggested?.fingerprint === fingerprint ? suggested.atMs : Number.POSITIVE_INFINITY
+  }
+
+  #client(): AcmeClient {
+    const { directoryUrl, authorities } = this.#settings
+    const { accountUrl } = this.#files.state
+    const accountKey = this.#files.accountKey()
+    const connect = this.#parts.connect ?? createAcmeClient
+    const { signal } = this.#stopping
+    return connect(this.#parts.clock, { directoryUrl, accountKey, accountUrl, authorities, signal })
+  }
+
+  async #order(wanted: readonly string[], why: string): Promise<void> {
+    const { paths, tls, prover, clock, logger } = this.#parts
+    const { email, external } = this.#settings
+    logger.info({ names: wanted, why }, 'a certificate is ordered')
+    const client = this.#client()
+    const { renewalInfo, meta } = await client.directory()
+    if (this.#files.state.accountUrl === undefined) {
+      this.#files.save({ accountUrl: await client.signIn({ email, external }) })
+    }
+    const key = await this.#keyToUse()
+    const { cert } = tls.current()
+    const isOurs = new X509Certificate(cert).fingerprint256 === this.#files.state.fingerprint
+    const replaces = isOurs && renewalInfo !== undefined ? certificateId(cert) : undefined
+    const orderParts = { client, prover, clock, signal: this.#stopping.signal }
+    const made = await orderCertificate(orderParts, { names: wanted, key, replaces }).catch((error: unknown) => {
+      // The authority has forgotten us: the next order begins with a new account.
+      if (isProblem(error, 'accountDoesNotExist')) this.#files.save({ accountUrl: undefined })
+      throw error
+    })
+    const { fingerprint256: fingerprint, validTo } = new X509Certificate(made)
+    installCertificate(paths, made, key)
+    this.#files.save({
+      fingerprint,
+      failures: 0,
+      nextAttemptMs: 0,
+      lastError: undefined,
+      lastFailureMs: undefined,
+    })
+    tls.reload()
+    rmSync(paths.tlsSelfMade, { force: true })
+    logger.info({ names: wanted, validTo }, 'a new certificate is in use')
+    await this.#tellMesh((meta?.caaIdentities?.[0] ?? '').toLowerCase())
   }
 
   /** RFC 7671 §8.1: where TLSA is published, a key is used only after its own record has been there for long enough. */
-  async function keyToUse(): Promise<string> {
+  async #keyToUse(): Promise<string> {
+    const { paths, clock, resolver, logger } = this.#parts
     const current = readFileSync(paths.tlsKey, 'utf8')
-    if (!settings.changesKey && keyTypeOf(current) === settings.keyType) return current
-    const next = nextKey(paths, settings.keyType)
-    await parts.announceKeys()
-    const name = `_25._tcp.${hostName}`
-    const digest = keyDigest(next.pem)
+    if (!this.#settings.changesKey && keyTypeOf(current) === this.#settings.keyType) return current
+    const { pem, digest, sinceMs } = await this.#readyNextKey()
+    const name = `_25._tcp.${this.#hostName}`
     try {
-      const { records } = await parts.resolver.tlsa(name)
+      const { records } = await resolver.tlsa(name)
       const isTold = records.some(({ data }) => Buffer.from(data).toString('hex') === digest)
-      const isLong = clock.nowMs() - next.sinceMs >= acmeLimits.nextKeyLeadMs
-      if (records.length === 0 || (isTold && isLong)) return next.pem
+      if (records.length === 0 || (isTold && clock.nowMs() - sinceMs >= acmeLimits.nextKeyLeadMs)) return pem
       logger.warn(
         { name },
         'the key is not changed yet: the next one is not in TLSA, or not for two days ("skein dns")',
       )
     } catch (error) {
-      if (error instanceof SkeinError && error.code === 'no-such-domain') return next.pem
+      if (error instanceof SkeinError && error.code === 'no-such-domain') return pem
       logger.warn({ name, error: String(error) }, 'the key is not changed: it can not be seen what TLSA says')
     }
     return current
   }
 
-  async function order(wanted: readonly string[], why: string): Promise<void> {
-    logger.info({ names: wanted, why }, 'a certificate is ordered')
-    const acme = client()
-    const { cert } = tls.current()
-    const isOurs = new X509Certificate(cert).fingerprint256 === files.state.fingerprint
-    const { renewalInfo, meta } = await acme.directory()
-    if (files.state.accountUrl === undefined) {
-      files.save({ accountUrl: await acme.signIn({ email: settings.email, external: settings.external }) })
-    }
-    const key = await keyToUse()
-    const replaces = isOurs && renewalInfo !== undefined ? certificateId(cert) : undefined
-    const orderParts = { client: acme, prover: parts.prover, clock, signal: stopping.signal }
-    const made = await orderCertificate(orderParts, { names: wanted, key, replaces }).catch((error: unknown) => {
-      // The authority has forgotten us: the next order begins with a new account.
-      if (isProblem(error, 'accountDoesNotExist')) files.save({ accountUrl: undefined })
-      throw error
-    })
-    const { fingerprint256: fingerprint, validTo } = new X509Certificate(made)
-    installCertificate(paths, made, key)
-    files.save({ fingerprint, failures: 0, nextAttemptMs: 0, lastError: undefined, lastFailureMs: undefined })
-    tls.reload()
-    rmSync(paths.tlsSelfMade, { force: true })
-    if (settings.changesKey) nextKey(paths, settings.keyType)
-    await ledger.setSelf({ authority: (meta?.caaIdentities?.[0] ?? '').toLowerCase() })
-    await parts.announceKeys()
-    logger.info({ names: wanted, validTo }, 'a new certificate is in use')
+  async #readyNextKey(): Promise<{ pem: string; digest: string; sinceMs: number }> {
+    const pem = nextKey(this.#parts.paths, this.#settings.keyType)
+    const digest = keyDigest(pem)
+    const nowMs = this.#parts.clock.nowMs()
+    if (this.#files.state.nextKey?.digest !== digest) this.#files.save({ nextKey: { digest, sinceMs: nowMs } })
+    await this.#parts.announceKeys()
+    return { pem, digest, sinceMs: this.#files.state.nextKey?.sinceMs ?? nowMs }
   }
 
-  function noteFailure(error: unknown): string {
+  /** The certificate is in use: that the others can't be told yet is no failure of it. */
+  async #tellMesh(authority: string): Promise<void> {
+    try {
+      await this.#parts.ledger.setSelf({ authority })
+      if (this.#settings.changesKey) await this.#readyNextKey()
+      else await this.#parts.announceKeys()
+    } catch (error) {
+      this.#parts.logger.warn({ error: String(error) }, 'the mesh could not be told of the new certificate')
+    }
+  }
+
+  /** @returns the sentence that tells it */
+  #noteFailure(error: unknown): string {
+    const { clock, random, logger } = this.#parts
+    const { state } = this.#files
+    const nowMs = clock.nowMs()
     const failure = error instanceof OrderFailed ? error : undefined
     const text = (error as Error).message
-    const nowMs = clock.nowMs()
-    const failures = files.state.failures + 1
+    const failures = state.failures + 1
     const untilMs = nowMs + acmeLimits.refusedKeepMs
     const blamed = (failure?.refused ?? []).map((one) => ({ ...one, untilMs }))
-    const kept = files.state.refused.filter(
-      (one) => one.untilMs > nowMs && !blamed.some(({ name }) => name === one.name),
-    )
+    const isBlamed = (name: string) => blamed.some((one) => one.name === name)
+    const kept = state.refused.filter((one) => one.untilMs > nowMs && !isBlamed(one.name))
     const pauseMs = retryPauseMs(failures, random.next(), failure?.retryAfterMs)
-    files.save({
+    this.#files.save({
       failures,
       lastError: text,
       lastFailureMs: nowMs,
@@ -187,77 +313,8 @@ export function createCertificateKeeper(
     return text
   }
 
-  async function look(isAsked: boolean): Promise<void> {
-    try {
-      const wanted = await names()
-      const why = isAsked ? 'an operator asked for it' : await reason(wanted)
-      if (why === undefined || (!isAsked && files.state.nextAttemptMs > clock.nowMs())) return
-      await order(wanted, why)
-      await reason(wanted)
-    } catch (error) {
-      if (stopping.signal.aborted) return
-      const text = noteFailure(error)
-      if (isAsked) throw new SkeinError('acme-failed', 'temporary', `no certificate: ${text}`, error)
-    }
-  }
-
-  function run(isAsked: boolean): Promise<void> {
-    timer?.cancel()
-    running = look(isAsked).finally(() => {
-      running = undefined
-      plan()
-    })
-    return running
-  }
-
-  function plan(): void {
-    if (stopping.signal.aborted) return
-    const nowMs = clock.nowMs()
-    const { failures, nextAttemptMs } = files.state
-    const wakeMs = failures > 0 ? nextAttemptMs : (dueMs ?? nowMs + acmeLimits.checkMs)
-    const delayMs = Math.max(1_000, Math.min(wakeMs - nowMs, acmeLimits.checkMs))
-    timer = clock.setTimer(delayMs, () => {
-      run(false).catch((error: unknown) =>
-        logger.error({ error: String(error) }, 'certificates can not be looked after'),
-      )
-    })
-  }
-
-  return {
-    start() {
-      run(false).catch((error: unknown) =>
-        logger.error({ error: String(error) }, 'certificates can not be looked after'),
-      )
-    },
-    view() {
-      const { failures, lastError, nextAttemptMs, refused } = files.state
-      return {
-        authority: new URL(settings.directoryUrl).host,
-        state: running ? 'ordering' : failures > 0 ? 'failing' : 'good',
-        nextMs: failures > 0 ? nextAttemptMs : (dueMs ?? null),
-        failures,
-        error: lastError ?? null,
-        refused: refused.filter(({ untilMs }) => untilMs > clock.nowMs()).map(({ name, why }) => ({ name, why })),
-      }
-    },
-    async renew() {
-      const nowMs = clock.monotonicMs()
-      if (running || nowMs - askedMs < acmeLimits.renewPauseMs) {
-        throw new SkeinError(
-          'acme-busy',
-          'temporary',
-          'an order is under way, or was a moment ago: "skein tls" tells how it went',
-        )
-      }
-      askedMs = nowMs
-      files.save({ refused: [] })
-      await run(true)
-    },
-    async stop() {
-      timer?.cancel()
-      stopping.abort(new Error('the node stops'))
-      await running?.catch(() => undefined)
-    },
+  #noteBug(error: unknown): void {
+    this.#parts.logger.error({ error: String(error) }, 'certificates can not be looked after')
   }
 }
 

@@ -15,6 +15,8 @@ export const acmeLimits = {
   namesMax: 100,
   /** How often it is looked at whether the names have changed. */
   checkMs: 3_600_000,
+  /** Between two looks at whether anything is due, whatever the plan says. */
+  lookPauseMs: 5_000,
   /** After a failure, doubled with each one that follows, up to the next: authorities count failures by the hour. */
   retryMs: 300_000,
   retryMaxMs: 43_200_000,
