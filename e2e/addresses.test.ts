@@ -62,6 +62,16 @@ test('addresses that lead elsewhere, here and outside', { timeout: 240_000 }, as
     await said(two, anna, '250')
   })
 
+  await stage.step('a user who asks for copies under Sent submits at the other node', async () => {
+    await one.must(['user', 'set', bert, '--save-sent', 'true'])
+    const asked = async () => (await one.ask<{ saveSent?: true }[]>('user.list')).some(({ saveSent }) => saveSent)
+    await eventually(asked, { what: 'the setting on node one' })
+    await using client = await submissionTo(one, bert)
+    assert.match((await client.send(bert, [anna], letter(bert, anna, 'filed under Sent').text)).text, /^250/)
+    await arrives(one, anna, 'filed under Sent')
+    await one.must(['user', 'set', bert, '--save-sent', 'false'])
+  })
+
   await stage.step('a catch-all gets what nobody has; users of the other node and roles keep theirs', async () => {
     await said(one, 'whoever@test.com', '550 5.1.1')
     await two.must(['domain', 'set', 'test.com', '--catch-all', bert])
@@ -205,6 +215,13 @@ test('addresses that lead elsewhere, here and outside', { timeout: 240_000 }, as
       assert.equal(unknown.code, 1)
     },
   )
+
+  await stage.step('the copy is under Sent, once and read, when a minute has passed', async () => {
+    await using client = await imapOf(two, bert)
+    await eventually(async () => (await client.select('Sent')) === 1, { what: 'the copy', deadlineMs: 90_000 })
+    assert.deepEqual(await client.headerValues('Subject'), ['filed under Sent'])
+    assert.ok(!(await subjects(two, bert)).includes('filed under Sent'))
+  })
 
   await stage.step('what makes no sense is refused with a sentence', async () => {
     for (const [args, text] of [

@@ -10,6 +10,7 @@ interface UserLine {
   node: string
   replicas: string[]
   state: string
+  forward?: { to: string[]; keep: boolean }
 }
 
 interface DomainLine {
@@ -75,8 +76,15 @@ function addUserCommands(program: Command): void {
       const users = (await ask('user.list')) as UserLine[]
       output.result(users, () =>
         table(
-          ['ADDRESS', 'DOMAIN', 'NODE', 'REPLICAS', 'STATE'],
-          users.map((line) => [line.address, line.domain, line.node, line.replicas.join(',') || '-', line.state]),
+          ['ADDRESS', 'DOMAIN', 'NODE', 'REPLICAS', 'STATE', 'SENT ON TO'],
+          users.map((line) => [
+            line.address,
+            line.domain,
+            line.node,
+            line.replicas.join(',') || '-',
+            line.state,
+            line.forward ? `${line.forward.to.join(',')}${line.forward.keep ? ' (kept)' : ''}` : '-',
+          ]),
         ),
       )
     })

@@ -25,6 +25,7 @@ function userLine(parts: NodeParts, entry: DirectoryEntry) {
     replicas: entry.replicas.map((id) => nameOfNode(parts, id)),
     state: entry.state,
     ...(entry.forward && { forward: entry.forward }),
+    ...(entry.savesSent && { saveSent: true }),
   }
 }
 
