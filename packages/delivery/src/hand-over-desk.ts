@@ -29,6 +29,7 @@ import {
   type RelayRequest,
   type RelayResult,
 } from './relay-wire.ts'
+import { resultOf } from './relay-results.ts'
 import { retryPauseMs } from './retry-schedule.ts'
 
 export interface HandOverDeskComponents {
@@ -398,20 +399,4 @@ export function wordFor(handOver: HandOver | undefined, stage: string, isOnDisk:
   if (!handOver) return 'void'
   if (handOver.phase === 'offered' || !isOnDisk) return 'wait'
   return handOver.stage === stage ? 'go' : 'void'
-}
-
-function resultOf(said: RelayResult | undefined, atMs: number, node: NodeId, text = 'no word of it'): DeliveryResult {
-  if (!said) return { atMs, kind: 'temporary', code: 451, status: '4.4.7', text, courier: 'peer', hop: node }
-  const { kind, code, status, hop, dsnPassedOn, deliverByPassedOn } = said
-  return {
-    atMs,
-    kind,
-    code,
-    status,
-    text: said.text,
-    courier: 'outside',
-    hop,
-    ...(dsnPassedOn && { dsnPassedOn }),
-    ...(deliverByPassedOn && { deliverByPassedOn }),
-  }
 }
