@@ -72,7 +72,7 @@ export class SmtpSession extends SMTPConnection {
         role: listener.role,
         limits: listener.house.limits,
         isSecure: this.secure,
-        mayHurry: this.#mayHurry,
+        mayHurry: () => this.#mayHurry,
         solicitationsRefused: listener.house.solicitationsRefused,
         nowMs: listener.house.clock.nowMs(),
       }),
