@@ -2,7 +2,7 @@
 // is not sent, waits, and says why; what it allows arrives.
 import assert from 'node:assert/strict'
 import { X509Certificate, createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync } from 'node:fs'
 import { type Server, createServer } from 'node:https'
 import { test } from 'node:test'
 import { loopbackAddress } from './harness/addresses.ts'
@@ -49,6 +49,17 @@ function tlsaOf({ cert }: IssuedCertificate): string {
   return `TLSA 3 1 1 ${createHash('sha256').update(spki).digest('hex')}`
 }
 
+/** DANE-TA: the key of the authority. */
+function authorityTlsa({ file }: TestAuthority): string {
+  return tlsaOf({ cert: file, key: '' }).replace('TLSA 3', 'TLSA 2')
+}
+
+/** As a server must send it for DANE-TA: the authority's certificate too. */
+function withChain({ cert, key }: IssuedCertificate, { file }: TestAuthority): IssuedCertificate {
+  appendFileSync(cert, readFileSync(file))
+  return { cert, key }
+}
+
 const policyOf = (mode: string, mx: string) => `version: STSv1\nmode: ${mode}\nmx: ${mx}\nmax_age: 86400\n`
 
 interface QueueLine {
@@ -62,7 +73,10 @@ test(
   async (t) => {
     const stage = new Stage(t)
     const authority = await TestAuthority.create()
-    const good = await authority.issue('mx.good.test', 'mx.sts.test', 'mx.trial.test')
+    const good = withChain(
+      await authority.issue('mx.good.test', 'mx.sts.test', 'mx.trial.test', 'mx.anchored.test'),
+      authority,
+    )
     const [tlsAddress, plainAddress, policyAddress] = [
       await loopbackAddress(),
       await loopbackAddress(),
@@ -100,6 +114,13 @@ test(
       },
       'bogus.test': { signing: 'bogus', lines: ['@ MX 10 mx', `mx A ${tlsAddress}`] },
       'open.test': { lines: ['@ MX 10 mx', `mx A ${tlsAddress}`, `_25._tcp.mx TLSA 3 1 1 ${someDigest}`] },
+      // The records lie at the end of the alias.
+      'alias.test': { signing: 'signed', lines: ['@ MX 10 alias', 'alias CNAME mx.good.test.'] },
+      'anchored.test': {
+        signing: 'signed',
+        // Nobody is at the first address: a family that is dead here must not hold the letter up.
+        lines: ['@ MX 10 mx', 'mx AAAA ::1', `mx A ${tlsAddress}`, `_25._tcp.mx ${authorityTlsa(authority)}`],
+      },
       'clear.test': { signing: 'signed', lines: ['@ MX 10 mx', `mx A ${plainAddress}`] },
       'sts.test': sts('@ MX 10 mx'),
       'stswrong.test': sts('@ MX 10 mx'),
@@ -116,6 +137,8 @@ test(
 
     const domains = [
       'good',
+      'alias',
+      'anchored',
       'wrong',
       'second',
       'bogus',
@@ -138,7 +161,7 @@ test(
     const node = await startNode({
       name: 'us',
       domains: ['us.test'],
-      settings: { outside: { 'dns-servers': [world.resolver], authorities: authority.file } },
+      settings: { outside: { 'dns-servers': [world.resolver], authorities: authority.file, addresses: 'ipv6-first' } },
     })
     stage.add(node)
     await node.must(['user', 'add', anna, '--password-stdin'], { input: `${password}\n` })
@@ -161,25 +184,35 @@ test(
       return id
     }
 
+    /** The domain mends its records: the letter that waited goes. */
+    const mended = async (to: string, zone: string, records: Zone) => {
+      await world.set(zone, records)
+      await eventually(
+        async () => {
+          const id = await queueIdOf(node, to).catch(() => '')
+          if (id !== '') await node.command(['queue', 'retry', id])
+          return secure.letters(to).length === 1
+        },
+        { what: 'the letter that waited', deadlineMs: 40_000, everyMs: 500 },
+      )
+    }
+
     await stage.independent('DANE: the certificate that the TLSA record names', () =>
       arrives('bob@good.test', secure, 'verified by DANE'),
     )
     await stage.independent('DANE: another certificate stops the letter, and the queue says why', async () => {
       await waits('bob@wrong.test', /^4\.7\.5 TLSA records of mx\.wrong\.test match none of its certificates$/)
-      // The record is mended: the letter that waited goes.
-      await world.set('wrong.test', {
+      await mended('bob@wrong.test', 'wrong.test', {
         signing: 'signed',
         lines: ['@ MX 10 mx', `mx A ${tlsAddress}`, `_25._tcp.mx ${tlsaOf(good)}`],
       })
-      await eventually(
-        async () => {
-          const id = await queueIdOf(node, 'bob@wrong.test').catch(() => '')
-          if (id !== '') await node.command(['queue', 'retry', id])
-          return secure.letters('bob@wrong.test').length === 1
-        },
-        { what: 'the letter that waited', deadlineMs: 20_000, everyMs: 500 },
-      )
     })
+    await stage.independent('DANE: records at the end of an alias', () =>
+      arrives('bob@alias.test', secure, 'verified by DANE'),
+    )
+    await stage.independent('DANE: an authority that the domain names; a dead IPv6 address', () =>
+      arrives('bob@anchored.test', secure, 'verified by DANE'),
+    )
     await stage.independent('DANE: the next host, whose certificate is right, gets the letter', () =>
       arrives('bob@second.test', secure, 'verified by DANE'),
     )
@@ -188,6 +221,7 @@ test(
     })
     await stage.independent('bogus DNSSEC delays', async () => {
       await waits('bob@bogus.test', /^4\.4\.3 MX of bogus\.test/)
+      await mended('bob@bogus.test', 'bogus.test', { signing: 'signed', lines: ['@ MX 10 mx.good.test.'] })
     })
     await stage.independent('TLSA records that nobody signed do not count', () =>
       arrives('bob@open.test', secure, '(over TLS)'),

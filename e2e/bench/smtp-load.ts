@@ -21,6 +21,8 @@ export interface LoadSession {
   /** For each letter taken, with its milliseconds from MAIL to 250. */
   taken(latencyMs: number): void
   refused(reply: string): void
+  /** Awaited after the log-in, before the first letter. */
+  beforeFirst?(): Promise<void>
   /** Awaited after each letter, before the next. */
   beforeNext?(): Promise<void>
 }
@@ -115,7 +117,8 @@ function runConnection(session: LoadSession): Promise<void> {
         logIn(session.login as NonNullable<LoadSession['login']>)
       } else if (stage === 'auth') {
         if (!good) return fail(reply)
-        begin()
+        if (session.beforeFirst) session.beforeFirst().then(begin, () => undefined)
+        else begin()
       } else if (stage === 'envelope') {
         if (!good && refusal === '') refusal = reply
         replies += 1

@@ -129,7 +129,7 @@ export class DeliveryIntake implements Intake {
         try {
           const outcome = await work
           if (outcome.direct) this.direct++
-          return { queueId: outcome.queueId }
+          return { queueId: outcome.queueId, junk: outcome.junk }
         } finally {
           this.#finishing.delete(work)
         }
@@ -190,7 +190,7 @@ class IncomingLetter {
     await this.#writer?.abort()
   }
 
-  async finish(signal: AbortSignal): Promise<{ queueId: QueueId; direct: boolean }> {
+  async finish(signal: AbortSignal): Promise<{ queueId: QueueId; direct: boolean; junk: boolean }> {
     try {
       if (!this.#header && !this.#refusal) {
         this.#header = this.#read(this.#collector.end())
@@ -390,10 +390,11 @@ class IncomingLetter {
     item: QueueItem,
     bytes: Uint8Array | undefined,
     found: Taken,
-  ): Promise<{ queueId: QueueId; direct: boolean }> {
+  ): Promise<{ queueId: QueueId; direct: boolean; junk: boolean }> {
     const { directory, placement, log, enqueue, tracer } = this.#parts
     const { limits, routes } = this.#settings
     const steps: TraceStep[] = [this.#acceptedStep(item, found.detail)]
+    const junk = found.verdict === 'junk'
     let waiting = item
     const addressees = item.recipients.flatMap((recipient) => {
       if (recipient.state !== 'pending') return []
@@ -407,7 +408,7 @@ class IncomingLetter {
       if (isSettled(waiting)) {
         tracer.record(item, steps)
         this.#parts.accepted?.(item)
-        return { queueId: item.id, direct: true }
+        return { queueId: item.id, direct: true, junk }
       }
     }
     if (waiting === item) {
@@ -421,7 +422,7 @@ class IncomingLetter {
       throw error
     }
     this.#parts.accepted?.(item)
-    return { queueId: item.id, direct: false }
+    return { queueId: item.id, direct: false, junk }
   }
 
   #acceptedStep(item: QueueItem, found: string): TraceStep {

@@ -266,9 +266,10 @@ export interface LetterWriter {
   write(chunk: Uint8Array): Promise<void> | void
   /**
    * Adds trace headers on top, makes it durable, puts it in the queue. After this the letter is ours.
+   * @returns junk: it was taken, and filed under Junk
    * @throws SkeinError `mail-loop` (too many Received), `message-too-large`, `header-too-large`, `disk-full`, … ; nothing was kept then.
    */
-  finish(): Promise<{ queueId: QueueId }>
+  finish(): Promise<{ queueId: QueueId; junk?: boolean }>
   abort(): Promise<void>
 }
 

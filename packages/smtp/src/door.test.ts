@@ -208,6 +208,47 @@ test('a letter that is refused at its end is told to the door', async () => {
   assert.equal(door.asked.at(-1), 'letter refused')
 })
 
+test('a letter that is taken as junk is no good deed', async () => {
+  const door = scriptedDoor()
+  await using there = await open(door)
+  const begin = there.intake.begin
+  there.intake.begin = (envelope) => {
+    const writer = begin(envelope)
+    return { ...writer, finish: async () => ({ ...(await writer.finish()), junk: true }) }
+  }
+  const client = await greeted(there)
+  client.write('MAIL FROM:<a@b.example>\r\nRCPT TO:<x@test.example>\r\nDATA\r\n')
+  await client.replies(3)
+  assert.match(await client.command('x\r\n.'), /^250/)
+  assert.equal(door.asked.at(-1), 'letter junk')
+})
+
+test('who is behind a proxy comes to the door by himself', async () => {
+  const visitors: string[] = []
+  const door = scriptedDoor()
+  const counting: Doorkeeper = {
+    ...door,
+    enter(visitor) {
+      visitors.push(visitor.remoteAddress)
+      const visit = door.enter(visitor)
+      const isBlocked = visitor.remoteAddress === '192.0.2.66'
+      return visit && { ...visit, greet: () => (isBlocked ? refusal(554, '5.7.1') : visit.greet()) }
+    },
+  }
+  await using there = await startServer(
+    'mx',
+    { greetingPauseMs: 0, xclientAddresses: ['127.0.0.1'] },
+    { doorkeeper: counting },
+  )
+  const client = await greeted(there)
+  assert.match(await client.command('XCLIENT ADDR=192.0.2.9'), /^220/)
+  assert.match(await client.command('EHLO x'), /^250/)
+  assert.equal(await client.command('XCLIENT ADDR=192.0.2.66'), '554 5.7.1 not you')
+  assert.equal(await client.reply(), '')
+  assert.deepEqual(visitors, ['127.0.0.1', '192.0.2.9', '192.0.2.66'])
+  await until(() => door.asked.filter((step) => step === 'leave').length === 3)
+})
+
 test('submission: the door knows who has logged in', async () => {
   const door = scriptedDoor({ recipient: () => refusal(452, '4.7.1') })
   await using there = await open(door, 'submission')

@@ -48,9 +48,10 @@ export class SessionDoor {
     })
   }
 
-  letter(refused: Reply | null): void {
+  letter(result: { refused: Reply } | { junk?: boolean }): void {
+    if (!('refused' in result)) this.#visit?.letter(result.junk ? 'junk' : 'taken')
     // What is temporary says nothing of the sender.
-    if (!refused || refused.code >= 500) this.#visit?.letter(refused ? 'refused' : 'taken')
+    else if (result.refused.code >= 500) this.#visit?.letter('refused')
   }
 
   leave(): void {

@@ -11,7 +11,7 @@ export interface LetterReceiverEvents {
   /** The whole message is here; from now on the client waits for us. */
   complete(): void
   /** Taken: the queue id. Refused: the reply. */
-  done(result: { queueId: string } | { refused: Reply }): void
+  done(result: { queueId: string; junk?: boolean } | { refused: Reply }): void
   /** Refused, and the client has sent too much since: answer and close. */
   overrun(refused: Reply): void
   unexpected(error: unknown): void
@@ -90,7 +90,7 @@ export class LetterReceiver implements DataSink {
   }
 
   async #finish(): Promise<void> {
-    let result: { queueId: string } | { refused: Reply }
+    let result: { queueId: string; junk?: boolean } | { refused: Reply }
     try {
       result = await this.#writer.finish()
     } catch (error) {

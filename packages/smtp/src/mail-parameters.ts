@@ -12,7 +12,7 @@ export interface MailParameterFacts {
   limits: SmtpLimits
   isSecure: boolean
   /** May set what goes before the mail of others: who is logged in, or trusted. */
-  mayHurry: boolean
+  mayHurry(): boolean
   solicitationsRefused: readonly string[]
   nowMs: number
 }
@@ -82,7 +82,7 @@ const rows: Readonly<Record<string, Row>> = {
   'MT-PRIORITY'(value, into, { mayHurry }) {
     if (!/^(?:0|-?[1-9])$/.test(value)) return replies.parameterSyntax
     const asked = Number(value)
-    const priority = mayHurry ? asked : Math.min(asked, 0)
+    const priority = mayHurry() ? asked : Math.min(asked, 0)
     into.priorityChanged = priority !== asked
     if (priority !== 0) into.options.priority = priority
     return null

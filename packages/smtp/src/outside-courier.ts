@@ -261,8 +261,8 @@ function wishOf({ options }: QueueItem): TlsWish {
 }
 
 /** One context for all connections: reading the authorities takes its time. */
-function trust({ authorities }: OutsideCourierSettings): { secureContext?: SecureContext } {
-  return authorities ? { secureContext: createSecureContext({ ca: [...authorities] }) } : {}
+function trust({ authorities }: OutsideCourierSettings): { secureContext: SecureContext } {
+  return { secureContext: createSecureContext(authorities ? { ca: [...authorities] } : {}) }
 }
 
 /** A server's own word about a recipient says more than that the next one could not be reached. */

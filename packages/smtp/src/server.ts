@@ -53,9 +53,9 @@ export function createSmtpServer(components: SmtpComponents, settings: SmtpSetti
     isTrusted,
     channelBinding: settings.channelBinding ?? true,
     solicitationsRefused: settings.solicitationsRefused ?? [],
-    mayXclient: createAddressSet(settings.xclientAddresses ?? []),
-    mayXforward: createAddressSet(settings.xforwardAddresses ?? []),
-    sendsProxyHeader: createAddressSet(settings.proxyAddresses ?? []),
+    mayXclient: addressSet(settings.xclientAddresses),
+    mayXforward: addressSet(settings.xforwardAddresses),
+    sendsProxyHeader: addressSet(settings.proxyAddresses),
     counter: new ConnectionCounter(limits.connectionsMax, limits.connectionsPerAddressMax, isTrusted),
     clientAuthorities: () => clientAuthorities,
   }
@@ -129,4 +129,9 @@ export function createSmtpServer(components: SmtpComponents, settings: SmtpSetti
 function limitsOf(settings: SmtpSettings): Partial<SmtpLimits> {
   const names = Object.keys(smtpLimits) as (keyof SmtpLimits)[]
   return Object.fromEntries(names.filter((name) => settings[name] !== undefined).map((name) => [name, settings[name]]))
+}
+
+/** Asked for every connection, and empty nearly everywhere. */
+function addressSet(entries: readonly string[] = []): (address: string) => boolean {
+  return entries.length === 0 ? () => false : createAddressSet(entries)
 }

@@ -72,7 +72,7 @@ export class SmtpSession extends SMTPConnection {
         role: listener.role,
         limits: listener.house.limits,
         isSecure: this.secure,
-        mayHurry: this.#mayHurry,
+        mayHurry: () => this.#mayHurry,
         solicitationsRefused: listener.house.solicitationsRefused,
         nowMs: listener.house.clock.nowMs(),
       }),
@@ -560,7 +560,7 @@ export class SmtpSession extends SMTPConnection {
         this.#forwarded = {}
         this.#dataDeadlineMs = Infinity
         this.#badCommands = 0
-        this.#door.letter('refused' in result ? result.refused : null)
+        this.#door.letter(result)
         this.#clientsTurn()
         // RFC 2033 §4.2: LMTP answers once for each recipient.
         for (let i = 0; i < answers; i++) {

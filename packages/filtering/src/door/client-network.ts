@@ -19,6 +19,12 @@ export function networkOf(address: string): string {
   return plain.includes(':') ? clientKey(plain) : plain.split('.').slice(0, 3).join('.')
 }
 
+/** What one attacker can be expected to have at hand. IPv4: /24; IPv6: /48, which is what a provider gives a site. */
+export function siteOf(address: string): string {
+  const network = networkOf(address)
+  return plainAddress(address).includes(':') ? network.split(':').slice(0, 3).join(':') : network
+}
+
 /** RFC 5782 §2.1 and §2.4: octets, or the 32 nibbles, in reverse order. */
 export function reversedName(address: string): string {
   const plain = plainAddress(address)
@@ -34,4 +40,17 @@ export function isSameAddress(a: string, b: string): boolean {
   const [one, other] = [plainAddress(a), plainAddress(b)]
   if (one.includes(':') !== other.includes(':')) return false
   return one.includes(':') ? groupsOf(one).join() === groupsOf(other).join() : one === other
+}
+
+/** The 32 or 128 bits of an address that has been checked, as zeros and ones. */
+export function bitsOf(address: string): string {
+  const plain = plainAddress(address)
+  return plain.includes(':')
+    ? groupsOf(plain)
+        .map((group) => group.toString(2).padStart(16, '0'))
+        .join('')
+    : plain
+        .split('.')
+        .map((octet) => Number(octet).toString(2).padStart(8, '0'))
+        .join('')
 }

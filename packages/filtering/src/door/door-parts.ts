@@ -20,6 +20,7 @@ export interface DoorRates {
   letters: Rate
   recipients: Rate
   unknown: Rate
+  unknownOfSite: Rate
   recipientLetters: Rate
   userLetters: Rate
   userRecipients: Rate

@@ -295,6 +295,31 @@ test('a dictionary attack waits longer and longer, then is banned at every node;
   for (const id of ['a', 'b']) assert.equal(await mesh.letter(id, good, 'x@example.net', 'anna@example.com'), 'ok')
 })
 
+for (const addresses of [
+  Array.from({ length: 40 }, (_, n) => `192.0.2.${n}`),
+  Array.from({ length: 40 }, (_, n) => `2001:db8:1:${n}::1`),
+]) {
+  test(`guesses from all over a site, ${addresses[0]} and on, end sessions there and nobody else’s`, async () => {
+    const mesh = await pair(20, { greylist: 'off', limits: { unknownRecipientsPerHourMax: 5 } })
+    const said: string[] = []
+    for (const [n, address] of addresses.entries()) {
+      const visit = mesh.enter(n % 2 ? 'a' : 'b', address)
+      visit.greet()
+      said.push(await mesh.said(visit.refusedRecipient()))
+      visit.leave()
+      await mesh.clock.advance(1_000)
+    }
+    const ended = said.indexOf('421 4.7.1')
+    assert.ok(ended >= 20 && ended <= 23, `${ended}`)
+    assert.equal(mesh.doors.get('a')?.bans().length, 0)
+    const elsewhere = mesh.enter('a', '198.51.100.1')
+    elsewhere.greet()
+    assert.equal(await mesh.said(elsewhere.refusedRecipient()), 'ok')
+    // An honest letter from among them is taken.
+    assert.equal(await mesh.letter('a', addresses[39] as string, 'x@example.net', 'anna@example.com'), 'ok')
+  })
+}
+
 test('a ban ends by itself; the next one is twice as long', async () => {
   const mesh = await pair(14, { greylist: 'off', limits: { unknownRecipientsPerHourMax: 2, unknownRecipientsFree: 9 } })
   const guess = async (id: string) => {

@@ -126,6 +126,7 @@ function ratesOf(limits: DoorLimits): DoorRates {
     letters: hourly('mail', limits.lettersPerAddressPerHourMax),
     recipients: hourly('rcpt', limits.recipientsPerAddressPerHourMax),
     unknown: hourly('unknown', limits.unknownRecipientsPerHourMax),
+    unknownOfSite: hourly('unknown-site', limits.unknownRecipientsPerHourMax * limits.unknownRecipientsSiteTimes),
     recipientLetters: hourly('to', limits.lettersPerRecipientPerHourMax),
     userLetters: hourly('user-mail', limits.lettersPerUserPerHourMax),
     userRecipients: hourly('user-rcpt', limits.recipientsPerUserPerHourMax),

@@ -29,6 +29,8 @@ export const doorLimits = {
   unknownRecipientsFree: 5,
   /** With so many its address is banned. */
   unknownRecipientsPerHourMax: 25,
+  /** So many times as much from its whole site (IPv4 /24, IPv6 /48) ends the sessions of whoever guesses there. */
+  unknownRecipientsSiteTimes: 4,
   tarpitFirstMs: 1_000,
   tarpitMaxMs: 20_000,
   /** Sessions that wait in the tarpit; others are sent away instead. */

@@ -1,5 +1,4 @@
 // What the DNS says of one visitor: asked at once, waited for only when an answer is needed, and never longer than a named time.
-import { sleep } from '@skein/runtime'
 import type { DoorParts } from './door-parts.ts'
 import type { ListHit } from './dns-lists.ts'
 import type { ReverseName } from './reverse-name.ts'
@@ -65,15 +64,16 @@ export class Lookups {
   /** Undefined: all is known, or has been waited for long enough in this session. */
   whenKnown(): Promise<void> | undefined {
     if (this.#underWay === 0 || this.#hasWaitedLong) return undefined
-    const known = new Promise<void>((resolve) => this.#waiting.push(resolve))
     const { clock, limits } = this.#parts
-    const enough = new AbortController()
-    const patience = sleep(clock, limits.lookupWaitMs, enough.signal).then(
-      () => {
+    return new Promise((resolve) => {
+      const patience = clock.setTimer(limits.lookupWaitMs, () => {
         this.#hasWaitedLong = true
-      },
-      () => {},
-    )
-    return Promise.race([known, patience]).finally(() => enough.abort())
+        resolve()
+      })
+      this.#waiting.push(() => {
+        patience.cancel()
+        resolve()
+      })
+    })
   }
 }

@@ -1,8 +1,9 @@
 // A stranger's mail system at the door, from its connection to its end.
 import { splitAddress } from '@skein/mail'
 import { clientKey } from '@skein/runtime'
-import { networkOf } from './client-network.ts'
+import { networkOf, siteOf } from './client-network.ts'
 import type { DoorParts } from './door-parts.ts'
+import type { Standing } from './good-names.ts'
 import { Lookups } from './lookups.ts'
 import type { DoorAnswer, DoorVisit } from './ports.ts'
 import { type Refusal, refusals } from './refusals.ts'
@@ -18,6 +19,8 @@ export class MxVisit implements DoorVisit {
   readonly #isAllowed: boolean
   readonly #lookups: Lookups
   #isCounted = false
+  /** As it was when the session began: what it does now counts for the next one. */
+  #standingOnce: Standing | undefined
   #from = ''
   #judged = 0
   #refused = 0
@@ -50,11 +53,11 @@ export class MxVisit implements DoorVisit {
     if (rule) return this.#refuse(refusals.blockedAddress(rule.reason))
     const ban = bans.of(this.#address)
     if (ban) return this.#refuse(refusals.banned(ban.reason, ban.untilMs - nowMs))
-    const standing = this.#standing()
+    const standing = this.#standing
     const here = sessions.get(this.#client) ?? 0
     const sessionsMax = standing === 'bad' ? limits.sessionsPerBadNameMax : limits.sessionsPerAddressMax
     if (here >= sessionsMax) return this.#refuse(refusals.tooManySessions)
-    sessions.set(this.#client, here + 1)
+    if (!this.#isCounted) sessions.set(this.#client, here + 1)
     this.#isCounted = true
     const waitMs = usage.take(rates.connections, this.#client, this.#times())
     return waitMs > 0 ? this.#refuse(refusals.tooManyConnections(waitMs)) : null
@@ -115,7 +118,7 @@ export class MxVisit implements DoorVisit {
     const { greylistFor, names } = this.#parts
     // A list of friends has it.
     if (greylistFor === 'off' || weight < 0) return false
-    const standing = this.#standing()
+    const standing = this.#standing
     if (standing === 'good' || (standing === 'unknown' && names.comesBack(this.#network))) return false
     return greylistFor === 'all' || weight > 0 || this.#lookups.name.kind === 'none' || standing === 'bad'
   }
@@ -134,11 +137,14 @@ export class MxVisit implements DoorVisit {
     if (this.#isAllowed) return null
     const { usage, rates, limits, names, bans, tarpit } = this.#parts
     const guesses = usage.add(rates.unknown, this.#client)
+    const ofSite = usage.add(rates.unknownOfSite, siteOf(this.#address))
     names.badDeed(this.#network)
     if (guesses > rates.unknown.max) {
       bans.ban(this.#address, refusals.guessing.text)
       return this.#refuse(refusals.guessing)
     }
+    // Its neighbours may be honest: nobody is banned for them.
+    if (ofSite > rates.unknownOfSite.max) return this.#refuse(refusals.guessing)
     const isMostlyWrong = this.#refused > limits.refusedRecipientsShareMax * this.#judged
     if (this.#judged >= limits.recipientsJudgedMin && isMostlyWrong) return this.#refuse(refusals.guessing)
     // Counts fade a little from one guess to the next.
@@ -150,7 +156,7 @@ export class MxVisit implements DoorVisit {
     return stay.over.then(() => null)
   }
 
-  letter(outcome: 'taken' | 'refused'): void {
+  letter(outcome: 'taken' | 'junk' | 'refused'): void {
     if (this.#isAllowed) return
     if (outcome === 'taken') this.#parts.names.goodDeed(this.#network)
     else this.#parts.names.badDeed(this.#network)
@@ -166,12 +172,12 @@ export class MxVisit implements DoorVisit {
     else sessions.set(this.#client, here - 1)
   }
 
-  #standing() {
-    return this.#parts.names.standing(this.#network)
+  get #standing(): Standing {
+    return (this.#standingOnce ??= this.#parts.names.standing(this.#network))
   }
 
   #times(): number {
-    return this.#standing() === 'good' ? this.#parts.limits.goodNameTimes : 1
+    return this.#standing === 'good' ? this.#parts.limits.goodNameTimes : 1
   }
 
   #refuse(refusal: Refusal): Refusal {

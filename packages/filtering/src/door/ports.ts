@@ -24,7 +24,7 @@ export interface DoorVisit {
   /** At RCPT, where the house has no such recipient or does not relay to it: says when that may be answered. */
   refusedRecipient(): DoorAnswer
   /** At the end of a message. */
-  letter(outcome: 'taken' | 'refused'): void
+  letter(outcome: 'taken' | 'junk' | 'refused'): void
   /** The session is over. */
   leave(): void
 }

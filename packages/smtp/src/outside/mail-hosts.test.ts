@@ -63,6 +63,26 @@ describe('hosts of a domain', () => {
     })
   })
 
+  test('a domain of another script is asked for as A-labels', async () => {
+    const resolver = createMemoryDns({ 'MX xn--fiqs8s.example': ['10 mx.example'], 'A mx.example': ['10.0.0.1'] })
+    const found = await find(resolver, { domain: '中国.example' })
+    assert.deepEqual('hosts' in found && [found.domain, found.hosts[0]?.name], ['xn--fiqs8s.example', 'mx.example'])
+    const none = await find(resolver, { domain: 'a b' })
+    assert.deepEqual('failed' in none && [none.failed.kind, none.failed.status], ['permanent', '5.1.2'])
+  })
+
+  test('an exchange that is an alias, or an address, is taken as it is meant', async () => {
+    const zone = { 'MX there.example': ['10 alias.example', '20 192.0.2.9'], 'CNAME alias.example': ['mx.example'] }
+    const found = await find(createMemoryDns({ ...zone, 'A mx.example': ['10.0.0.1'] }))
+    assert.deepEqual(
+      'hosts' in found && found.hosts.map(({ name, address, canonicalName }) => [name, address, canonicalName]),
+      [
+        ['alias.example', '10.0.0.1', 'mx.example'],
+        ['192.0.2.9', '192.0.2.9', undefined],
+      ],
+    )
+  })
+
   test('an address literal needs no DNS', async () => {
     const literal = dns(new Error('not asked'), { '10.1.2.3': ['10.1.2.3'], '2001:db8::5': ['2001:db8::5'] })
     assert.ok('hosts' in (await find(literal, { domain: '[10.1.2.3]' })))
