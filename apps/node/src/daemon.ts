@@ -21,7 +21,7 @@ import {
 } from '@skein/storage'
 import { acmeSettings } from './acme/acme-settings.ts'
 import { createHttpChallenges } from './acme/http-challenges.ts'
-import { createAdministrators } from './administrators.ts'
+import { allAdministrators, announceAdministrators, createAdministrators } from './administrators.ts'
 import { createCertificates } from './certificates.ts'
 import type { Config } from './config.ts'
 import { sendConflictNotices } from './conflict-notices.ts'
@@ -121,7 +121,9 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     { takesCertificates: config.tls['client-authorities'] !== '' },
   )
   opened.add('log-ins', () => authenticator.idle())
-  const administrators = createAdministrators(stores.accounts)
+  const administrators = createAdministrators(stores.accounts, () =>
+    announceAdministrators(ledger, administrators.list(), logger),
+  )
   const srsSecrets = new SrsSecretKeeper(
     { shared: sharedSecrets(ledger), clock, random, logger: logger.child({ part: 'delivery' }) },
     deliveryLimits,
@@ -166,7 +168,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
     },
     {
       hostName,
-      administrators: () => administrators.list(),
+      administrators: () => allAdministrators(directory, administrators.list()),
       srsSecrets: () => srsSecrets.secrets(),
       messageBytesMax: config.smtp['message-bytes-max'],
       recipientsMax: config.smtp['recipients-max'],

@@ -104,6 +104,8 @@ export interface NodeRecord {
   services?: Readonly<Record<string, number>>
   /** DKIM keys with which it signs letters that enter the mesh there. */
   dkim?: readonly DkimSelector[]
+  /** Its users who administer the mesh, oldest first. A node of an older version says none. */
+  administrators?: readonly string[]
   /** SHA-256 (64 hex digits) of the public key of its certificate in use, then of the key that it will use next (TLSA `3 1 1`). */
   tlsKeys?: readonly string[]
   /** The CAA name of the authority that gives it certificates (RFC 8659 §4.2); '' or absent: none. */

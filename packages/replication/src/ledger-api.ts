@@ -29,6 +29,8 @@ export interface NodeProfile {
   services?: Record<string, number>
   /** DKIM keys with which it signs letters that enter the mesh there. Said in the node's own document only. */
   dkim?: DkimSelector[]
+  /** Its users who administer the mesh, oldest first. Said in the node's own document only. */
+  administrators?: string[]
   /** SHA-256 of its TLS keys, in use and next. Said in the node's own document only. */
   tlsKeys?: string[]
   /** CAA name of its certificate authority. Said in the node's own document only. */

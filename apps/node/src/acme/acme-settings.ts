@@ -23,7 +23,7 @@ export interface AcmeSettings {
 const wrong = (text: string) => new SkeinError('acme-settings', 'refused', `[acme] in skein.toml: ${text}`)
 
 /** @returns undefined: no certificates are asked for. @throws SkeinError `acme-settings` */
-export function acmeSettings({ acme, tls }: Config): AcmeSettings | undefined {
+export function acmeSettings({ acme, tls, listen }: Config): AcmeSettings | undefined {
   if (acme.directory === '') return undefined
   if (!/^https:\/\/[^/]/.test(acme.directory)) throw wrong('directory is an https:// address')
   if (!acme['agree-to-terms']) {
@@ -37,6 +37,9 @@ export function acmeSettings({ acme, tls }: Config): AcmeSettings | undefined {
   const { method, names } = acme
   if (method === 'http-01' && names.some((name) => name.startsWith('*.'))) {
     throw wrong('an authority gives *. names only by method = "dns-01"')
+  }
+  if (method === 'http-01' && listen.http === false) {
+    throw wrong('http-01 is answered over HTTP, and http is off in [listen]')
   }
   if ((acme['eab-key-id'] === '') !== (acme['eab-hmac-key'] === '')) {
     throw wrong('eab-key-id and eab-hmac-key belong together')

@@ -59,7 +59,9 @@ export function tagsOf(text: string): Map<string, string> | undefined {
   const tags = new Map<string, string>()
   for (const part of text.split(';')) {
     const [, tag, value] = /^\s*([a-z0-9_-]+)\s*=\s*(.*?)\s*$/is.exec(part) ?? []
-    if (tag !== undefined) tags.set(tag.toLowerCase(), value ?? '')
+    const name = tag?.toLowerCase()
+    // RFC 6376 §3.2: a tag that stands twice makes the whole unreadable.
+    if (name !== undefined && !tags.has(name)) tags.set(name, value ?? '')
     else if (part.trim() !== '') return undefined
   }
   return tags

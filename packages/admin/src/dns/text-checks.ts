@@ -47,35 +47,37 @@ const signingKey: TextCheck = (question, texts) => {
 
 const mailbox = /^mailto:([^\s@,!]+)@([a-z0-9.-]+)(?:![0-9]+[kmgt]?)?$/i
 
-// RFC 7489 §6.3
+const isDisposition = (text: string) => /^(?:none|quarantine|reject)$/i.test(text)
+
+// RFC 9989 §4.7
 const alignment: TextCheck = async (question, texts, lookup) => {
   const publish = recordsOf(question, question.wanted)
-  const found = single(question, texts, { label: 'DMARC', starts: /^v\s*=\s*DMARC1/ })
+  const found = single(question, texts, { label: 'DMARC', starts: /^v\s*=\s*DMARC1/i })
   if ('state' in found) return found
   const { text, tags } = found
-  const wrong = (why: string): Judgement => ({
-    state: 'wrong',
+  const judged = (state: 'wrong' | 'advice', why: string, fix: string): Judgement => ({
+    state,
     text: `"${text}" ${why}`,
-    fix: 'publish this in its place, or mend the policy of your own',
+    fix,
     publish,
   })
-  if (!/^(?:none|quarantine|reject)$/i.test(tags.get('p') ?? '')) return wrong('has no p=none, quarantine or reject')
-  const subdomains = tags.get('sp')
-  if (subdomains !== undefined && !/^(?:none|quarantine|reject)$/i.test(subdomains))
-    return wrong(`has sp=${subdomains}`)
-  const share = tags.get('pct')
-  if (share !== undefined && !/^(?:\d\d?|100)$/.test(share)) return wrong(`has pct=${share}`)
-  const places = (tags.get('rua') ?? '').split(',').map((place) => place.trim())
-  if (places[0] === '') {
-    return { state: 'advice', text: `"${text}" asks for no reports`, fix: 'add rua, as here', publish }
+  const wrong = (why: string) => judged('wrong', why, 'publish this in its place, or mend the policy of your own')
+  if (!isDisposition(tags.get('p') ?? '')) return wrong('has no p=none, quarantine or reject')
+  for (const tag of ['sp', 'np']) {
+    const value = tags.get(tag)
+    if (value !== undefined && !isDisposition(value)) return wrong(`has ${tag}=${value}`)
   }
+  const testing = tags.get('t')
+  if (testing !== undefined && !/^[yn]$/i.test(testing)) return wrong(`has t=${testing}`)
+  const places = (tags.get('rua') ?? '').split(',').map((place) => place.trim())
+  if (places[0] === '') return judged('advice', 'asks for no reports', 'add rua, as here')
   const domain = question.name.slice('_dmarc.'.length)
   for (const place of places) {
     const host = mailbox.exec(place)?.[2]?.toLowerCase()
     if (host === undefined) return wrong(`asks for reports to "${place}", which is no mailto: address`)
     const isOwn = host === domain || host.endsWith(`.${domain}`) || domain.endsWith(`.${host}`)
     if (!isOwn && !(await agrees(domain, host, lookup))) {
-      // RFC 7489 §7.1
+      // RFC 9990 §4
       const record = { name: `${domain}._report._dmarc.${host}`, type: 'TXT' as const, value: 'v=DMARC1' }
       return {
         state: 'wrong',
@@ -85,6 +87,8 @@ const alignment: TextCheck = async (question, texts, lookup) => {
       }
     }
   }
+  if (tags.has('pct'))
+    return judged('advice', 'has pct, which nobody reads any more', 'take it out; t=y is for testing')
   return { state: 'right', text }
 }
 

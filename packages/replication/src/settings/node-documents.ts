@@ -37,6 +37,10 @@ const readers: { [Field in keyof Required<NodeProfile>]: (value: CborValue) => N
       return isWhole && /^[a-z0-9-]{1,63}$/.test(selector) && record.length <= 1024 ? [{ selector, record }] : []
     })
   },
+  administrators: (value) => {
+    const isAddress = (item: CborValue) => typeof item === 'string' && item.length <= 320 && item.includes('@')
+    return Array.isArray(value) && value.every(isAddress) ? (value.slice(0, 64) as string[]) : undefined
+  },
   tlsKeys: (value) => {
     const isDigest = (item: CborValue) => typeof item === 'string' && /^[0-9a-f]{64}$/.test(item)
     return Array.isArray(value) && value.every(isDigest) ? (value.slice(0, 8) as string[]) : undefined

@@ -68,6 +68,7 @@ function recordOf(id: NodeId, profile: NodeProfile, { fieldsOf, settingsOf }: No
     hostName: self.hostName,
     services: self.services ?? {},
     dkim: self.dkim ?? [],
+    administrators: self.administrators ?? [],
     tlsKeys: self.tlsKeys ?? [],
     authority: self.authority ?? '',
   }
