@@ -6,6 +6,7 @@ import { formatReceived, splitAddress } from '@skein/mail'
 import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type NodeId, type PeerLink, type Timer } from '@skein/runtime'
 import { newRecipient } from './bounce.ts'
+import { ErrandAllowance } from './errand-allowance.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
 import type { DeliveryLimits, Errand, QueueId, QueueItem, QueueRecipient } from './ports.ts'
 import type { Letter } from './queue.ts'
@@ -16,8 +17,8 @@ import {
   type RelayOffer,
   type RelayReply,
   type RelayRequest,
-  type RelayResult,
 } from './relay-wire.ts'
+import { resultsOf } from './relay-results.ts'
 import { expandAddress, type RouteSettings } from './route.ts'
 import type { TraceStep } from './trace.ts'
 
@@ -52,9 +53,8 @@ interface Upload {
 
 /** Without a word from the origin so long after it was told "staged", this node asks. */
 const askAfterMs = 5_000
-const hourMs = 3600_000
 /** A letter that was never let go is dropped after so long: its origin has gone another way since. */
-const ungrantedKeepMs = 24 * hourMs
+const ungrantedKeepMs = 24 * 3600_000
 
 export class ErrandDesk {
   readonly #parts: ErrandDeskComponents
@@ -64,8 +64,7 @@ export class ErrandDesk {
   readonly #taking = new Map<string, Promise<RelayReply>>()
   readonly #uploads = new Map<string, Upload>()
   readonly #telling = new Set<QueueId>()
-  /** What each peer may still hand in, refilled over the hour. */
-  readonly #allowances = new Map<NodeId, { left: number; atMs: number }>()
+  readonly #allowance: ErrandAllowance
   readonly #unsubscribe: (() => void)[] = []
   #timer: Timer | undefined
   #started = false
@@ -73,6 +72,7 @@ export class ErrandDesk {
   constructor(components: ErrandDeskComponents, settings: ErrandDeskSettings) {
     this.#parts = components
     this.#settings = settings
+    this.#allowance = new ErrandAllowance(components.clock, settings.limits.errandsPerPeerHourMax)
   }
 
   start(): void {
@@ -131,7 +131,7 @@ export class ErrandDesk {
     if (declined) return declined
     if (!offer.body) return this.#beginUpload(key, offer)
     if (offer.body.length !== offer.size) throw malformed()
-    this.#spend(from)
+    this.#allowance.spend(from)
     const blob = await this.#parts.log.append([this.#received(from, offer), offer.body])
     return this.#stage(from, key, offer, blob)
   }
@@ -168,23 +168,8 @@ export class ErrandDesk {
     for (const key of this.#errands.keys()) if (key.startsWith(`${from} `)) held++
     for (const key of this.#uploads.keys()) if (key.startsWith(`${from} `)) held++
     if (held >= limits.errandsPerPeerMax) return no(451, '4.3.2', 'this node has enough letters of yours', true)
-    if (this.#allowance(from).left < 1) return no(451, '4.7.0', 'too many letters of yours in this hour', true)
+    if (!this.#allowance.has(from)) return no(451, '4.7.0', 'too many letters of yours in this hour', true)
     return undefined
-  }
-
-  #allowance(from: NodeId): { left: number; atMs: number } {
-    const { clock } = this.#parts
-    const { errandsPerPeerHourMax: max } = this.#settings.limits
-    const nowMs = clock.monotonicMs()
-    const before = this.#allowances.get(from) ?? { left: max, atMs: nowMs }
-    const left = Math.min(max, before.left + ((nowMs - before.atMs) / hourMs) * max)
-    const now = { left, atMs: nowMs }
-    this.#allowances.set(from, now)
-    return now
-  }
-
-  #spend(from: NodeId): void {
-    this.#allowance(from).left -= 1
   }
 
   #beginUpload(key: string, offer: RelayOffer): RelayReply {
@@ -241,7 +226,7 @@ export class ErrandDesk {
     }
     this.#uploads.delete(key)
     upload.idle?.cancel()
-    this.#spend(from)
+    this.#allowance.spend(from)
     const stage = async (): Promise<RelayReply> => {
       const blob = await upload.writer.finish([this.#received(from, upload.offer)])
       return this.#stage(from, key, upload.offer, blob)
@@ -307,7 +292,7 @@ export class ErrandDesk {
     const letter = this.#letter(keyOf(from, ticket))
     if (!letter || letter.item.errand?.stage !== stage) return { t: 'state', state: 'unknown', results: [] }
     if (letter.phase === 'open') {
-      keeper.apply(letter.item.id, { event: 'let-go', atMs: clock.nowMs() })
+      keeper.apply(letter.item.id, { event: 'let-go', atMs: clock.nowMs(), hurry })
       if (hurry) tryNow(letter.item.id)
     }
     return this.#state(letter.item.id)
@@ -411,24 +396,6 @@ export function isHomedAt(directory: Directory, from: string, node: NodeId, rout
     const { local, domain } = splitAddress(address)
     const base = local.split('+', 1)[0] ?? local
     return (directory.lookup(address) ?? directory.lookup(`${base}@${domain}`))?.home === node
-  })
-}
-
-function resultsOf(item: QueueItem): RelayResult[] {
-  return item.recipients.map(({ index, state, lastResult }) => {
-    const recalled = state === 'cancelled'
-    const unsent = {
-      kind: 'temporary' as const,
-      code: 451,
-      status: '4.3.0',
-      text: 'taken out there by its operator',
-      hop: '',
-    }
-    const { kind, code, status, text, hop } = recalled || !lastResult ? unsent : lastResult
-    const end = state === 'delivered' ? 'delivered' : recalled ? 'recalled' : 'failed'
-    const dsnPassedOn = lastResult?.dsnPassedOn ?? false
-    const deliverByPassedOn = lastResult?.deliverByPassedOn ?? false
-    return { index, end, kind, code, status, text, hop, dsnPassedOn, deliverByPassedOn }
   })
 }
 

@@ -29,6 +29,7 @@ import {
   type RelayRequest,
   type RelayResult,
 } from './relay-wire.ts'
+import { resultOf } from './relay-results.ts'
 import { retryPauseMs } from './retry-schedule.ts'
 
 export interface HandOverDeskComponents {
@@ -52,6 +53,8 @@ interface Ticket {
   /** Of the peer, about this ticket or at all. */
   heardMs: number
   asking: boolean
+  /** The grant is on the disk here: before that, a crash would give the letter to another. */
+  mayGo: boolean
 }
 
 const recallLookMs = 25
@@ -117,7 +120,7 @@ export class HandOverDesk {
     const { keeper, clock, newId } = this.#parts
     const ticket = newId()
     const atMs = clock.nowMs()
-    this.#tickets.set(ticket, { ticket, id, node, heardMs: atMs, asking: false })
+    this.#tickets.set(ticket, { ticket, id, node, heardMs: atMs, asking: false, mayGo: false })
     const stored = keeper.applyDurably(id, { event: 'offered', atMs, indexes, node, ticket, why })
     this.#waiting.push(async () => {
       await stored
@@ -141,7 +144,7 @@ export class HandOverDesk {
 
   /** May the peer send what it has staged? */
   wordFor(from: NodeId, ticket: string, stage: string): 'go' | 'wait' | 'void' {
-    return wordFor(this.#handOver(from, ticket), stage)
+    return wordFor(this.#handOver(from, ticket), stage, this.#tickets.get(ticket)?.mayGo ?? false)
   }
 
   /** The peer's word about all that it had. Resolves when it is on the disk here, or was there before. */
@@ -172,7 +175,7 @@ export class HandOverDesk {
   }
 
   #add(id: QueueId, { ticket, node }: HandOver, heardMs: number): void {
-    this.#tickets.set(ticket, { ticket, id, node, heardMs, asking: false })
+    this.#tickets.set(ticket, { ticket, id, node, heardMs, asking: false, mayGo: true })
   }
 
   #offerNext(): void {
@@ -208,6 +211,7 @@ export class HandOverDesk {
     if (reply.t === 'staged') {
       open.heardMs = clock.nowMs()
       await keeper.applyDurably(id, { event: 'granted', ticket, stage: reply.stage })
+      open.mayGo = true
       return this.#ask(open, false)
     }
     if (reply.t !== 'declined') return this.#notTaken(id, ticket, 'an answer that means nothing', true)
@@ -289,7 +293,7 @@ export class HandOverDesk {
     const { clock, link } = this.#parts
     const { ticket, node } = open
     const handOver = this.#find(open)?.handOver
-    if (!this.#started || handOver?.stage === undefined || !link.connected().includes(node)) return
+    if (!this.#started || !open.mayGo || handOver?.stage === undefined || !link.connected().includes(node)) return
     const { stage, wish } = handOver
     open.asking = true
     let reply: RelayReply
@@ -391,24 +395,8 @@ export class HandOverDesk {
 }
 
 /** Before the grant nothing is decided; a grant is for one stage; whatever else a peer has is of no more use. */
-export function wordFor(handOver: HandOver | undefined, stage: string): 'go' | 'wait' | 'void' {
+export function wordFor(handOver: HandOver | undefined, stage: string, isOnDisk: boolean): 'go' | 'wait' | 'void' {
   if (!handOver) return 'void'
-  if (handOver.phase === 'offered') return 'wait'
+  if (handOver.phase === 'offered' || !isOnDisk) return 'wait'
   return handOver.stage === stage ? 'go' : 'void'
-}
-
-function resultOf(said: RelayResult | undefined, atMs: number, node: NodeId, text = 'no word of it'): DeliveryResult {
-  if (!said) return { atMs, kind: 'temporary', code: 451, status: '4.4.7', text, courier: 'peer', hop: node }
-  const { kind, code, status, hop, dsnPassedOn, deliverByPassedOn } = said
-  return {
-    atMs,
-    kind,
-    code,
-    status,
-    text: said.text,
-    courier: 'outside',
-    hop,
-    ...(dsnPassedOn && { dsnPassedOn }),
-    ...(deliverByPassedOn && { deliverByPassedOn }),
-  }
 }

@@ -352,3 +352,110 @@ test('a peer that is silent for too long is given up; coming back it asks first,
   assert.equal(took.length, 1)
   assert.equal(unfinished(mesh), 0)
 })
+
+test('cancel: what the peer has not sent comes back, and the sender is told as of any letter', async () => {
+  const { mesh, says, took, send } = await fourNodes()
+  says.set('bj', blocked)
+  says.set('hk', greylisted)
+  const { queueId } = await send()
+  await mesh.clock.advance(5_000)
+  const { control } = mesh.node('bj').delivery
+  assert.equal(control.list()[0]?.recipients[0]?.state, 'handed-over')
+  await mesh.clock.runUntil(control.cancel(queueId))
+  await mesh.clock.advance(5_000)
+  says.clear()
+  await mesh.clock.advance(3600_000)
+  assert.equal(took.length, 0)
+  assert.equal(unfinished(mesh), 0)
+  assert.equal((await mesh.inbox('aaa@test.com')).length, 1)
+})
+
+test('cancel: what is being sent is delivered, and nobody is told otherwise', async () => {
+  const { mesh, says, took, mind, send } = await fourNodes()
+  says.set('bj', blocked)
+  mind.answerMs = 2_000
+  const { queueId } = await send()
+  await mesh.clock.advance(3_000)
+  await mesh.clock.runUntil(mesh.node('bj').delivery.control.cancel(queueId))
+  await mesh.clock.advance(60_000)
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['hk'],
+  )
+  assert.equal(unfinished(mesh), 0)
+  assert.equal((await mesh.inbox('aaa@test.com')).length, 0)
+})
+
+test('cancel while the peer is away: carried out when it is back', async () => {
+  const { mesh, says, took, send } = await fourNodes()
+  says.set('bj', blocked)
+  says.set('hk', greylisted)
+  const { queueId } = await send()
+  await mesh.clock.advance(5_000)
+  mesh.crash('hk')
+  await mesh.clock.advance(1_000)
+  await mesh.clock.runUntil(mesh.node('bj').delivery.control.cancel(queueId))
+  assert.equal(mesh.node('bj').delivery.stats().letters, 1)
+  says.clear()
+  mesh.crash('bj')
+  await mesh.start('bj')
+  await mesh.start('hk')
+  await mesh.clock.advance(120_000)
+  assert.equal(took.length, 0)
+  assert.equal(unfinished(mesh), 0)
+})
+
+test('hold brings it back and keeps it; retry sends it on its way again', async () => {
+  const { mesh, says, took, send } = await fourNodes()
+  says.set('bj', blocked)
+  says.set('hk', greylisted)
+  const { queueId } = await send()
+  await mesh.clock.advance(5_000)
+  const { control } = mesh.node('bj').delivery
+  await mesh.clock.runUntil(control.hold(queueId))
+  assert.equal(control.list()[0]?.recipients[0]?.state, 'held')
+  says.delete('hk')
+  await mesh.clock.advance(3600_000)
+  assert.equal(took.length, 0)
+  await control.retry(queueId)
+  await mesh.clock.advance(5_000)
+  assert.equal(took.length, 1)
+  assert.equal(unfinished(mesh), 0)
+})
+
+test('retry of a letter that a peer has: the peer tries at once; at the peer it is for the origin to say', async () => {
+  const { mesh, says, took, send } = await fourNodes()
+  says.set('bj', blocked)
+  says.set('hk', greylisted)
+  const { queueId } = await send()
+  await mesh.clock.advance(5_000)
+  says.delete('hk')
+  const [errand] = mesh.node('hk').delivery.control.list()
+  assert.ok(errand)
+  await assert.rejects(mesh.node('hk').delivery.control.retry(errand.id), { code: 'not-our-letter' })
+  await mesh.node('bj').delivery.control.retry(queueId)
+  await mesh.clock.advance(2_000)
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['hk'],
+  )
+  await mesh.clock.advance(2_000)
+  assert.equal(unfinished(mesh), 0)
+})
+
+test('an operator of the peer takes it out: the origin goes another way', async () => {
+  const { mesh, says, took, send } = await fourNodes()
+  says.set('bj', blocked)
+  says.set('hk', greylisted)
+  await send()
+  await mesh.clock.advance(5_000)
+  const [errand] = mesh.node('hk').delivery.control.list()
+  await mesh.clock.runUntil(mesh.node('hk').delivery.control.cancel(errand?.id ?? ''))
+  await mesh.clock.advance(10_000)
+  assert.deepEqual(
+    took.map((it) => it.by),
+    ['tw'],
+  )
+  assert.equal(unfinished(mesh), 0)
+  assert.equal((await mesh.inbox('aaa@test.com')).length, 0)
+})

@@ -62,7 +62,7 @@ export type LetterEvent =
   /** The peer says what came of all that it had under this ticket; or it is lost, and nobody will say. */
   | { event: 'relayed'; atMs: number; ticket: string; outcomes: readonly Outcome[] }
   /** For another node's letter: that node lets this one send it now; and later has taken note of what came of it. */
-  | { event: 'let-go'; atMs: number }
+  | { event: 'let-go'; atMs: number; hurry?: boolean }
   | { event: 'origin-knows' }
 
 export type LetterEffect =
@@ -129,7 +129,7 @@ export function next(letter: Letter, event: LetterEvent, limits: LetterLimits): 
         'retried',
       )
     case 'let-go':
-      return letGo(letter, event.atMs)
+      return letGo(letter, event)
     case 'relayed':
       return relayed(letter, event, limits)
     case 'offered':
@@ -383,11 +383,12 @@ function handOver(letter: OpenLetter, event: HandOverEvent): Step {
 }
 
 /** Not stored: after a crash the origin must say so again, for it may have thought better of it. */
-function letGo(letter: OpenLetter, atMs: number): Step {
+function letGo(letter: OpenLetter, { atMs, hurry }: Extract<LetterEvent, { event: 'let-go' }>): Step {
   const { item } = letter
-  if (!item.errand || !item.recipients.some((it) => it.state === 'held')) return { letter, effects: [] }
+  const goes = (it: QueueRecipient) => it.state === 'held' || (hurry === true && it.state === 'pending')
+  if (!item.errand || !item.recipients.some(goes)) return { letter, effects: [] }
   const recipients = item.recipients.map((it): QueueRecipient => {
-    return it.state === 'held' ? { ...it, state: 'pending', nextAttemptMs: atMs } : it
+    return goes(it) ? { ...it, state: 'pending', nextAttemptMs: atMs } : it
   })
   return { letter: { ...letter, item: { ...item, recipients } }, effects: [] }
 }

@@ -49,6 +49,10 @@ type Elsewhere = Map<string, { node: NodeId; why: string; indexes: number[] }>
 
 /** Letters are looked at again for their age no more often than this. */
 const ageCheckMs = 1_000
+/** For each place that a domain has, so many must be free before it gets another. */
+const placesLeftForOthers = 6
+/** Lines that are looked at for one place that is free; the others come with the next. */
+const sharedLooksMax = 64
 /** Changes of the directory within this time count as one. */
 const directoryPauseMs = 250
 
@@ -64,6 +68,8 @@ export class Scheduler {
   readonly #running = new Map<Promise<void>, AbortController>()
   readonly #unsubscribe: (() => void)[] = []
   #outsideRunning = 0
+  /** Outside lines that wait for a place among all outside deliveries; whoever waits longest comes first. */
+  readonly #short = new Set<Line>()
   #wakeTimer: Timer | undefined
   #wakeAtMs = Infinity
   #directoryTimer: Timer | undefined
@@ -239,8 +245,13 @@ export class Scheduler {
     if (line.failures > 0) return 1
     if (line.destination.kind === 'local') return this.#limits.localDeliveriesAtOnceMax
     if (line.destination.kind === 'peer') return this.#limits.peerDeliveriesAtOnceMax
+    const most = this.#parts.paces.atOnceMax(line.destination.domain)
+    if (line.running >= most) return most
+    // A further place only while many more are left than the line has: slow domains never take the last ones from all others.
     const left = this.#limits.outsideDeliveriesAtOnceMax - this.#outsideRunning
-    return Math.min(this.#parts.paces.atOnceMax(line.destination.domain), line.running + left)
+    if (left > line.running * placesLeftForOthers) return line.running + 1
+    this.#short.add(line)
+    return line.running
   }
 
   /** Gives places to those who wait, as far as there are any. */
@@ -289,6 +300,7 @@ export class Scheduler {
 
   #tidy(line: Line): void {
     if (line.waiting.size > 0 || line.running > 0 || (this.#started && this.#backsOff(line))) return
+    this.#short.delete(line)
     this.#lines.remove(line)
   }
 
@@ -318,19 +330,29 @@ export class Scheduler {
           this.#parts.paces.ended(destination.domain, startedMs, results)
         }
         this.#settle(line, era, id, recipients, results)
-        this.#pump(line)
+        if (kind === 'outside') this.#shareOut(line)
+        else this.#pump(line)
         this.#tidy(line)
-        if (kind === 'outside') this.#outsidePlaceFree()
       })
       // A mistake of ours: it costs this letter its turn until the next start, not everybody the node.
       .catch((error: unknown) => logger.error({ err: error, queueId: id }, 'the outcome of a delivery was lost'))
     this.#running.set(work, controller)
   }
 
-  /** Lines that waited for a place among all outside deliveries. */
-  #outsidePlaceFree(): void {
-    if (this.#outsideRunning !== this.#limits.outsideDeliveriesAtOnceMax - 1) return
-    for (const line of this.#lines.all()) if (line.destination.kind === 'outside') this.#pump(line)
+  /** A place is free: the line that had it comes after those that wait already. */
+  #shareOut(line: Line): void {
+    if (this.#short.size === 0) return this.#pump(line)
+    this.#short.delete(line)
+    this.#short.add(line)
+    let looks = 0
+    for (const next of this.#short) {
+      if (this.#outsideRunning >= this.#limits.outsideDeliveriesAtOnceMax || looks++ > sharedLooksMax) break
+      this.#short.delete(next)
+      this.#pump(next)
+      this.#tidy(next)
+      // Whoever got nothing went back to the end.
+      if (next === line) break
+    }
   }
 
   #settle(
