@@ -1,7 +1,7 @@
 // A letter that the world refuses from one node leaves by another, once: three real nodes, a mail server outside that refuses
 // some of them, and SIGKILL at random moments of the hand-over, on either side.
 import assert from 'node:assert/strict'
-import { randomInt } from 'node:crypto'
+import { createHash, randomInt } from 'node:crypto'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { imapSubjects } from './harness/inbox-subjects.ts'
@@ -106,6 +106,24 @@ test('a refused letter finds another way out', { timeout: 420_000 }, async (t) =
     assert.match(stdout, /relayed +x@first\.example +hk has it and sends it, ticket/)
     await emptyQueues()
     assert.equal(took(id).length, 1)
+  })
+
+  await stage.step('it is signed by the node where it came in, and the signature holds whoever sends it', async () => {
+    const text = sink.letters[0]?.bytes.toString('latin1') ?? ''
+    const [head = '', body = ''] = text.split(/\r\n\r\n([^]*)/)
+    const unfolded = head.replaceAll(/\r\n[ \t]+/g, ' ')
+    assert.match(
+      unfolded,
+      /^Received: from bj\.test\.com \(bj\.test\.com \[127\.[\d.]+\]\) by hk\.test\.com with SKEIN/,
+    )
+    assert.match(unfolded, /^DKIM-Signature: .*d=test\.com; s=bj-/m)
+    // RFC 6376 §3.4.4: the body as relaxed says, without empty lines at its end.
+    const relaxed = body
+      .replaceAll(/[ \t]+/g, ' ')
+      .replaceAll(/ (?=\r\n)/g, '')
+      .replace(/(\r\n)*$/, '\r\n')
+    const bodyHash = createHash('sha256').update(relaxed, 'latin1').digest('base64')
+    assert.ok(unfolded.includes(`bh=${bodyHash}`), unfolded)
   })
 
   await stage.step('connect refused on all hosts counts as refused', async () => {

@@ -8,6 +8,7 @@ import { SkeinError, type Clock, type Logger, type NodeId, type PeerLink, type T
 import { newRecipient } from './bounce.ts'
 import { ErrandAllowance } from './errand-allowance.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
+import { ipOf } from './peer-receiver.ts'
 import type { DeliveryLimits, Errand, QueueId, QueueItem, QueueRecipient } from './ports.ts'
 import type { Letter } from './queue.ts'
 import {
@@ -276,7 +277,7 @@ export class ErrandDesk {
     const only = offer.recipients.length === 1 ? offer.recipients[0] : undefined
     return Buffer.from(
       formatReceived({
-        ...(node && { from: { helo: node.hostName, name: node.hostName, ip: '' } }),
+        ...(node && { from: { helo: node.hostName, name: node.hostName, ip: ipOf(node.addresses) } }),
         by: this.#settings.hostName,
         protocol: 'SKEIN',
         id: offer.ticket,

@@ -269,7 +269,7 @@ export class PeerReceiver {
 }
 
 /** The first IP address among multiaddrs such as `/ip4/127.0.0.135/tcp/19835`. */
-function ipOf(addresses: readonly string[]): string {
+export function ipOf(addresses: readonly string[]): string {
   for (const address of addresses) {
     const [, protocol, ip] = address.split('/')
     if (ip && (protocol === 'ip4' || protocol === 'ip6')) return ip
