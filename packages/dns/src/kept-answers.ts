@@ -11,12 +11,14 @@ interface Kept<Value> {
   value: Value
   bytes: number
   untilMs: number
+  /** Asked for since it came, or since it was spared. */
+  isUsed: boolean
 }
 
 export class KeptAnswers<Value extends Keepable> {
   readonly #clock: Clock
   readonly #limits: DnsLimits
-  /** The longest unused one first. */
+  /** The oldest first; one that was used is spared once. Moving each at every use would cost more than the look-up. */
   readonly #kept = new Map<string, Kept<Value>>()
   readonly #asking = new Map<string, Promise<Value>>()
   #bytes = 0
@@ -30,8 +32,7 @@ export class KeptAnswers<Value extends Keepable> {
   async get(key: string, ask: () => Promise<Value>): Promise<Value> {
     const kept = this.#kept.get(key)
     if (kept && kept.untilMs > this.#clock.monotonicMs()) {
-      this.#kept.delete(key)
-      this.#kept.set(key, kept)
+      kept.isUsed = true
       return kept.value
     }
     const underWay = this.#asking.get(key)
@@ -51,11 +52,14 @@ export class KeptAnswers<Value extends Keepable> {
     this.#drop(key)
     if (value.keepMs <= 0) return
     const bytes = value.bytes + key.length
-    this.#kept.set(key, { value, bytes, untilMs: this.#clock.monotonicMs() + value.keepMs })
+    const nowMs = this.#clock.monotonicMs()
+    this.#kept.set(key, { value, bytes, untilMs: nowMs + value.keepMs, isUsed: false })
     this.#bytes += bytes
-    for (const oldest of this.#kept.keys()) {
+    for (const [oldest, kept] of this.#kept) {
       if (this.#kept.size <= this.#limits.keptMax && this.#bytes <= this.#limits.keptBytesMax) break
-      this.#drop(oldest)
+      this.#kept.delete(oldest)
+      if (kept.isUsed && kept.untilMs > nowMs) this.#kept.set(oldest, { ...kept, isUsed: false })
+      else this.#bytes -= kept.bytes
     }
   }
 
