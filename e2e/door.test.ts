@@ -87,14 +87,13 @@ test('the door of three nodes', { timeout: 240_000, skip: skipWithout(...dnsWorl
     nodes = await startMesh(['a', 'b', 'c'], {
       domains: ['test.com'],
       settings: {
-        smtp: { trusted: [] },
+        smtp: { trusted: [], 'user-letters-per-hour-max': 5 },
         outside: { 'dns-servers': [world.resolver] },
         door: {
           'greylist-pause-seconds': greylistPauseMs / 1000,
           lists: ['bl.test', 'silent.nowhere.test'],
           'unknown-recipients-max': unknownRecipientsMax,
           'letters-per-address-max': 12,
-          'letters-per-user-max': 5,
         },
       },
     })
@@ -190,15 +189,17 @@ test('the door of three nodes', { timeout: 240_000, skip: skipWithout(...dnsWorl
     const taken = outcomes.filter((text) => text.startsWith('250')).length
     assert.ok(taken >= 12 && taken <= 15, outcomes.join('\n'))
     assert.match(outcomes.at(-1) ?? '', /^451 4\.7\.1 too many letters/)
-    const submit = async (node: SkeinNode) => {
+    const submit = async (node: SkeinNode, text: string) => {
       await using client = await SmtpClient.connect({ host: node.address, port: ports.submission, from: mailer })
       await client.ehlo()
       await client.login(user, password)
-      return (await client.command(`MAIL FROM:<${user}>`)).text
+      const { code, text: said } = await client.send(user, [user], text)
+      return `${code} ${said}`
     }
-    for (let n = 0; n < 5; n++) assert.match(await submit(a), /^250 /)
-    assert.match(await submit(a), /^451 4\.7\.1 you have sent too many letters/)
-    await eventually(async () => (await submit(b)).startsWith('451 4.7.1 '), {
+    for (let n = 0; n < 5; n++) assert.match(await submit(a, letter(user, user, `mine ${n}`).text), /^250 /)
+    const spent = /^450 .*4\.7\.1 5 letters an hour are the most/
+    assert.match(await submit(a, letter(user, user, 'too much').text), spent)
+    await eventually(async () => spent.test(await submit(b, letter(user, user, 'too much').text)), {
       what: 'the user meets the limit at another node',
       deadlineMs: 5_000,
     })

@@ -148,12 +148,6 @@ const doorSchema = z
     'letters-per-recipient-max': count(10_000_000)
       .default(doorLimits.lettersPerRecipientPerHourMax)
       .describe('Letters from strangers to one mailbox in an hour (450 4.2.1).'),
-    'letters-per-user-max': count(1_000_000)
-      .default(doorLimits.lettersPerUserPerHourMax)
-      .describe('Letters that one of our users sends in an hour (451 4.7.1).'),
-    'recipients-per-user-max': count(10_000_000)
-      .default(doorLimits.recipientsPerUserPerHourMax)
-      .describe('Recipients to whom one of our users writes in an hour (452 4.7.1).'),
   })
   .prefault({})
   .describe('Who may come in by SMTP, how often, and who has to wait.')
@@ -242,10 +236,10 @@ export const configSchema = z.strictObject({
       'recipients-max': count(100_000).default(1000).describe('Recipients of one letter.'),
       'user-letters-per-hour-max': amount
         .default(deliveryLimits.userLettersPerHourMax)
-        .describe('Letters that one user may submit here within an hour; 0: no end.'),
+        .describe('Letters that one user may submit within an hour, all nodes together; 0: no end.'),
       'user-recipients-per-hour-max': amount
         .default(deliveryLimits.userRecipientsPerHourMax)
-        .describe('Recipients of what one user submits here within an hour; 0: no end.'),
+        .describe('Recipients of what one user submits within an hour, all nodes together; 0: no end.'),
       'user-recipients-per-day-max': amount
         .default(deliveryLimits.userRecipientsPerDayMax)
         .describe('The same within a day.'),

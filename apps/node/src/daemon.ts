@@ -162,6 +162,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       outside,
       examiner: examination.examiner,
       accepted,
+      spentElsewhere: door.spentElsewhere,
       clock,
       random,
       logger: logger.child({ part: 'delivery' }),

@@ -6,9 +6,11 @@ import {
   createDoorkeeper,
   createJudgement,
   createSharedLoginFailures,
+  createSpentElsewhere,
   createSubjectHash,
   parseDnsList,
 } from '@skein/filtering'
+import type { SpentElsewhere } from '@skein/delivery'
 import type { Mesh } from '@skein/mesh'
 import type { Ledger } from '@skein/replication'
 import { type DnsResolver, type Logger, createAddressSet, systemClock as clock } from '@skein/runtime'
@@ -19,6 +21,7 @@ import type { Opened } from './opened.ts'
 export interface NodeDoor {
   doorkeeper: OperatedDoorkeeper
   loginFailures: SharedLoginFailures
+  spentElsewhere: SpentElsewhere
 }
 
 export interface DoorSetting {
@@ -72,7 +75,11 @@ export async function openDoor(setting: DoorSetting): Promise<NodeDoor> {
     },
   )
   opened.add('door', () => doorkeeper.close())
-  return { doorkeeper, loginFailures: createSharedLoginFailures({ judgement, clock, hash, isTrusted }) }
+  return {
+    doorkeeper,
+    loginFailures: createSharedLoginFailures({ judgement, clock, hash, isTrusted }),
+    spentElsewhere: createSpentElsewhere({ judgement, clock }),
+  }
 }
 
 function limitsOf(door: Config['door']): Partial<DoorLimits> {
@@ -85,7 +92,5 @@ function limitsOf(door: Config['door']): Partial<DoorLimits> {
     unknownRecipientsPerHourMax: door['unknown-recipients-max'],
     banFirstMs: door['ban-seconds'] * 1000,
     lettersPerRecipientPerHourMax: door['letters-per-recipient-max'],
-    lettersPerUserPerHourMax: door['letters-per-user-max'],
-    recipientsPerUserPerHourMax: door['recipients-per-user-max'],
   }
 }

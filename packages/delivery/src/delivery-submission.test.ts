@@ -3,11 +3,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isErrorCode } from '@skein/runtime'
+import { VirtualClock } from '@skein/testkit'
 import { keptAtHome } from './addressees.ts'
 import { DirectoryFixture } from './directory-fixture.ts'
 import { readSubmittedHeader } from './letter-header.ts'
 import { letter, type MeshFixture, strangerSource, twoNodes } from './mesh-fixture.ts'
+import { deliveryLimits } from './ports.ts'
 import { checkSender, senderToTell } from './sender-check.ts'
+import { SendingAllowance } from './sending-allowance.ts'
 
 const hourMs = 3600_000
 
@@ -72,6 +75,30 @@ test('one user sends no more letters an hour than the limit; the allowance comes
   await mesh.clock.advance(10 * hourMs)
   for (let i = 0; i < 4; i++) await submit(mesh, ['ccc@test.com'])
   assert.equal(verdicts(mesh, 'aaa@test.com')[0], spent)
+})
+
+test('what he has sent at other nodes counts, and they are told', () => {
+  const told: string[] = []
+  const elsewhere = new Map([['letters an hour', 3]])
+  const allowance = new SendingAllowance(
+    new VirtualClock(),
+    { ...deliveryLimits, userLettersPerHourMax: 5 },
+    {
+      note: (what, account, amount) => void told.push(`${account} ${amount} ${what}`),
+      amount: (what) => elsewhere.get(what) ?? 0,
+    },
+  )
+  allowance.take('u1', 2)
+  assert.deepEqual(told, ['u1 1 letters an hour', 'u1 2 recipients an hour', 'u1 2 recipients a day'])
+  allowance.take('u1', 1)
+  assert.throws(() => allowance.take('u1', 1), /5 letters an hour are the most/)
+  assert.equal(told.length, 6)
+  const refusal = allowance.refusal('u1')
+  assert.ok(refusal?.kind === 'refused' && refusal.code === 450)
+  elsewhere.clear()
+  assert.equal(allowance.refusal('u1'), undefined)
+  elsewhere.set('letters an hour', 5)
+  assert.ok(allowance.refusal('never seen here'), 'who has sent nothing here may have sent all of it elsewhere')
 })
 
 test('recipients count each; a letter is taken for all of them or for none; in a day there is an end too; 0 is no end', async () => {

@@ -33,7 +33,7 @@ import {
 import { expandAddress, looksRewritten, type RouteSettings } from './route.ts'
 import type { ReportKind } from './queue.ts'
 import { Scheduler, type LineStats } from './scheduler.ts'
-import { SendingAllowance } from './sending-allowance.ts'
+import { SendingAllowance, type SpentElsewhere } from './sending-allowance.ts'
 import { Suppression } from './suppression.ts'
 import { Tracer, type TraceStep } from './trace.ts'
 
@@ -49,6 +49,8 @@ export interface DeliveryComponents {
   outside: Courier
   /** Absent: letters are taken as they come, and nothing is signed. */
   examiner?: LetterExaminer
+  /** What users send at other nodes counts too. Absent: each node for itself. */
+  spentElsewhere?: SpentElsewhere
   /** Told of each letter from a front door once it is this node's for good. Must neither wait nor throw. */
   accepted?: (item: QueueItem) => void
   clock: Clock
@@ -189,7 +191,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       placement,
       full,
       suppression,
-      allowance: new SendingAllowance(clock, limits),
+      allowance: new SendingAllowance(clock, limits, components.spentElsewhere),
       tracer,
       clock,
       random,

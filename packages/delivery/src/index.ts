@@ -1,6 +1,7 @@
 export * from './delivery.ts'
 export * from './ports.ts'
 export type { SrsSecrets } from './forwarding-courier.ts'
+export type { SpentElsewhere } from './sending-allowance.ts'
 export * from './srs-secrets.ts'
 export { retryPausesMs } from './retry-schedule.ts'
 export type { LineStats } from './scheduler.ts'

@@ -46,10 +46,18 @@ export class DecayingCounts {
     if (own) level += faded(own.amount, own.atMs, nowMs, rule.fadesMs)
     for (const { author, record } of this.#judgement.about(this.#kind, key)) {
       const [amount = 0, atMs = 0] = record.values
-      const isOwn = author === this.#judgement.self
-      if (isOwn && own) continue
-      const word = isOwn ? amount : Math.min(Math.max(0, amount), rule.wordMax)
-      level += faded(word, atMs, nowMs, rule.fadesMs)
+      if (author !== this.#judgement.self) level += saidBy(record.values, rule, nowMs)
+      else if (!own) level += faded(amount, atMs, nowMs, rule.fadesMs)
+    }
+    return level
+  }
+
+  /** What the other nodes have said. */
+  elsewhere(key: string, rule: CountRule): number {
+    const nowMs = this.#clock.nowMs()
+    let level = 0
+    for (const { author, record } of this.#judgement.about(this.#kind, key)) {
+      if (author !== this.#judgement.self) level += saidBy(record.values, rule, nowMs)
     }
     return level
   }
@@ -79,6 +87,10 @@ export class DecayingCounts {
     const [amount = 0, atMs = 0] = this.#judgement.own(this.#kind, key)?.values ?? []
     return { amount, atMs, told: amount, toldMs: atMs }
   }
+}
+
+function saidBy([amount = 0, atMs = 0]: readonly number[], { wordMax, fadesMs }: CountRule, nowMs: number): number {
+  return faded(Math.min(Math.max(0, amount), wordMax), atMs, nowMs, fadesMs)
 }
 
 function faded(amount: number, atMs: number, nowMs: number, fadesMs: number): number {

@@ -22,8 +22,6 @@ export interface DoorRates {
   unknown: Rate
   unknownOfSite: Rate
   recipientLetters: Rate
-  userLetters: Rate
-  userRecipients: Rate
 }
 
 export interface DoorParts {

@@ -128,7 +128,5 @@ function ratesOf(limits: DoorLimits): DoorRates {
     unknown: hourly('unknown', limits.unknownRecipientsPerHourMax),
     unknownOfSite: hourly('unknown-site', limits.unknownRecipientsPerHourMax * limits.unknownRecipientsSiteTimes),
     recipientLetters: hourly('to', limits.lettersPerRecipientPerHourMax),
-    userLetters: hourly('user-mail', limits.lettersPerUserPerHourMax),
-    userRecipients: hourly('user-rcpt', limits.recipientsPerUserPerHourMax),
   }
 }

@@ -23,8 +23,6 @@ export const doorLimits = {
   /** A network with a good name may do so many times as much. */
   goodNameTimes: 10,
   lettersPerRecipientPerHourMax: 500,
-  lettersPerUserPerHourMax: 500,
-  recipientsPerUserPerHourMax: 2_000,
   /** Unknown recipients of one address in an hour that cost nothing; each further one is answered later. */
   unknownRecipientsFree: 5,
   /** With so many its address is banned. */

@@ -48,15 +48,6 @@ export const refusals = {
       '4.2.1',
       `this mailbox gets too many letters now, try again in ${spoken(waitMs)}`,
     ),
-  tooManyLettersOfUser: (waitMs: number) =>
-    refusal('too-many-letters-of-user', 451, '4.7.1', `you have sent too many letters, try again in ${spoken(waitMs)}`),
-  tooManyRecipientsOfUser: (waitMs: number) =>
-    refusal(
-      'too-many-recipients-of-user',
-      452,
-      '4.7.1',
-      `you have written to too many recipients, try again in ${spoken(waitMs)}`,
-    ),
   // RFC 7372 §3.4.
   noReverseName: refusal(
     'no-reverse-name',

@@ -1,4 +1,4 @@
-// Somebody's mail program at the door: who has logged in is known, and how much one user may send in an hour.
+// Somebody's mail program at the door: only who is blocked stays outside. How much one user may send is delivery's to say.
 import type { DoorParts } from './door-parts.ts'
 import type { DoorAnswer, DoorVisit } from './ports.ts'
 import { type Refusal, refusals } from './refusals.ts'
@@ -7,7 +7,6 @@ export class SubmissionVisit implements DoorVisit {
   readonly remoteName = ''
   readonly #parts: DoorParts
   readonly #address: string
-  #accountId: string | null = null
 
   constructor(parts: DoorParts, address: string) {
     this.#parts = parts
@@ -22,19 +21,12 @@ export class SubmissionVisit implements DoorVisit {
 
   hello(): void {}
 
-  sender(_from: string, accountId: string | null): DoorAnswer {
-    this.#accountId = accountId
-    if (accountId === null) return null
-    const { usage, rates, refuse } = this.#parts
-    const waitMs = usage.take(rates.userLetters, accountId)
-    return waitMs > 0 ? refuse(refusals.tooManyLettersOfUser(waitMs), this.#address) : null
+  sender(): DoorAnswer {
+    return null
   }
 
   recipient(): DoorAnswer {
-    if (this.#accountId === null) return null
-    const { usage, rates, refuse } = this.#parts
-    const waitMs = usage.take(rates.userRecipients, this.#accountId)
-    return waitMs > 0 ? refuse(refusals.tooManyRecipientsOfUser(waitMs), this.#address) : null
+    return null
   }
 
   refusedRecipient(): DoorAnswer {
