@@ -116,7 +116,7 @@ const signing: fc.Arbitrary<Signing> = fc
       fc.array(fc.constantFrom('From', 'to', 'Subject', 'subject', 'Date', 'X-A', 'x-none', 'DKIM-Signature'), {
         maxLength: 8,
       }),
-      fc.constant([]),
+      fc.constant([] as never[]),
     ),
     hasFrom: rarely(fc.constant(true), fc.constant(false)),
     tags: rarely(fc.constant([] as string[]), fc.array(tag, { maxLength: 2 })),
