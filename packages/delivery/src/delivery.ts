@@ -15,20 +15,19 @@ import { createLocalCourier } from './local-courier.ts'
 import { PeerCourier } from './peer-courier.ts'
 import { PeerReceiver } from './peer-receiver.ts'
 import { Placement } from './placement.ts'
-import {
-  deliveryLimits,
-  type Courier,
-  type DeadAddressStore,
-  type DeliveryLimits,
-  type Intake,
-  type LetterExaminer,
-  type QueueControl,
-  type QueueId,
-  type QueueItem,
-  type QueueRecipient,
-  type QueueStore,
-  type TraceEvent,
-  type TraceStore,
+import { deliveryLimits, type DeliveryLimits } from './limits.ts'
+import type {
+  Courier,
+  DeadAddressStore,
+  Intake,
+  LetterExaminer,
+  QueueControl,
+  QueueId,
+  QueueItem,
+  QueueRecipient,
+  QueueStore,
+  TraceEvent,
+  TraceStore,
 } from './ports.ts'
 import { expandAddress, looksRewritten, type RouteSettings } from './route.ts'
 import type { ReportKind } from './queue.ts'

@@ -9,7 +9,8 @@ import { newRecipient } from './bounce.ts'
 import { ErrandAllowance } from './errand-allowance.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
 import { ipOf } from './peer-receiver.ts'
-import type { DeliveryLimits, Errand, QueueId, QueueItem, QueueRecipient } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
+import type { Errand, QueueId, QueueItem, QueueRecipient } from './ports.ts'
 import type { Letter } from './queue.ts'
 import {
   decodeRelayReply,

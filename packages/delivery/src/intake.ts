@@ -11,8 +11,8 @@ import { examineLetter, type Taken } from './examination.ts'
 import type { FullMailboxes } from './full-mailboxes.ts'
 import { HeaderCollector, readRelayedHeader, readSubmittedHeader, type LetterHeader } from './letter-header.ts'
 import type { Placement } from './placement.ts'
+import type { DeliveryLimits } from './limits.ts'
 import {
-  type DeliveryLimits,
   type DeliveryResult,
   type Intake,
   type IntakeEnvelope,

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { newRecipient } from './bounce.ts'
-import { deliveryLimits, wantsNotice, type DeliveryResult, type NotifyWish, type QueueItem } from './ports.ts'
+import { deliveryLimits } from './limits.ts'
+import { wantsNotice, type DeliveryResult, type NotifyWish, type QueueItem } from './ports.ts'
 import { isFinal, next, openLetter, openReport, type Letter, type LetterEffect, type LetterEvent } from './queue.ts'
 
 const limits = { ...deliveryLimits, queueLifetimeMs: 1000, delayNoticeAfterMs: 100 }

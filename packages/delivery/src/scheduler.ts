@@ -8,15 +8,8 @@ import type { DestinationPaces } from './destination-pace.ts'
 import { DueHeap } from './due-heap.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
 import type { OtherWays } from './other-ways.ts'
-import type {
-  Courier,
-  DeliveryLimits,
-  DeliveryResult,
-  Destination,
-  QueueId,
-  QueueItem,
-  QueueRecipient,
-} from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
+import type { Courier, DeliveryResult, Destination, QueueId, QueueItem, QueueRecipient } from './ports.ts'
 import { dueRecipients, isOfAge, nextWakeMs, type Outcome } from './queue.ts'
 import { retryPauseMs, type RetryTable } from './retry-schedule.ts'
 import { destinationKey, routeRecipient, type Refusal, type RouteSettings } from './route.ts'
