@@ -1,20 +1,18 @@
-// One client's connection: smtp-server's SMTPConnection with our own reader, transaction, replies and deadlines.
-// The library keeps what it is good at: the socket's life, the TLS upgrade, the AUTH dialogue, the order of commands.
+// One client's session: greeting, commands, log-in, letters (RFC 5321 §3). The library keeps what it is good at: the socket's life,
+// the TLS upgrade, the order of commands. `session-connection.ts` is below it, one letter is `letter-exchange.ts`.
 import { type SaslFacts, saslFactsOf, saslMechanismsOffered } from '@skein/accounts'
 import { isLoopback } from '@skein/runtime'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
+import type { SMTPConnection, SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { type AuthConnection, AuthDialogue, openAuth } from './auth-dialogue.ts'
 import { parseBdat } from './chunked-letter.ts'
 import { SessionDoor } from './door.ts'
 import { extensionsOffered } from './extensions.ts'
-import { GatheredReplies } from './gathered-replies.ts'
-import type { SmtpHouse } from './house.ts'
 import { LetterExchange } from './letter-exchange.ts'
 import type { SmtpListener } from './listener.ts'
 import { type Reply, replies } from './replies.ts'
-import { SessionDeadlines } from './session-deadlines.ts'
+import { SessionConnection } from './session-connection.ts'
 import { SessionSource } from './session-source.ts'
 import { type TransactionRules, addRecipient, openTransaction } from './transaction.ts'
 import {
@@ -32,31 +30,19 @@ export interface SignedIn {
 
 /** Commands that exist in mail's standards and not here: 502, where others get 500 (RFC 5321 §4.2.4). */
 const notImplemented = new Set(['HELP', 'EXPN', 'ETRN', 'TURN', 'ATRN', 'SEND', 'SOML', 'SAML', 'BURL'])
-const countsAsBad = new Set([500, 501, 502, 503, 504, 555])
 const helloName = /^[!-~\u0080-\uffff]+$/
 
-export class SmtpSession extends SMTPConnection {
-  readonly #listener: SmtpListener
-  readonly #house: SmtpHouse
-  /** During a TLS handshake the TLS socket: destroying the one below it would bring the process down. */
-  #topSocket: Socket
-  readonly #replies = new GatheredReplies()
+export class SmtpSession extends SessionConnection {
   readonly #rules: TransactionRules
-  readonly #deadlines: SessionDeadlines
   readonly #source: SessionSource
   readonly #letter: LetterExchange
   #door: SessionDoor
-  #badCommands = 0
   #authFailures = 0
 
   constructor(listener: SmtpListener, socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null) {
     super(listener, socket, options)
-    this.#listener = listener
-    this.#house = listener.house
-    this.#topSocket = socket
-    const { intake, limits, clock } = this.#house
+    const { intake, limits, clock } = this.house
     this.#door = this.#doorOf(this.remoteAddress)
-    this.#deadlines = new SessionDeadlines(clock, limits)
     this.#source = this.#sourceOfLetters()
     this.#rules = {
       intake,
@@ -66,7 +52,7 @@ export class SmtpSession extends SMTPConnection {
         limits,
         isSecure: this.secure,
         mayHurry: () => this.#mayHurry,
-        solicitationsRefused: this.#house.solicitationsRefused,
+        solicitationsRefused: this.house.solicitationsRefused,
         nowMs: clock.nowMs(),
       }),
       source: () => this.#source.current(),
@@ -82,8 +68,8 @@ export class SmtpSession extends SMTPConnection {
   override init(): void {
     this._setListeners(() => {
       this.#greet(() => {
-        if (!this.#listener.pausesFor(this.remoteAddress)) return this.connectionReady()
-        this.#house.clock.setTimer(this.#house.limits.greetingPauseMs, () => {
+        if (!this.listener.pausesFor(this.remoteAddress)) return this.connectionReady()
+        this.house.clock.setTimer(this.house.limits.greetingPauseMs, () => {
           if (!this._closing && !this._closed) this.connectionReady()
         })
       })
@@ -91,7 +77,7 @@ export class SmtpSession extends SMTPConnection {
   }
 
   #doorOf(remoteAddress: string): SessionDoor {
-    return new SessionDoor(this.#house.doorkeeper, this.#listener.role, remoteAddress)
+    return new SessionDoor(this.house.doorkeeper, this.listener.role, remoteAddress)
   }
 
   /** A greeting with another code than 220 is the end (RFC 5321 §3.1). */
@@ -99,30 +85,9 @@ export class SmtpSession extends SMTPConnection {
     this.#door.greet((refusal) => {
       if (this._closing || this._closed) return
       if (!refusal) return welcome()
-      this.#say(refusal)
+      this.say(refusal)
       this.close()
     })
-  }
-
-  /** Deadlines are kept here and looked at by `checkDeadline`, cheaper than a timer for each read. */
-  override _armTimeout(socket: Socket = this._socket): void {
-    this.#topSocket = socket
-    if (socket === this._socket) return
-    // A client that ends its side in the middle of the handshake has no more to hear.
-    socket.once('end', () => {
-      if (this._upgrading) socket.destroy()
-    })
-  }
-
-  checkDeadline(nowMs: number): void {
-    if (this._closing || this._closed) return
-    if (!this.#deadlines.arePast(nowMs)) return
-    // Who does not read the replies that are there would not read one more.
-    if (this._socket.writableNeedDrain) return this.destroy()
-    const { receiver } = this.#letter
-    if (!receiver) return this.#say(replies.commandTimeout)
-    // What was refused while it streamed is answered so: the client must not try the same again.
-    this.#closeSaying(receiver.refused ?? replies.dataTimeout)
   }
 
   /** True where the client is in no transaction, so that it may be sent away without harm. */
@@ -130,19 +95,10 @@ export class SmtpSession extends SMTPConnection {
     return !this.#letter.receiver && !this._handlerPending
   }
 
-  /** For a server that closes. */
-  sendAway(): void {
-    if (!this._closing) this.#say(replies.shuttingDown)
-  }
-
-  destroy(): void {
-    this.#topSocket.destroy()
-  }
-
-  override close(): void {
-    this.#flush()
-    if (this._upgrading) this.destroy()
-    else super.close()
+  protected override lateReply(): Reply {
+    const { receiver } = this.#letter
+    // What was refused while it streamed is answered so: the client must not try the same again.
+    return receiver ? (receiver.refused ?? replies.dataTimeout) : replies.commandTimeout
   }
 
   override _onClose(): void {
@@ -151,113 +107,35 @@ export class SmtpSession extends SMTPConnection {
     super._onClose()
   }
 
-  override _createParser(): SessionReader {
-    // Called by the library's constructor too, before our own fields exist: only the listener is there then.
-    const { limits, bareLineEnds } = (this._server as SmtpListener).house
-    return new SessionReader(
-      {
-        commandLineBytesMax: limits.commandLineBytesMax,
-        commandsPerTurnMax: limits.commandsPerTurnMax,
-        bareLineEnds,
-      },
-      {
-        command: (line, resume) => this._onCommand(line, resume),
-        badLine: (fault, resume) => {
-          if (!this._ready) return this.close()
-          this._nextHandler = false
-          if (fault === 'bad-chunk') return this.#closeSaying(replies.chunkSyntax)
-          this.#say(fault === 'line-too-long' ? replies.lineTooLong : replies.bareLineEnd)
-          this._whenWritable(resume)
-        },
-        pause: () => this.#flush(),
-        end: () => this.close(),
-      },
-    )
-  }
-
-  override upgrade(callback: () => void, secureCallback?: () => void): void {
-    this.#flush()
-    this.#source.changed()
-    this.#deadlines.handshakeTurn()
-    const raw = this._socket
-    super.upgrade(callback, () => {
-      this.#deadlines.commandTurn()
-      secureCallback?.()
-    })
-    this.#listener.countOutWhenClosed(raw)
-  }
-
-  /* ---------------------------------------------------------------- replies */
-
-  #say(reply: Reply): void {
-    this.send(
-      reply.code,
-      reply.status === '' ? reply.text : `${reply.status} ${reply.text}`,
-      reply.status === '' ? false : '',
-    )
-  }
-
-  /** A status code at the head of the text is kept; otherwise the library's table gives one. */
-  override send(code: number, data?: string | string[] | null, context?: string | false): void {
-    if (countsAsBad.has(code) && ++this.#badCommands > this.#house.limits.badCommandsMax) {
-      return this.#say(replies.tooManyBadCommands)
-    }
-    const lines = Array.isArray(data) ? data : [data ?? '']
-    this.#replies.add(code, lines, () => this._getEnhancedStatusCode(code, context))
-    const reader = this._parser
-    const isGathering = reader instanceof SessionReader && reader.isRunning
-    if (!isGathering || this.#replies.isFull) this.#flush()
-    if (code === 421) this.close()
-  }
-
-  /** RFC 2920 §3.2: replies to a batch of commands go out together, at the latest when its last command is done. */
-  #flush(): void {
-    const text = this.#replies.take()
-    if (text === '') return
-    // During the TLS handshake the socket is still the one below it: nothing may be written there.
-    if (!this._upgrading && !this._socket.destroyed && this._socket.writable) this._socket.write(text, 'utf8')
-  }
-
-  override _whenWritable(next: () => void): void {
-    this.#deadlines.commandTurn()
-    super._whenWritable(next)
-  }
-
-  override _onCommand(command: Buffer, callback?: () => void): void {
-    this.#deadlines.ourTurn()
-    this._unrecognizedCommands = 0
-    super._onCommand(command, callback)
-  }
-
-  #closeSaying(reply: Reply): void {
-    this.#say(reply)
-    this.close()
-  }
-
   override _getHandler(command: string): ReturnType<SMTPConnection['_getHandler']> {
-    if (notImplemented.has(command) || (command === 'AUTH' && !this.#listener.offersAuth)) {
+    if (notImplemented.has(command) || (command === 'AUTH' && !this.listener.offersAuth)) {
       return (_command, callback) => {
-        this.#say(replies.notImplemented)
+        this.say(replies.notImplemented)
         callback()
       }
     }
     return super._getHandler(command)
   }
 
+  override upgrade(callback: () => void, secureCallback?: () => void): void {
+    this.#source.changed()
+    super.upgrade(callback, secureCallback)
+  }
+
   /* ---------------------------------------------------------------- commands */
 
   override handler_EHLO(command: Buffer, callback: () => void): void {
     if (!this.#hello(command)) return callback()
-    const { limits, hostName, clock, solicitationsRefused } = this.#house
-    const mayLogIn = this.#listener.offersAuth && !this.session.user && this.#mayAuthenticate
+    const { limits, hostName, clock, solicitationsRefused } = this.house
+    const mayLogIn = this.listener.offersAuth && !this.session.user && this.#mayAuthenticate
     const features = extensionsOffered({
-      role: this.#listener.role,
+      role: this.listener.role,
       limits,
       isSecure: this.secure,
-      auth: mayLogIn ? saslMechanismsOffered(this.#house.authenticator, this.#saslFacts()) : [],
+      auth: mayLogIn ? saslMechanismsOffered(this.house.authenticator, this.#saslFacts()) : [],
       solicitationsRefused,
-      mayXclient: this.#house.mayXclient(this._originalRemoteAddress),
-      mayXforward: this.#house.mayXforward(this._originalRemoteAddress),
+      mayXclient: this.house.mayXclient(this._originalRemoteAddress),
+      mayXforward: this.house.mayXforward(this._originalRemoteAddress),
       nowMs: clock.nowMs(),
     })
     this.send(250, [`${hostName} greets [${this.remoteAddress}]`, ...features], false)
@@ -265,15 +143,15 @@ export class SmtpSession extends SMTPConnection {
   }
 
   override handler_HELO(command: Buffer, callback: () => void): void {
-    if (this.#hello(command)) this.send(250, `${this.#house.hostName} greets [${this.remoteAddress}]`, false)
+    if (this.#hello(command)) this.send(250, `${this.house.hostName} greets [${this.remoteAddress}]`, false)
     callback()
   }
 
   #hello(command: Buffer): boolean {
     const name = command.toString().trim().split(/ +/)
     const host = name[1] ?? ''
-    if (name.length !== 2 || host.length > this.#house.limits.heloBytesMax || !helloName.test(host)) {
-      this.#say(replies.helloSyntax)
+    if (name.length !== 2 || host.length > this.house.limits.heloBytesMax || !helloName.test(host)) {
+      this.say(replies.helloSyntax)
       return false
     }
     this.hostNameAppearsAs = host
@@ -294,7 +172,7 @@ export class SmtpSession extends SMTPConnection {
     const reader = this._parser
     // RFC 3207 §6: what came along in clear text might be an attacker's, meant to be run inside TLS.
     if (!this.secure && ((reader instanceof SessionReader && reader.hasMore) || this._socket.readableLength > 0)) {
-      this.#say(replies.plaintextAfterStarttls)
+      this.say(replies.plaintextAfterStarttls)
       return callback()
     }
     super.handler_STARTTLS(command, callback)
@@ -302,7 +180,7 @@ export class SmtpSession extends SMTPConnection {
 
   /** RFC 5321 §3.5.3: what can't be verified is not denied. */
   override handler_VRFY(command: Buffer, callback: () => void): void {
-    this.#say(/^VRFY +\S/i.test(command.toString()) ? replies.notVerified : replies.parameterSyntax)
+    this.say(/^VRFY +\S/i.test(command.toString()) ? replies.notVerified : replies.parameterSyntax)
     callback()
   }
 
@@ -312,7 +190,7 @@ export class SmtpSession extends SMTPConnection {
 
   #saslFacts(): SaslFacts {
     const { remoteAddress, _socket: stream } = this
-    const { clock, clientAuthorities, channelBinding } = this.#house
+    const { clock, clientAuthorities, channelBinding } = this.house
     const authorities = clientAuthorities()
     const facts = saslFactsOf({ remoteAddress, protocol: 'submission', stream, authorities, nowMs: clock.nowMs() })
     return channelBinding ? facts : { ...facts, channelBindings: undefined }
@@ -320,14 +198,14 @@ export class SmtpSession extends SMTPConnection {
 
   override handler_AUTH(command: Buffer, callback: () => void): void {
     const exchange = openAuth(command.toString(), {
-      authenticator: this.#house.authenticator,
+      authenticator: this.house.authenticator,
       facts: this.#saslFacts(),
       mayAuthenticate: this.#mayAuthenticate,
       isLoggedIn: Boolean(this.session.user),
       isInTransaction: this.#letter.transaction !== null,
     })
     if ('code' in exchange) {
-      this.#say(exchange)
+      this.say(exchange)
       return callback()
     }
     void new AuthDialogue(this.#authConnection(), exchange).begin().then(callback)
@@ -348,7 +226,7 @@ export class SmtpSession extends SMTPConnection {
         this.#source.changed()
         this.send(235, '2.7.0 logged in')
       },
-      fail: (reply) => this.#say(reply),
+      fail: (reply) => this.say(reply),
       authFailed: () => this.authFailed(),
       unexpected: (error) => this.#unexpected(error),
     }
@@ -356,19 +234,19 @@ export class SmtpSession extends SMTPConnection {
 
   /** After a wrong password. True when it was one too many, and the session is over. */
   authFailed(): boolean {
-    return ++this.#authFailures >= this.#house.limits.authFailuresMax
+    return ++this.#authFailures >= this.house.limits.authFailuresMax
   }
 
   override handler_MAIL(command: Buffer, callback: () => void): void {
     const opened = this.#letter.transaction ? replies.nestedMail : openTransaction(command.toString(), this.#rules)
     if ('code' in opened) {
-      this.#say(opened)
+      this.say(opened)
       return callback()
     }
     this.#door.sender(opened.from, this.#account?.id ?? null, (refusal) => {
       // The client's name in the DNS is known from here on.
       this.#source.changed()
-      if (refusal) this.#say(refusal)
+      if (refusal) this.say(refusal)
       else {
         this.#letter.transaction = opened
         // RFC 6710 §4.1.
@@ -387,7 +265,7 @@ export class SmtpSession extends SMTPConnection {
       refusal = transaction ? addRecipient(transaction, command.toString(), this.#rules) : replies.needMail
     }
     this.#door.recipient(transaction, before, refusal, (reply) => {
-      if (reply) this.#say(reply)
+      if (reply) this.say(reply)
       else this.send(250, '2.1.5 recipient ok')
       callback()
     })
@@ -397,13 +275,13 @@ export class SmtpSession extends SMTPConnection {
     const reader = this._parser as SessionReader
     const receiver = this.#letter.data(command.toString())
     if ('code' in receiver) {
-      this.#say(receiver)
+      this.say(receiver)
       return callback()
     }
     reader.startMessage(receiver)
     this.send(354, 'end with <CR><LF>.<CR><LF>')
     callback()
-    this.#deadlines.dataTurn()
+    this.deadlines.dataTurn()
   }
 
   /** RFC 3030 §2: the chunk's bytes follow at once, whatever the answer will be. */
@@ -411,14 +289,14 @@ export class SmtpSession extends SMTPConnection {
     const reader = this._parser as SessionReader
     const bdat = parseBdat(command.toString())
     if (!bdat) {
-      this.#closeSaying(replies.chunkSyntax)
+      this.closeSaying(replies.chunkSyntax)
       return callback()
     }
     const sink = this.#letter.chunk(bdat)
     if (bdat.bytes > 0) {
       reader.startChunk(bdat.bytes, sink)
       callback()
-      return this.#deadlines.dataTurn()
+      return this.deadlines.dataTurn()
     }
     const ended = sink.end()
     if (ended) void ended.then(callback)
@@ -426,18 +304,18 @@ export class SmtpSession extends SMTPConnection {
   }
 
   #letterExchange(): LetterExchange {
-    const { role } = this.#listener
+    const { role } = this.listener
     return new LetterExchange({
-      house: this.#house,
+      house: this.house,
       role,
-      deadlines: this.#deadlines,
+      deadlines: this.deadlines,
       source: (smtpUtf8) => this.#source.ofLetter(smtpUtf8),
-      say: (reply) => this.#say(reply),
+      say: (reply) => this.say(reply),
       accept: (text) => this.send(250, text),
-      closeSaying: (reply) => this.#closeSaying(reply),
+      closeSaying: (reply) => this.closeSaying(reply),
       letterIsOver: (result) => {
         this.#source.letterIsOver()
-        this.#badCommands = 0
+        this.forgiveBadCommands()
         this.#door.letter(result)
       },
       unexpected: (error) => this.#unexpected(error),
@@ -445,19 +323,19 @@ export class SmtpSession extends SMTPConnection {
   }
 
   #unexpected(error: unknown): void {
-    this.#house.logger.error({ session: this.id, remoteAddress: this.remoteAddress, error }, 'SMTP: unexpected error')
+    this.house.logger.error({ session: this.id, remoteAddress: this.remoteAddress, error }, 'SMTP: unexpected error')
   }
 
   /* ---------------------------------------------------------------- who is it */
 
   /** RFC 6710 §5.2: strangers may ask to go last, and not to go first. */
   get #mayHurry(): boolean {
-    return Boolean(this.session.user) || this.#listener.role === 'lmtp' || this.#house.isTrusted(this.remoteAddress)
+    return Boolean(this.session.user) || this.listener.role === 'lmtp' || this.house.isTrusted(this.remoteAddress)
   }
 
   /** As Postfix has it: who is behind the proxy counts from now on, and greets anew. */
   override handler_XCLIENT(command: Buffer, callback: () => void): void {
-    const client = this.#toldOfClient(command, xclientAttributes, this.#house.mayXclient)
+    const client = this.#toldOfClient(command, xclientAttributes, this.house.mayXclient)
     if (!client) return callback()
     this.#source.proxied(client)
     if (client.address !== undefined) {
@@ -476,7 +354,7 @@ export class SmtpSession extends SMTPConnection {
 
   /** What a content filter passes on of a letter's first hop: for the record of the next letter only. */
   override handler_XFORWARD(command: Buffer, callback: () => void): void {
-    const client = this.#toldOfClient(command, xforwardAttributes, this.#house.mayXforward)
+    const client = this.#toldOfClient(command, xforwardAttributes, this.house.mayXforward)
     if (client) {
       this.#source.forwarded(client)
       this.send(250, '2.0.0 ok')
@@ -491,15 +369,15 @@ export class SmtpSession extends SMTPConnection {
     mayTell: (address: string) => boolean,
   ): ProxiedClient | null {
     const client = parseProxiedAttributes(command.toString(), attributes)
-    if (!mayTell(this._originalRemoteAddress)) this.#say(replies.notImplemented)
-    else if (this.#letter.transaction) this.#say(replies.inTransaction)
+    if (!mayTell(this._originalRemoteAddress)) this.say(replies.notImplemented)
+    else if (this.#letter.transaction) this.say(replies.inTransaction)
     else if (client) return client
-    else this.#say(replies.xclientSyntax)
+    else this.say(replies.xclientSyntax)
     return null
   }
 
   #sourceOfLetters(): SessionSource {
-    return new SessionSource(this.#listener.role, () => ({
+    return new SessionSource(this.listener.role, () => ({
       remoteAddress: this.remoteAddress,
       remoteName: this.#door.remoteName,
       helo: this.hostNameAppearsAs || '',
