@@ -1,21 +1,14 @@
 // The kinds of values that several sections have: each says in words what is wrong with a bad one.
 import { parseServer } from '@skein/dns'
 import { parseDnsList } from '@skein/filtering'
-import { createAddressSet } from '@skein/runtime'
+import { isAddressOrBlock } from '@skein/runtime'
 import { z } from 'zod'
 
 export const port = z.union(
   [z.int().min(0).max(65_535), z.literal(false)],
   'a port is a number from 0 to 65535, or false',
 )
-export const addressOrBlock = z.string().refine((text) => {
-  try {
-    createAddressSet([text])
-    return true
-  } catch {
-    return false
-  }
-}, 'neither an IP address nor a CIDR block')
+export const addressOrBlock = z.string().refine(isAddressOrBlock, 'neither an IP address nor a CIDR block')
 export const nameServer = z.string().refine((text) => {
   try {
     parseServer(text)
