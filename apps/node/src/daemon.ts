@@ -162,6 +162,7 @@ async function openNode(paths: DataDirectory, config: Config, logger: Logger, op
       outside,
       examiner: examination.examiner,
       accepted,
+      entrances: authenticator,
       spentElsewhere: door.spentElsewhere,
       clock,
       random,

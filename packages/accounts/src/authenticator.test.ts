@@ -76,6 +76,35 @@ test('with its verdict the home gives a ticket, good for a session of that accou
   assert.equal(await home.redeem('bj', 'imap', last), undefined)
 })
 
+test('the home vouches for somebody at a node where they logged in, for some days, and at no other', async () => {
+  const entry = [...mesh.accounts.values()].find((one) => one.address === 'bbb@test.com')
+  assert.ok(entry)
+  const { bj, hk } = mesh.nodes
+  assert.ok(bj && hk)
+  const account = { id: entry.id, home: 'hk' }
+  assert.equal(await bj.enteredAt(account, 'bj'), false)
+  await login('bj', 'bbb', 'wrong password', { protocol: 'submission' })
+  assert.equal(await bj.enteredAt(account, 'bj'), false)
+  await login('bj', 'bbb', password, { protocol: 'submission' })
+  assert.equal(await bj.enteredAt(account, 'bj'), true)
+  assert.equal(await hk.enteredAt(account, 'bj'), true)
+  assert.equal(await bj.enteredAt(account, 'tw'), false)
+  mesh.clock.ms += accountLimits.entranceNoteMs + 1
+  await login('bj', 'bbb', password)
+  await hk.idle()
+  mesh.clock.ms += accountLimits.entranceKeepMs - 1
+  assert.equal(await hk.enteredAt(account, 'bj'), true, 'written again')
+  mesh.clock.ms += 2
+  assert.equal(await hk.enteredAt(account, 'bj'), false)
+  await login('bj', 'bbb', password)
+  const now = mesh.accounts.get(entry.id)
+  assert.ok(now)
+  mesh.accounts.set(entry.id, { ...now, state: 'suspended' })
+  assert.equal(await hk.enteredAt(account, 'bj'), false)
+  mesh.down.add('hk')
+  await assert.rejects(bj.enteredAt(account, 'bj'), { code: 'peer-unreachable' })
+})
+
 test('a home that is down is unavailable, not wrong', async () => {
   mesh.down.add('hk')
   assert.deepEqual(await login('bj', 'bbb', password), { kind: 'unavailable' })

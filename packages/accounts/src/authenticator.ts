@@ -13,11 +13,13 @@ import {
   isErrorCode,
 } from '@skein/runtime'
 import { accountLimits } from './limits.ts'
+import { Entrances } from './entrances.ts'
 import { LoginThrottle } from './login-throttle.ts'
 import { hashPassword, verifyPassword } from './password.ts'
 import { SessionTickets } from './session-tickets.ts'
 import type {
   Account,
+  AccountId,
   AccountStore,
   Authenticator,
   CarriedProtocol,
@@ -60,6 +62,11 @@ export interface NodeAuthenticator extends Authenticator {
   forget(): void
   /** Whose session another node may hand over with this ticket: once, as long as the account is active. */
   redeem(from: NodeId, protocol: CarriedProtocol, ticket: Uint8Array): Promise<Account | undefined>
+  /**
+   * Has the account logged in at `node` within the last days: asked of its home.
+   * @throws SkeinError `peer-unreachable` (temporary)
+   */
+  enteredAt(account: { id: AccountId; home: NodeId }, node: NodeId): Promise<boolean>
   /** Resolves when everything that log-ins left to be written is written. */
   idle(): Promise<void>
 }
@@ -73,6 +80,7 @@ export function createAuthenticator(
   const throttle = new LoginThrottle(clock, components.sharedFailures)
   const tickets = new SessionTickets(clock, random)
   const upgrades = new ScramUpgrades(components)
+  const entrances = new Entrances(components)
   const remembered = new Map<string, { proof: Buffer; phc: string; untilMs: number }>()
   // Made into a key once: HMAC would do it at every log-in.
   const rememberKey = createSecretKey(random.bytes(32))
@@ -150,6 +158,7 @@ export function createAuthenticator(
   }
 
   function answerFor(from: NodeId, outcome: LoginOutcome, protocol: unknown): RemoteAnswer {
+    if (outcome.kind === 'ok') entrances.note(outcome.account, from)
     return answerOf(outcome, ({ id }) =>
       protocol === 'imap' || protocol === 'pop3' ? { ticket: tickets.issue(from, id, protocol) } : {},
     )
@@ -165,6 +174,10 @@ export function createAuthenticator(
     const request = decodeCbor(payload) as Record<string, unknown>
     const answered = scram.answerPeer(from, request) ?? vouched.answerPeer(from, request)
     if (answered) return answered
+    const { op, id, node } = request
+    if (op === 'entered' && typeof id === 'string' && typeof node === 'string') {
+      return encodeCbor({ entered: await entrances.has(id, node) })
+    }
     if (request['op'] !== 'login' || typeof request['name'] !== 'string' || typeof request['password'] !== 'string') {
       return encodeCbor({ kind: 'refused' } satisfies RemoteAnswer)
     }
@@ -186,6 +199,13 @@ export function createAuthenticator(
     ...(settings.takesCertificates ? { certificates: vouched.certificates } : {}),
     ...(vouched.tokens ? { tokens: vouched.tokens } : {}),
     forget: () => remembered.clear(),
-    idle: () => upgrades.idle(),
+    async enteredAt({ id, home }, node) {
+      if (home === link.self) return entrances.has(id, node)
+      const reply = decodeCbor(await link.request(home, 'accounts', encodeCbor({ op: 'entered', id, node })))
+      return (reply as { entered?: unknown } | null)?.entered === true
+    },
+    idle: async () => {
+      await Promise.all([upgrades.idle(), entrances.idle()])
+    },
   }
 }

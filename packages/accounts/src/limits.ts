@@ -38,5 +38,9 @@ export const accountLimits = {
   sessionTicketsMax: 20_000,
   /** How long a node waits for the home to take a session. */
   sessionOpenTimeoutMs: 10_000,
+  /** How long the home vouches for somebody at a node where they logged in, how often that is written, and for how many nodes. */
+  entranceKeepMs: 7 * 24 * 3600_000,
+  entranceNoteMs: 12 * 3600_000,
+  entrancesPerAccountMax: 16,
   quotaBytesDefault: 10 * 1024 ** 3,
 } as const

@@ -20,6 +20,8 @@ export interface Account {
   scram?: ScramVerifier | null
   quotaBytes: number
   state: 'active' | 'suspended'
+  /** Other nodes where it has logged in lately, and when that was written. */
+  entrances?: Readonly<Record<NodeId, number>>
   createdMs: number
 }
 

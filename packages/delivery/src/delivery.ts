@@ -19,6 +19,7 @@ import { deliveryLimits, type DeliveryLimits } from './limits.ts'
 import type {
   Courier,
   DeadAddressStore,
+  Entrances,
   Intake,
   LetterExaminer,
   QueueControl,
@@ -48,6 +49,8 @@ export interface DeliveryComponents {
   outside: Courier
   /** Absent: letters are taken as they come, and nothing is signed. */
   examiner?: LetterExaminer
+  /** Asked for letters of users who live at a third node. */
+  entrances?: Entrances
   /** What users send at other nodes counts too. Absent: each node for itself. */
   spentElsewhere?: SpentElsewhere
   /** Told of each letter from a front door once it is this node's for good. Must neither wait nor throw. */
@@ -119,7 +122,8 @@ const noticeNames: Record<ReportKind, string> = {
 }
 
 export function createDelivery(components: DeliveryComponents, settings: DeliverySettings): Delivery {
-  const { queue, log, directory, mailboxes, link, outside, examiner, accepted, clock, random, logger } = components
+  const { queue, log, directory, mailboxes, link, outside, examiner, accepted, entrances } = components
+  const { clock, random, logger } = components
   const { hostName, administrators, srsSecrets = () => ({ known: [] }), outsidePerMinute = {}, ...given } = settings
   const limits: DeliveryLimits = { ...deliveryLimits, ...given }
   const routes: RouteSettings = {
@@ -154,6 +158,7 @@ export function createDelivery(components: DeliveryComponents, settings: Deliver
       link,
       log,
       directory,
+      ...(entrances && { entrances }),
       clock,
       random,
       logger,

@@ -1,7 +1,7 @@
 // The relay's side of a hand-over: takes letters that another node's address was refused for, sends them once that node lets
 // them go, and tells it what came of them until it has taken note. Promises: on the disk before it says so; nothing is sent
 // without the grant for exactly what was taken, asked for anew after each start; never handed on; never a notice to a sender.
-import type { Directory } from '@skein/accounts'
+import type { Directory, DirectoryEntry } from '@skein/accounts'
 import { formatReceived, splitAddress } from '@skein/mail'
 import type { BlobRef, MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type NodeId, type PeerLink, type Timer } from '@skein/runtime'
@@ -11,7 +11,7 @@ import { ErrandUploads, otherSize } from './errand-uploads.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
 import { ipOf } from './peer-receiver.ts'
 import type { DeliveryLimits } from './limits.ts'
-import type { Errand, QueueId, QueueItem, QueueRecipient } from './ports.ts'
+import type { Entrances, Errand, QueueId, QueueItem, QueueRecipient } from './ports.ts'
 import type { Letter } from './queue.ts'
 import {
   decodeRelayReply,
@@ -30,6 +30,8 @@ export interface ErrandDeskComponents {
   link: PeerLink
   log: MessageLog
   directory: Directory
+  /** Absent: a node hands over letters of those who live there, and no others. */
+  entrances?: Entrances
   clock: Clock
   logger: Logger
   newId(): string
@@ -48,6 +50,8 @@ export interface ErrandDeskSettings {
 
 /** Without a word from the origin so long after it was told "staged", this node asks. */
 const askAfterMs = 5_000
+/** An alias may stand for many; so many of their homes are asked. */
+const sendersAskedMax = 10
 /** A letter that was never let go is dropped after so long: its origin has gone another way since. */
 const ungrantedKeepMs = 24 * 3600_000
 
@@ -123,7 +127,7 @@ export class ErrandDesk {
   async #take(from: NodeId, key: string, offer: RelayOffer): Promise<RelayReply> {
     const known = this.#letter(key)
     if (known) return { t: 'staged', stage: known.item.errand?.stage ?? '' }
-    const declined = this.#whyNot(from, offer)
+    const declined = this.#whyNot(from, offer) ?? (await this.#isNotTheirs(from, offer.from))
     if (declined) return declined
     if (!offer.body) return this.#uploads.begin(key, offer)
     if (offer.body.length !== offer.size) throw otherSize()
@@ -139,7 +143,7 @@ export class ErrandDesk {
 
   #whyNot(from: NodeId, offer: RelayOffer): RelayReply | undefined {
     const { directory, isShunned } = this.#parts
-    const { limits, routes } = this.#settings
+    const { limits } = this.#settings
     const self = directory.node(directory.self)
     const no = (code: number, status: string, text: string, again = false): RelayReply => {
       return { t: 'declined', code, status, text, again }
@@ -152,10 +156,6 @@ export class ErrandDesk {
     if (offer.size > limits.messageBytesMax + limits.headerBytesMax) {
       return no(552, '5.3.4', 'the letter is larger than this node takes')
     }
-    // A stolen node can send as those whom it homes, and as nobody else.
-    if (!isHomedAt(directory, offer.from, from, routes)) {
-      return no(550, '5.7.1', 'a node hands over letters of its own users only')
-    }
     const domains = offer.recipients.map(({ address }) => splitAddress(address).domain)
     if (domains.some((domain) => directory.domain(domain))) return no(550, '5.7.1', 'that is a domain of the mesh')
     if (domains.some((domain) => isShunned(domain)))
@@ -166,6 +166,31 @@ export class ErrandDesk {
     if (held >= limits.errandsPerPeerMax) return no(451, '4.3.2', 'this node has enough letters of yours', true)
     if (!this.#allowance.has(from)) return no(451, '4.7.0', 'too many letters of yours in this hour', true)
     return undefined
+  }
+
+  /** A stolen node can send as those whom it homes, or who logged in there lately, and as nobody else. */
+  async #isNotTheirs(from: NodeId, sender: string): Promise<RelayReply | undefined> {
+    const { directory, entrances, logger } = this.#parts
+    const senders = accountsOf(directory, sender, this.#settings.routes)
+    if (senders.some(({ home }) => home === from)) return undefined
+    let unknown = false
+    for (const { accountId: id, home } of entrances ? senders.slice(0, sendersAskedMax) : []) {
+      try {
+        if (await entrances?.enteredAt({ id, home }, from)) return undefined
+      } catch (error) {
+        unknown = true
+        logger.info({ origin: from, home, error: String(error) }, 'a home could not be asked where its user logged in')
+      }
+    }
+    return unknown
+      ? { t: 'declined', code: 451, status: '4.4.3', text: 'the home of the sender does not answer', again: true }
+      : {
+          t: 'declined',
+          code: 550,
+          status: '5.7.1',
+          text: 'a node hands over letters of its own users only',
+          again: false,
+        }
   }
 
   /** One piece after the other; what came before is said again, what comes too early is refused. */
@@ -341,12 +366,13 @@ export class ErrandDesk {
 }
 
 /** May that node speak for the sender: does one of its users stand behind the address? */
-export function isHomedAt(directory: Directory, from: string, node: NodeId, routes: RouteSettings): boolean {
-  if (from === '') return false
-  return expandAddress(directory, from, routes).targets.some((address) => {
+/** Whoever may be meant by an envelope sender. */
+export function accountsOf(directory: Directory, from: string, routes: RouteSettings): DirectoryEntry[] {
+  if (from === '') return []
+  return expandAddress(directory, from, routes).targets.flatMap((address) => {
     const { local, domain } = splitAddress(address)
     const base = local.split('+', 1)[0] ?? local
-    return (directory.lookup(address) ?? directory.lookup(`${base}@${domain}`))?.home === node
+    return directory.lookup(address) ?? directory.lookup(`${base}@${domain}`) ?? []
   })
 }
 

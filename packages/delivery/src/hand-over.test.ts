@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SkeinError } from '@skein/runtime'
 import {
   blocked,
   change,
@@ -241,6 +242,48 @@ test('a node hands over letters of its own users only, and a relay takes no othe
     asked.every((it) => it.startsWith('bj')),
     asked.join(),
   )
+})
+
+test('somebody who lives elsewhere and logged in here: handed over where the home says so, and only then', async () => {
+  const { mesh, says, took } = await fourNodes()
+  says.set('bj', blocked)
+  const homes: string[] = []
+  let answer: 'yes' | 'no' | 'silent' = 'yes'
+  mesh.enteredAt = async ({ id, home }, node) => {
+    homes.push(`${home} ${node}`)
+    if (answer === 'silent') throw new SkeinError('peer-unreachable', 'temporary', 'no answer')
+    return answer === 'yes' && id === mesh.map.entries.get('bbb@test.com')?.accountId && node === 'bj'
+  }
+  const send = (to: string, id: string) =>
+    mesh.accept(
+      'bj',
+      'bbb@test.com',
+      [to],
+      plain.replace('aaa', 'bbb').replace('w1', id),
+      mesh.submitter('bbb@test.com'),
+    )
+  await send('one@example.org', 'v1')
+  await mesh.clock.advance(10_000)
+  assert.deepEqual(
+    took.map(({ by, recipient }) => `${by} ${recipient}`),
+    ['hk one@example.org'],
+  )
+  assert.deepEqual(homes, ['hk bj'])
+  // A home that is silent: asked again later, and nobody is told that it failed.
+  answer = 'silent'
+  await send('two@example.org', 'v2')
+  await mesh.clock.advance(60_000)
+  assert.equal(took.length, 1)
+  assert.equal(unfinished(mesh), 1)
+  answer = 'yes'
+  await mesh.clock.advance(15 * 60_000)
+  assert.equal(took.length, 2)
+  // A home that knows nothing of it: every relay refuses, and the sender hears of the refusal.
+  answer = 'no'
+  await send('three@example.org', 'v3')
+  await mesh.clock.advance(60_000)
+  assert.equal(took.length, 2)
+  assert.equal((await mesh.inbox('bbb@test.com')).length, 1)
 })
 
 test('an hour has room for so many letters of one peer', async () => {

@@ -26,6 +26,7 @@ import type {
   Courier,
   DeliveryResult,
   Destination,
+  Entrances,
   IntakeEnvelope,
   IntakeSource,
   LetterExaminer,
@@ -67,6 +68,8 @@ export class MeshFixture {
   readonly settings: Partial<DeliverySettings>
   /** Called when a delivery outside is called off. */
   readonly called: (() => void)[] = []
+  /** What an account's home says of where it logged in. */
+  enteredAt: Entrances['enteredAt'] = async () => false
   /** What the network has seen. */
   readonly events: string[] = []
   /** Looks at the letters of nodes that start from now on. */
@@ -122,6 +125,7 @@ export class MeshFixture {
       {
         queue,
         trace,
+        entrances: { enteredAt: (account, node) => this.enteredAt(account, node) },
         deadAddresses,
         log,
         directory,

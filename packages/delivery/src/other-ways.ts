@@ -3,13 +3,13 @@
 import type { Directory } from '@skein/accounts'
 import type { Clock, Logger, NodeId, PeerLink, Random } from '@skein/runtime'
 import type { MessageLog } from '@skein/mailboxes'
-import { ErrandDesk, isHomedAt } from './errand-desk.ts'
+import { ErrandDesk, accountsOf } from './errand-desk.ts'
 import { HandOverDesk } from './hand-over-desk.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
 import { chooseWay, relaysInOrder, type Way } from './other-way.ts'
 import { PathMemory } from './path-memory.ts'
 import type { DeliveryLimits } from './limits.ts'
-import type { DeliveryResult, QueueId, QueueItem, QueueRecipient } from './ports.ts'
+import type { DeliveryResult, Entrances, QueueId, QueueItem, QueueRecipient } from './ports.ts'
 import { refusalCause, type RefusalCause } from './refusal-cause.ts'
 import { RelayService } from './relay-service.ts'
 import type { RouteSettings } from './route.ts'
@@ -20,6 +20,7 @@ export interface OtherWaysComponents {
   link: PeerLink
   log: MessageLog
   directory: Directory
+  entrances?: Entrances
   clock: Clock
   random: Random
   logger: Logger
@@ -109,9 +110,19 @@ export class OtherWays {
   mayLeave(item: QueueItem, domain: string): boolean {
     const { directory, clock } = this.#parts
     const { self } = directory
-    if (item.errand || !isHomedAt(directory, item.from, self, this.#settings.routes)) return false
+    if (item.errand || !this.#isOurs(item)) return false
     const around = { domain, self, nodes: directory.nodes(), memory: this.#memory, nowMs: clock.nowMs() }
     return relaysInOrder(around).length > 0
+  }
+
+  /** Of somebody who lives here, or logged in here to send it: peers will ask the home. */
+  #isOurs({ from, source }: QueueItem): boolean {
+    const { directory } = this.#parts
+    const senders = accountsOf(directory, from, this.#settings.routes)
+    const isSubmitted = source.kind === 'submission' && source.accountId !== null
+    return senders.some(
+      ({ home, accountId }) => home === directory.self || (isSubmitted && accountId === source.accountId),
+    )
   }
 
   /** This node's own address was tried: remembered, and told to the peers. */

@@ -323,6 +323,12 @@ export class LetterRefused extends SkeinError {
   }
 }
 
+/** Who logged in where: told by the account's home. */
+export interface Entrances {
+  /** @throws SkeinError where the home can't be asked now */
+  enteredAt(account: { id: AccountId; home: NodeId }, node: NodeId): Promise<boolean>
+}
+
 /** What `skein queue` does. */
 export interface QueueControl {
   list(): QueueItem[]
