@@ -4,8 +4,8 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readdirSync,
 import { join } from 'node:path'
 import { eximProgram, eximUser } from '../exim-program.ts'
 import { loopbackAddress } from './addresses.ts'
-import { lettersIn } from './maildir.ts'
-import { eventually, within } from './poll.ts'
+import { MaildirServer, folderOf } from './maildir.ts'
+import { within } from './poll.ts'
 import { untilGreeted } from './postfix.ts'
 import { TrackedProcess, atTheEnd, mustRun, systemUser, temporaryDirectory } from './processes.ts'
 import type { IssuedCertificate } from './test-authority.ts'
@@ -29,7 +29,7 @@ export interface EximOptions {
   settings?: Readonly<Record<string, string>>
 }
 
-export class Exim {
+export class Exim extends MaildirServer {
   readonly address: string
   readonly port: number
   readonly directory: string
@@ -38,6 +38,7 @@ export class Exim {
   private daemon: TrackedProcess | undefined
 
   private constructor(options: EximOptions, address: string, directory: string) {
+    super()
     this.options = options
     this.address = address
     this.port = options.port ?? 25
@@ -123,19 +124,6 @@ export class Exim {
     return [...lines, ...proof]
   }
 
-  /** What lies in a user's mailbox, oldest first, CR LF line ends. */
-  letters(user: string): Buffer[] {
-    return lettersIn(join(this.directory, 'mail', folderOf(user)))
-  }
-
-  /** The first letter of a user that holds `text`, waited for. */
-  letterWith(user: string, text: string, deadlineMs = 20_000): Promise<Buffer> {
-    return eventually(() => this.letters(user).find((bytes) => bytes.includes(text)), {
-      what: () => `a letter with ${JSON.stringify(text)} for ${user}; the log here: ${this.log.slice(-2000)}`,
-      deadlineMs,
-    })
-  }
-
   get log(): string {
     return ['main', 'reject', 'panic']
       .map((name) => join(this.directory, 'log', `${name}log`))
@@ -212,9 +200,4 @@ ${sending.map((line) => `  ${line}\n`).join('')}maildir:
 begin retry
 * * F,1h,5s
 `
-}
-
-/** One folder for each mailbox, whatever letters its name has. */
-function folderOf(user: string): string {
-  return Buffer.from(user.toLowerCase()).toString('hex')
 }

@@ -4,7 +4,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSyn
 import { join } from 'node:path'
 import { loopbackAddress } from './addresses.ts'
 import { LineSocket } from './line-socket.ts'
-import { lettersIn } from './maildir.ts'
+import { MaildirServer, folderOf } from './maildir.ts'
 import { eventually, within } from './poll.ts'
 import {
   type CommandResult,
@@ -179,7 +179,7 @@ export interface PostfixOptions {
   settings?: Readonly<Record<string, string>>
 }
 
-export class Postfix {
+export class Postfix extends MaildirServer {
   readonly address: string
   readonly port: number
   readonly directory: string
@@ -187,6 +187,7 @@ export class Postfix {
   private running: PostfixProcess | undefined
 
   private constructor(options: PostfixOptions, address: string, directory: string) {
+    super()
     this.options = options
     this.address = address
     this.port = options.port ?? 25
@@ -260,19 +261,6 @@ export class Postfix {
     }
   }
 
-  /** What lies in a user's mailbox, oldest first, CR LF line ends. */
-  letters(user: string): Buffer[] {
-    return lettersIn(join(this.directory, 'mail', folderOf(user)))
-  }
-
-  /** The first letter of a user that holds `text`, waited for. */
-  letterWith(user: string, text: string, deadlineMs = 20_000): Promise<Buffer> {
-    return eventually(() => this.letters(user).find((bytes) => bytes.includes(text)), {
-      what: () => `a letter with ${JSON.stringify(text)} for ${user}; the log here: ${this.log.slice(-2000)}`,
-      deadlineMs,
-    })
-  }
-
   get log(): string {
     return this.running?.log ?? ''
   }
@@ -298,9 +286,4 @@ export class Postfix {
     await this.running?.stop()
     this.running = undefined
   }
-}
-
-/** One folder for each mailbox, whatever letters its name has. */
-function folderOf(user: string): string {
-  return Buffer.from(user.toLowerCase()).toString('hex')
 }

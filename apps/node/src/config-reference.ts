@@ -1,6 +1,6 @@
 // Every key of skein.toml with its type, default and meaning, read from the schema itself.
 import { z } from 'zod'
-import { configSchema } from './config.ts'
+import { configSchema } from './config/schema.ts'
 
 export interface ConfigKey {
   key: string

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { element, escapeXml, textOfElement } from './xml.ts'
+import { escapeXml, xmlElement } from '@skein/mail'
+import { textOfElement } from './xml.ts'
 
 test('what is written is read back, whatever the text', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme', maxLength: 200 }), (text) => {
-      const document = `<a><b/>${element('EMailAddress', text)}</a>`
+      const document = `<a><b/>${xmlElement('EMailAddress', text)}</a>`
       assert.equal(
         textOfElement(document, 'EMailAddress'),
         escapeXml(text) === '' ? '' : decode(escapeXml(text)).trim(),
@@ -18,17 +19,6 @@ test('what is written is read back, whatever the text', () => {
 function decode(text: string): string {
   return text.replace(/&#(\d+);/g, (_, code: string) => String.fromCodePoint(Number(code)))
 }
-
-test('escaped text holds nothing that ends an element or an attribute', () => {
-  fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (text) => {
-      const escaped = escapeXml(text)
-      assert.doesNotMatch(escaped, /[<>"']|&(?!#\d+;)/)
-      assert.ok(escaped.isWellFormed())
-    }),
-  )
-  assert.equal(escapeXml('a\0\u0001\ufffe\ud800b'), 'a\ufffdb')
-})
 
 test('elements are found by local name, with prefix and attributes', () => {
   assert.equal(textOfElement('<x:EMailAddress a="1"> a&amp;b@c </x:EMailAddress>', 'EMailAddress'), 'a&b@c')

@@ -8,7 +8,7 @@ import { keptAtHome } from './addressees.ts'
 import { DirectoryFixture } from './directory-fixture.ts'
 import { readSubmittedHeader } from './letter-header.ts'
 import { letter, type MeshFixture, strangerSource, twoNodes } from './mesh-fixture.ts'
-import { deliveryLimits } from './ports.ts'
+import { deliveryLimits } from './limits.ts'
 import { checkSender, senderToTell } from './sender-check.ts'
 import { SendingAllowance } from './sending-allowance.ts'
 

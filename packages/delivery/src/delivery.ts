@@ -15,21 +15,20 @@ import { createLocalCourier } from './local-courier.ts'
 import { PeerCourier } from './peer-courier.ts'
 import { PeerReceiver } from './peer-receiver.ts'
 import { Placement } from './placement.ts'
-import {
-  deliveryLimits,
-  type Courier,
-  type DeadAddressStore,
-  type DeliveryLimits,
-  type Entrances,
-  type Intake,
-  type LetterExaminer,
-  type QueueControl,
-  type QueueId,
-  type QueueItem,
-  type QueueRecipient,
-  type QueueStore,
-  type TraceEvent,
-  type TraceStore,
+import { deliveryLimits, type DeliveryLimits } from './limits.ts'
+import type {
+  Courier,
+  DeadAddressStore,
+  Entrances,
+  Intake,
+  LetterExaminer,
+  QueueControl,
+  QueueId,
+  QueueItem,
+  QueueRecipient,
+  QueueStore,
+  TraceEvent,
+  TraceStore,
 } from './ports.ts'
 import { expandAddress, looksRewritten, type RouteSettings } from './route.ts'
 import type { ReportKind } from './queue.ts'

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { VirtualClock } from '@skein/testkit'
 import fc from 'fast-check'
 import { DestinationPaces } from './destination-pace.ts'
-import { type DeliveryResult, deliveryLimits } from './ports.ts'
+import { deliveryLimits } from './limits.ts'
+import type { DeliveryResult } from './ports.ts'
 
 const limits = { ...deliveryLimits, outsideDeliveriesAtStart: 2, outsideDeliveriesPerDomainMax: 8 }
 const result = (kind: DeliveryResult['kind'], code: number, status: string): DeliveryResult => {

@@ -1,7 +1,8 @@
 // How fast letters go to one outside destination: few at once to a new one, more as it takes them, half as many when it says that it
 // is too much, and never more in a minute than the operator allows. Pure but for the clock; what is known is bounded and forgotten.
 import type { Clock } from '@skein/runtime'
-import type { DeliveryLimits, DeliveryResult } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
+import type { DeliveryResult } from './ports.ts'
 
 interface Pace {
   /** Letters at once that it gets now. */

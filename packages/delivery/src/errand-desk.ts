@@ -3,13 +3,15 @@
 // without the grant for exactly what was taken, asked for anew after each start; never handed on; never a notice to a sender.
 import type { Directory, DirectoryEntry } from '@skein/accounts'
 import { formatReceived, splitAddress } from '@skein/mail'
-import type { BlobRef, BlobWriter, MessageLog } from '@skein/mailboxes'
+import type { BlobRef, MessageLog } from '@skein/mailboxes'
 import { SkeinError, type Clock, type Logger, type NodeId, type PeerLink, type Timer } from '@skein/runtime'
 import { newRecipient } from './bounce.ts'
 import { ErrandAllowance } from './errand-allowance.ts'
+import { ErrandUploads, otherSize } from './errand-uploads.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
 import { ipOf } from './peer-receiver.ts'
-import type { DeliveryLimits, Entrances, Errand, QueueId, QueueItem, QueueRecipient } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
+import type { Entrances, Errand, QueueId, QueueItem, QueueRecipient } from './ports.ts'
 import type { Letter } from './queue.ts'
 import {
   decodeRelayReply,
@@ -46,14 +48,6 @@ export interface ErrandDeskSettings {
   routes: RouteSettings
 }
 
-interface Upload {
-  offer: RelayOffer
-  writer: BlobWriter
-  received: number
-  busy: boolean
-  idle: Timer | undefined
-}
-
 /** Without a word from the origin so long after it was told "staged", this node asks. */
 const askAfterMs = 5_000
 /** An alias may stand for many; so many of their homes are asked. */
@@ -67,7 +61,7 @@ export class ErrandDesk {
   /** `<origin> <ticket>` to the letter here. */
   readonly #errands = new Map<string, QueueId>()
   readonly #taking = new Map<string, Promise<RelayReply>>()
-  readonly #uploads = new Map<string, Upload>()
+  readonly #uploads: ErrandUploads
   readonly #telling = new Set<QueueId>()
   readonly #allowance: ErrandAllowance
   readonly #unsubscribe: (() => void)[] = []
@@ -77,6 +71,7 @@ export class ErrandDesk {
   constructor(components: ErrandDeskComponents, settings: ErrandDeskSettings) {
     this.#parts = components
     this.#settings = settings
+    this.#uploads = new ErrandUploads(components, settings.limits)
     this.#allowance = new ErrandAllowance(components.clock, settings.limits.errandsPerPeerHourMax)
   }
 
@@ -101,7 +96,7 @@ export class ErrandDesk {
     this.#timer?.cancel()
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
     await Promise.allSettled(this.#taking.values())
-    await Promise.all([...this.#uploads.keys()].map((key) => this.#drop(key)))
+    await this.#uploads.stop()
   }
 
   /** Letters of other nodes that this one has. */
@@ -134,8 +129,8 @@ export class ErrandDesk {
     if (known) return { t: 'staged', stage: known.item.errand?.stage ?? '' }
     const declined = this.#whyNot(from, offer) ?? (await this.#isNotTheirs(from, offer.from))
     if (declined) return declined
-    if (!offer.body) return this.#beginUpload(key, offer)
-    if (offer.body.length !== offer.size) throw malformed()
+    if (!offer.body) return this.#uploads.begin(key, offer)
+    if (offer.body.length !== offer.size) throw otherSize()
     this.#allowance.spend(from)
     const blob = await this.#parts.log.append([this.#received(from, offer), offer.body])
     return this.#stage(from, key, offer, blob)
@@ -198,33 +193,6 @@ export class ErrandDesk {
         }
   }
 
-  #beginUpload(key: string, offer: RelayOffer): RelayReply {
-    const standing = this.#uploads.get(key)
-    if (standing) return { t: 'send', offset: standing.received }
-    if (this.#uploads.size >= this.#settings.limits.peerUploadsMax) {
-      return { t: 'declined', code: 451, status: '4.3.2', text: 'too many large letters at once', again: true }
-    }
-    const upload: Upload = { offer, writer: this.#parts.log.writer(), received: 0, busy: false, idle: undefined }
-    this.#uploads.set(key, upload)
-    this.#watch(key, upload)
-    return { t: 'send', offset: 0 }
-  }
-
-  #watch(key: string, upload: Upload): void {
-    upload.idle?.cancel()
-    upload.idle = this.#parts.clock.setTimer(this.#settings.limits.peerUploadIdleMs, () => void this.#drop(key))
-  }
-
-  async #drop(key: string): Promise<void> {
-    const upload = this.#uploads.get(key)
-    if (!upload) return
-    this.#uploads.delete(key)
-    upload.idle?.cancel()
-    await upload.writer.abort().catch((error: unknown) => {
-      this.#parts.logger.warn({ err: error }, 'an interrupted letter could not be taken back')
-    })
-  }
-
   /** One piece after the other; what came before is said again, what comes too early is refused. */
   async data(from: NodeId, { ticket, offset, bytes }: RelayData): Promise<RelayReply> {
     const key = keyOf(from, ticket)
@@ -232,34 +200,16 @@ export class ErrandDesk {
     if (known) return { t: 'staged', stage: known.item.errand?.stage ?? '' }
     const taking = this.#taking.get(key)
     if (taking) return taking
-    const upload = this.#uploads.get(key)
-    if (!upload) return { t: 'declined', code: 451, status: '4.4.2', text: 'begin again', again: true }
-    if (offset + bytes.length > upload.offer.size) {
-      await this.#drop(key)
-      throw malformed()
-    }
-    if (offset !== upload.received || upload.busy) return { t: 'send', offset: upload.received }
-    this.#watch(key, upload)
-    upload.busy = true
-    upload.received += bytes.length
-    try {
-      await upload.writer.write(bytes)
-    } finally {
-      upload.busy = false
-    }
-    if (upload.received < upload.offer.size || this.#uploads.get(key) !== upload) {
-      return { t: 'send', offset: upload.received }
-    }
-    this.#uploads.delete(key)
-    upload.idle?.cancel()
-    this.#allowance.spend(from)
-    const stage = async (): Promise<RelayReply> => {
-      const blob = await upload.writer.finish([this.#received(from, upload.offer)])
-      return this.#stage(from, key, upload.offer, blob)
-    }
-    const take = stage().finally(() => this.#taking.delete(key))
-    this.#taking.set(key, take)
-    return take
+    return this.#uploads.take(key, offset, bytes, (offer, writer) => {
+      this.#allowance.spend(from)
+      const stage = async (): Promise<RelayReply> => {
+        const blob = await writer.finish([this.#received(from, offer)])
+        return this.#stage(from, key, offer, blob)
+      }
+      const take = stage().finally(() => this.#taking.delete(key))
+      this.#taking.set(key, take)
+      return take
+    })
   }
 
   async #stage(from: NodeId, key: string, offer: RelayOffer, blob: BlobRef): Promise<RelayReply> {
@@ -428,8 +378,4 @@ export function accountsOf(directory: Directory, from: string, routes: RouteSett
 
 function keyOf(origin: NodeId, ticket: string): string {
   return `${origin} ${ticket}`
-}
-
-function malformed(): SkeinError {
-  return new SkeinError('malformed-relay-request', 'refused', 'the letter has another size than was offered')
 }

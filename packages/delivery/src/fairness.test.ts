@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sleep } from '@skein/runtime'
 import { MeshFixture } from './mesh-fixture.ts'
-import { deliveryLimits } from './ports.ts'
+import { deliveryLimits } from './limits.ts'
 
 const plain = 'From: aaa@test.com\r\n\r\nx\r\n'
 const others = 300

@@ -17,8 +17,9 @@ import {
   type Timer,
 } from '@skein/runtime'
 import type { LetterKeeper } from './letter-keeper.ts'
-import type { DeliveryLimits, DeliveryResult, HandOver, QueueId, QueueItem, QueueRecipient } from './ports.ts'
-import { handOversOf } from './queue-hand-over.ts'
+import type { DeliveryLimits } from './limits.ts'
+import type { DeliveryResult, HandOver, QueueId, QueueItem, QueueRecipient } from './ports.ts'
+import { handOversOf } from './queue/hand-over.ts'
 import type { Outcome } from './queue.ts'
 import { refusalCause, type RefusalCause } from './refusal-cause.ts'
 import {

@@ -1,4 +1,5 @@
 export * from './delivery.ts'
+export * from './limits.ts'
 export * from './ports.ts'
 export type { SrsSecrets } from './forwarding-courier.ts'
 export type { SpentElsewhere } from './sending-allowance.ts'

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { chooseWay, type Surroundings } from './other-way.ts'
 import { PathMemory } from './path-memory.ts'
-import { deliveryLimits } from './ports.ts'
+import { deliveryLimits } from './limits.ts'
 import { DirectoryFixture } from './directory-fixture.ts'
 
 const minute = 60_000

@@ -1,7 +1,7 @@
 // How each outside domain has answered each node's address lately: what this node met itself, and what peers tell of
 // themselves. Bounded, and forgotten with time; decides nothing, but tells who is worth asking.
 import type { NodeId } from '@skein/runtime'
-import type { DeliveryLimits } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
 import type { RefusalCause } from './refusal-cause.ts'
 
 /** One node's standing with one domain. */

@@ -22,7 +22,8 @@ import {
   type Offer,
   type PeerResult,
 } from './peer-wire.ts'
-import type { Consignment, Courier, DeliveryLimits, DeliveryResult, Destination, QueueItem } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
+import type { Consignment, Courier, DeliveryResult, Destination, QueueItem } from './ports.ts'
 import { routeRecipient, type RouteSettings } from './route.ts'
 
 export interface PeerCourierComponents {

@@ -16,7 +16,7 @@ import {
 import { answers, answerToError, type Answer } from './answers.ts'
 import { decodeMailRequest, encodeMail, type Data, type MailReply, type Offer, type PeerResult } from './peer-wire.ts'
 import type { Addressee, Placement } from './placement.ts'
-import type { DeliveryLimits } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
 import type { Tracer } from './trace.ts'
 
 export interface PeerReceiverComponents {

@@ -6,7 +6,8 @@ import type { BlobRef, Mailboxes, MessageLog } from '@skein/mailboxes'
 import type { Clock, Logger } from '@skein/runtime'
 import { answers, answerToError, type Answer } from './answers.ts'
 import type { FullMailboxes } from './full-mailboxes.ts'
-import type { DeliveryLimits, QueueId } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
+import type { QueueId } from './ports.ts'
 import { isFiled, sentMailbox } from './sent-copy.ts'
 
 export interface PlacementComponents {

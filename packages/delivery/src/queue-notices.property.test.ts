@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { newRecipient } from './bounce.ts'
-import { deliveryLimits, wantsNotice, type DeliveryResult, type NotifyWish, type QueueItem } from './ports.ts'
+import { deliveryLimits } from './limits.ts'
+import { wantsNotice, type DeliveryResult, type NotifyWish, type QueueItem } from './ports.ts'
+import { plainItem } from './queue-item-fixture.ts'
 import { isFinal, next, openLetter, openReport, type Letter, type LetterEffect, type LetterEvent } from './queue.ts'
 
 const limits = { ...deliveryLimits, queueLifetimeMs: 1000, delayNoticeAfterMs: 100 }
@@ -23,21 +25,10 @@ const step = fc.oneof(
 )
 
 function record(wishes: readonly (NotifyWish[] | undefined)[], isList: boolean): QueueItem {
-  return {
-    id: '01JD0000000000000000000001',
-    from: 's@test.com',
-    recipients: wishes.map((notify, index) =>
-      newRecipient(index, `r${index}@x.org`, `r${index}@x.org`, 0, undefined, notify && { notify }),
-    ),
-    blob: { segment: 1, offset: 0, length: 10 },
-    size: 10,
-    messageId: 'm',
-    receivedMs: 0,
-    source: { kind: 'smtp', remoteAddress: '', node: 'n', accountId: null },
-    smtpUtf8: false,
-    eightBit: false,
-    ...(isList && { expansionsOwed: [{ original: 'list@test.com' }] }),
-  }
+  const recipients = wishes.map((notify, index) =>
+    newRecipient(index, `r${index}@x.org`, `r${index}@x.org`, 0, undefined, notify && { notify }),
+  )
+  return plainItem(recipients, isList ? { expansionsOwed: [{ original: 'list@test.com' }] } : {})
 }
 
 /** A letter, its record on the disk, and the notices that were written, each under its name once. */

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { newRecipient } from './bounce.ts'
 import type { DeliveryResult, QueueItem } from './ports.ts'
+import { plainItem } from './queue-item-fixture.ts'
 import {
   dueRecipients,
   isFinal,
@@ -17,18 +18,8 @@ import {
 const limits = { queueLifetimeMs: 1000, delayNoticeAfterMs: 100, errandKeepMs: 500 }
 
 function item(count: number, from = 's@test.com'): QueueItem {
-  return {
-    id: '01JD0000000000000000000001',
-    from,
-    recipients: Array.from({ length: count }, (_, i) => newRecipient(i, `r${i}@test.com`, `r${i}@test.com`, 0)),
-    blob: { segment: 1, offset: 0, length: 10 },
-    size: 10,
-    messageId: 'm',
-    receivedMs: 0,
-    source: { kind: 'smtp', remoteAddress: '', node: 'n', accountId: null },
-    smtpUtf8: false,
-    eightBit: false,
-  }
+  const recipients = Array.from({ length: count }, (_, i) => newRecipient(i, `r${i}@test.com`, `r${i}@test.com`, 0))
+  return plainItem(recipients, { from })
 }
 
 function result(kind: DeliveryResult['kind'], courier: DeliveryResult['courier'] = 'peer'): DeliveryResult {

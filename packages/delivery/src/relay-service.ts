@@ -4,7 +4,7 @@ import { SkeinError, type Clock, type NodeId, type PeerLink, type Timer } from '
 import type { ErrandDesk } from './errand-desk.ts'
 import type { HandOverDesk } from './hand-over-desk.ts'
 import type { PathMemory } from './path-memory.ts'
-import type { DeliveryLimits } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
 import { decodeRelayRequest, encodeRelay, type RelayReply, type RelayRequest } from './relay-wire.ts'
 
 export interface RelayServiceComponents {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { checkRecipient } from './recipient-check.ts'
 import { checkSender } from './sender-check.ts'
 import { DirectoryFixture } from './directory-fixture.ts'
-import { deliveryLimits } from './ports.ts'
+import { deliveryLimits } from './limits.ts'
 import { expandAddress, queueAddress, routeAddress } from './route.ts'
 
 function mesh() {

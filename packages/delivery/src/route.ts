@@ -1,7 +1,8 @@
 // Which way an address leads, read from the map alone: a function of the directory, without side effects.
 import { canonicalAddress, splitAddress, stripSubaddress, type SrsAddress } from '@skein/mail'
 import type { AccountId, Directory, DirectoryEntry } from '@skein/accounts'
-import { deliveryLimits, type Destination } from './ports.ts'
+import { deliveryLimits } from './limits.ts'
+import type { Destination } from './ports.ts'
 
 /** Why an address gets no mail: RFC 5321 reply code, RFC 3463 status, and a text for the other side. */
 export interface Refusal {

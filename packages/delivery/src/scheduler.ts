@@ -4,19 +4,13 @@ import type { Directory } from '@skein/accounts'
 import type { Clock, Logger, NodeId, PeerLink, Random, Timer } from '@skein/runtime'
 import { answers, isDestinationDown, isMapBehind } from './answers.ts'
 import { DestinationLines, type Line } from './destination-lines.ts'
+import { DestinationTurns, type DestinationTurnsComponents } from './destination-turns.ts'
 import type { DestinationPaces } from './destination-pace.ts'
-import { DueHeap } from './due-heap.ts'
+import { LetterAlarm } from './letter-alarm.ts'
 import type { LetterKeeper } from './letter-keeper.ts'
 import type { OtherWays } from './other-ways.ts'
-import type {
-  Courier,
-  DeliveryLimits,
-  DeliveryResult,
-  Destination,
-  QueueId,
-  QueueItem,
-  QueueRecipient,
-} from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
+import type { Courier, DeliveryResult, Destination, QueueId, QueueItem, QueueRecipient } from './ports.ts'
 import { dueRecipients, isOfAge, nextWakeMs, type Outcome } from './queue.ts'
 import { retryPauseMs, type RetryTable } from './retry-schedule.ts'
 import { destinationKey, routeRecipient, type Refusal, type RouteSettings } from './route.ts'
@@ -49,10 +43,6 @@ type Elsewhere = Map<string, { node: NodeId; why: string; indexes: number[] }>
 
 /** Letters are looked at again for their age no more often than this. */
 const ageCheckMs = 1_000
-/** For each place that a domain has, so many must be free before it gets another. */
-const placesLeftForOthers = 6
-/** Lines that are looked at for one place that is free; the others come with the next. */
-const sharedLooksMax = 64
 /** Changes of the directory within this time count as one. */
 const directoryPauseMs = 250
 
@@ -60,18 +50,13 @@ export class Scheduler {
   readonly #parts: SchedulerComponents
   readonly #limits: DeliveryLimits
   readonly #routes: RouteSettings
-  readonly #due = new DueHeap()
+  readonly #alarm: LetterAlarm
   readonly #lines = new DestinationLines()
+  readonly #turns: DestinationTurns
   readonly #agedMs = new Map<QueueId, number>()
   /** Letters that failed because two maps differed: due when ours changes. */
   readonly #mapBehind = new Set<QueueId>()
-  readonly #running = new Map<Promise<void>, AbortController>()
   readonly #unsubscribe: (() => void)[] = []
-  #outsideRunning = 0
-  /** Outside lines that wait for a place among all outside deliveries; whoever waits longest comes first. */
-  readonly #short = new Set<Line>()
-  #wakeTimer: Timer | undefined
-  #wakeAtMs = Infinity
   #directoryTimer: Timer | undefined
   #directoryChanged = false
   #toRoute: { line: Line; id: QueueId }[] = []
@@ -81,11 +66,15 @@ export class Scheduler {
     this.#parts = components
     this.#limits = limits
     this.#routes = routes
+    this.#alarm = new LetterAlarm(components.clock, (id, nowMs) => this.#ring(id, nowMs))
+    const ended: DestinationTurnsComponents['ended'] = (...attempt) => this.#settle(...attempt)
+    this.#turns = new DestinationTurns({ ...components, ended }, limits, this.#lines)
   }
 
   start(): void {
     const { link, directory, keeper } = this.#parts
     this.#started = true
+    this.#turns.start()
     this.#unsubscribe.push(
       link.onPeerChange((peer, state) => {
         if (state === 'up') this.#signOfLife(peer)
@@ -102,14 +91,9 @@ export class Scheduler {
   async stop(graceMs: number): Promise<void> {
     this.#started = false
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
-    this.#wakeTimer?.cancel()
+    this.#alarm.stop()
     this.#directoryTimer?.cancel()
-    for (const line of this.#lines.all()) line.timer?.cancel()
-    const grace = this.#parts.clock.setTimer(graceMs, () => {
-      for (const controller of this.#running.values()) controller.abort()
-    })
-    while (this.#running.size > 0) await Promise.all(this.#running.keys())
-    grace.cancel()
+    await this.#turns.stop(graceMs)
   }
 
   lines(): LineStats[] {
@@ -144,16 +128,16 @@ export class Scheduler {
     for (const line of new Set(this.#lines.placesOf(id)?.values())) {
       this.#lines.toFront(line, id)
       line.blockedUntilMs = 0
-      this.#pump(line)
+      this.#turns.pump(line)
     }
     this.wake(id)
   }
 
   #forget(id: QueueId): void {
-    this.#due.set(id, undefined)
+    this.#alarm.set(id, undefined)
     this.#agedMs.delete(id)
     this.#mapBehind.delete(id)
-    for (const line of this.#lines.leaveAll(id)) this.#tidy(line)
+    for (const line of this.#lines.leaveAll(id)) this.#turns.tidy(line)
   }
 
   /** Looks up where these recipients go and puts them in line there. */
@@ -186,7 +170,7 @@ export class Scheduler {
         }
         keeper.apply(id, { event: 'deferred', indexes: [...indexes], untilMs, result })
       }
-      this.#pump(line)
+      this.#turns.pump(line)
     }
   }
 
@@ -239,120 +223,6 @@ export class Scheduler {
   #refusal({ code, status, text }: Refusal): DeliveryResult {
     const { clock, directory } = this.#parts
     return { atMs: clock.nowMs(), kind: 'permanent', code, status, text, courier: 'local', hop: directory.self }
-  }
-
-  #runningMax(line: Line): number {
-    if (line.failures > 0) return 1
-    if (line.destination.kind === 'local') return this.#limits.localDeliveriesAtOnceMax
-    if (line.destination.kind === 'peer') return this.#limits.peerDeliveriesAtOnceMax
-    const most = this.#parts.paces.atOnceMax(line.destination.domain)
-    if (line.running >= most) return most
-    // A further place only while many more are left than the line has: slow domains never take the last ones from all others.
-    const left = this.#limits.outsideDeliveriesAtOnceMax - this.#outsideRunning
-    if (left > line.running * placesLeftForOthers) return line.running + 1
-    this.#short.add(line)
-    return line.running
-  }
-
-  /** Gives places to those who wait, as far as there are any. */
-  #pump(line: Line): void {
-    while (this.#started && line.waiting.size > 0 && line.running < this.#runningMax(line)) {
-      if (this.#backsOff(line) || this.#keepsPace(line)) return
-      const id = line.order.first() as QueueId
-      const indexes = line.waiting.get(id) as Set<number>
-      const letter = this.#parts.keeper.get(id)
-      const recipients =
-        letter?.phase !== 'open'
-          ? []
-          : letter.item.recipients.filter(
-              (it) => indexes.has(it.index) && it.state === 'pending' && !letter.running.has(it.index),
-            )
-      for (const index of indexes) this.#lines.leave(line, id, index)
-      if (recipients.length > 0) this.#run(line, id, recipients)
-    }
-  }
-
-  /** True while the destination is left alone; then the line is looked at again at the end of that time. */
-  #backsOff(line: Line): boolean {
-    const { clock } = this.#parts
-    const leftMs = line.blockedUntilMs - clock.nowMs()
-    if (line.failures === 0 || leftMs <= 0) return false
-    line.timer ??= clock.setTimer(leftMs, () => {
-      line.timer = undefined
-      this.#pump(line)
-      this.#tidy(line)
-    })
-    return true
-  }
-
-  /** True while the destination has had its letters of this minute. */
-  #keepsPace(line: Line): boolean {
-    if (line.destination.kind !== 'outside') return false
-    const leftMs = this.#parts.paces.waitMs(line.destination.domain)
-    if (leftMs <= 0) return false
-    line.timer ??= this.#parts.clock.setTimer(leftMs, () => {
-      line.timer = undefined
-      this.#pump(line)
-      this.#tidy(line)
-    })
-    return true
-  }
-
-  #tidy(line: Line): void {
-    if (line.waiting.size > 0 || line.running > 0 || (this.#started && this.#backsOff(line))) return
-    this.#short.delete(line)
-    this.#lines.remove(line)
-  }
-
-  #run(line: Line, id: QueueId, recipients: QueueRecipient[]): void {
-    const { keeper, couriers, logger, clock, directory } = this.#parts
-    const letter = keeper.get(id)
-    if (!letter) return
-    const { era, destination } = line
-    const { kind } = destination
-    line.running++
-    if (kind === 'outside') this.#outsideRunning++
-    const startedMs = kind === 'outside' ? this.#parts.paces.started(destination.domain) : 0
-    keeper.apply(id, { event: 'started', indexes: recipients.map((it) => it.index) })
-    const controller = new AbortController()
-    const work = couriers[kind]
-      .deliver({ item: letter.item, recipients }, destination, controller.signal)
-      .catch((error: unknown): DeliveryResult[] => {
-        logger.error({ err: error, queueId: id, destination: line.key }, 'a courier failed')
-        const result = { ...answers.internal, atMs: clock.nowMs(), courier: kind, hop: directory.self }
-        return recipients.map(() => result)
-      })
-      .then((results) => {
-        this.#running.delete(work)
-        line.running--
-        if (kind === 'outside') {
-          this.#outsideRunning--
-          this.#parts.paces.ended(destination.domain, startedMs, results)
-        }
-        this.#settle(line, era, id, recipients, results)
-        if (kind === 'outside') this.#shareOut(line)
-        else this.#pump(line)
-        this.#tidy(line)
-      })
-      // A mistake of ours: it costs this letter its turn until the next start, not everybody the node.
-      .catch((error: unknown) => logger.error({ err: error, queueId: id }, 'the outcome of a delivery was lost'))
-    this.#running.set(work, controller)
-  }
-
-  /** A place is free: the line that had it comes after those that wait already. */
-  #shareOut(line: Line): void {
-    if (this.#short.size === 0) return this.#pump(line)
-    this.#short.delete(line)
-    this.#short.add(line)
-    let looks = 0
-    for (const next of this.#short) {
-      if (this.#outsideRunning >= this.#limits.outsideDeliveriesAtOnceMax || looks++ > sharedLooksMax) break
-      this.#short.delete(next)
-      this.#pump(next)
-      this.#tidy(next)
-      // Whoever got nothing went back to the end.
-      if (next === line) break
-    }
   }
 
   #settle(
@@ -427,8 +297,8 @@ export class Scheduler {
     line.failures = 0
     line.blockedUntilMs = 0
     line.trouble = null
-    this.#pump(line)
-    this.#tidy(line)
+    this.#turns.pump(line)
+    this.#turns.tidy(line)
   }
 
   #watchDirectory(): void {
@@ -467,7 +337,7 @@ export class Scheduler {
         this.#lines.leave(line, id, it.index)
         this.#dispatch(id, [it])
       }
-      this.#tidy(line)
+      this.#turns.tidy(line)
     }
   }
 
@@ -478,34 +348,18 @@ export class Scheduler {
     const waiting = new Set(this.#lines.placesOf(id)?.keys())
     let atMs = nextWakeMs(letter, waiting, this.#limits)
     if (atMs !== undefined && agedMs !== undefined) atMs = Math.max(atMs, agedMs + ageCheckMs)
-    this.#due.set(id, atMs)
-    this.#setAlarm()
+    this.#alarm.set(id, atMs)
   }
 
-  #setAlarm(): void {
-    const { clock } = this.#parts
-    const firstMs = this.#due.firstMs()
-    if (firstMs === undefined || firstMs >= this.#wakeAtMs) return
-    this.#wakeTimer?.cancel()
-    this.#wakeAtMs = firstMs
-    this.#wakeTimer = clock.setTimer(Math.max(0, firstMs - clock.nowMs()), () => {
-      this.#wakeAtMs = Infinity
-      if (this.#started) this.#wakeDue()
-    })
-  }
-
-  #wakeDue(): void {
-    const { keeper, clock } = this.#parts
-    const nowMs = clock.nowMs()
-    for (let id = this.#due.take(nowMs); id !== undefined; id = this.#due.take(nowMs)) {
-      const item = keeper.get(id)?.item
-      if (item && isOfAge(item, nowMs, this.#limits)) {
-        this.#agedMs.set(id, nowMs)
-        keeper.apply(id, { event: 'aged', atMs: nowMs })
-      }
-      this.wake(id)
+  /** The moment that was planned for the letter has come. */
+  #ring(id: QueueId, nowMs: number): void {
+    const { keeper } = this.#parts
+    const item = keeper.get(id)?.item
+    if (item && isOfAge(item, nowMs, this.#limits)) {
+      this.#agedMs.set(id, nowMs)
+      keeper.apply(id, { event: 'aged', atMs: nowMs })
     }
-    this.#setAlarm()
+    this.wake(id)
   }
 }
 

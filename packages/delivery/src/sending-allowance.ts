@@ -2,7 +2,8 @@
 // other. A stolen password must not become the world's spam; who reaches the end is told to try later, and nothing is lost.
 import type { AccountId } from '@skein/accounts'
 import { SkeinError, type Clock } from '@skein/runtime'
-import type { DeliveryLimits, RecipientVerdict } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
+import type { RecipientVerdict } from './ports.ts'
 
 type AllowanceLimits = Pick<
   DeliveryLimits,

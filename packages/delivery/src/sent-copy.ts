@@ -4,7 +4,8 @@ import type { Directory } from '@skein/accounts'
 import { messageIdText, type MessageIndex } from '@skein/mail'
 import type { AccountMailboxes, MailboxRecord } from '@skein/mailboxes'
 import { newRecipient } from './bounce.ts'
-import type { DeliveryLimits, IntakeSource, QueueRecipient } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
+import type { IntakeSource, QueueRecipient } from './ports.ts'
 
 /** Undefined: none is wanted. */
 export function sentCopy(

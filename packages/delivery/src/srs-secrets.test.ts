@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { silentLogger } from '@skein/runtime'
 import { createSeededRandom, VirtualClock } from '@skein/testkit'
-import { deliveryLimits } from './ports.ts'
+import { deliveryLimits } from './limits.ts'
 import { SrsSecretKeeper, type SharedSecret } from './srs-secrets.ts'
 
 const dayMs = 86_400_000

@@ -2,7 +2,7 @@
 // one is made every few months; the one before is kept for as long as addresses made with it are good.
 import type { Clock, Logger, Random, Timer } from '@skein/runtime'
 import type { SrsSecrets } from './forwarding-courier.ts'
-import type { DeliveryLimits } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
 
 export interface SharedSecret {
   id: string

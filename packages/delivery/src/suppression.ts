@@ -3,7 +3,8 @@
 // of this one. What is known is this node's own experience; it fades, and ends with the first letter that gets through.
 import { canonicalAddress } from '@skein/mail'
 import { SkeinError, type Clock, type Logger } from '@skein/runtime'
-import type { Courier, DeadAddress, DeadAddressStore, DeliveryLimits, DeliveryResult, QueueId } from './ports.ts'
+import type { DeliveryLimits } from './limits.ts'
+import type { Courier, DeadAddress, DeadAddressStore, DeliveryResult, QueueId } from './ports.ts'
 
 /** RFC 3463 §3.2, RFC 7505 §4.2: no such mailbox, no such domain, mailbox disabled, a domain that takes no mail. */
 const deadStatuses: ReadonlySet<string> = new Set(['5.1.1', '5.1.2', '5.1.10', '5.2.1'])

@@ -6,6 +6,7 @@ import { createSeededRandom, type SeededRandom } from '@skein/testkit'
 import { newRecipient } from './bounce.ts'
 import { wordFor } from './hand-over-desk.ts'
 import type { DeliveryResult, HandOver, QueueItem } from './ports.ts'
+import { plainItem } from './queue-item-fixture.ts'
 import { next, openLetter, type Letter, type LetterEffect, type LetterEvent } from './queue.ts'
 
 type Rule =
@@ -106,18 +107,11 @@ class Model {
     this.off = off
     this.takes = { hk: this.random.chance(0.5), tw: this.random.chance(0.8) }
     const recipient = newRecipient(0, 'x@example.org', 'x@example.org', 0)
-    const item: QueueItem = {
-      id: '01JD0000000000000000000001',
+    const refused = { ...recipient, lastResult: refusal, refusedWays: [{ node: 'bj', result: refusal }] }
+    const item = plainItem([refused], {
       from: 'aaa@test.com',
-      recipients: [{ ...recipient, lastResult: refusal, refusedWays: [{ node: 'bj', result: refusal }] }],
-      blob: { segment: 1, offset: 0, length: 1 },
-      size: 1,
-      messageId: '',
-      receivedMs: 0,
       source: { kind: 'submission', remoteAddress: '', node: 'bj', accountId: null },
-      smtpUtf8: false,
-      eightBit: false,
-    }
+    })
     this.origin.durable = item
     this.origin.open(structuredClone(item))
   }

@@ -39,6 +39,7 @@ export {
 export { createTransferDecoder, type TransferDecoder } from './transfer-decoder.ts'
 export { decodeTransfer, encodeBase64Lines } from './transfer-encoding.ts'
 export * from './types.ts'
+export { escapeXml, xmlElement } from './xml-text.ts'
 export { decodeXtext, encodeXtext, isXtext } from './xtext.ts'
 export {
   type ConversionPlan,

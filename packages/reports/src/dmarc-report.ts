@@ -1,9 +1,10 @@
 // DMARC aggregate reports (RFC 9990 §3.1): written for owners of other domains, read from others about ours. What the older
 // RFC 7489 wrote is read as well.
+import { xmlElement } from '@skein/mail'
 import type { ReportLimits } from './limits.ts'
 import { damagedReport } from './packed.ts'
 import type { DmarcDay, DmarcReport, DmarcRow } from './ports.ts'
-import { type XmlElement, childrenOf, escapeXml, parseXml, textOf } from './xml-tree.ts'
+import { type XmlElement, childrenOf, parseXml, textOf } from './xml-tree.ts'
 
 export interface ReportHead {
   /** Who writes it, and how to reach them. */
@@ -37,24 +38,24 @@ export function writeDmarcReport(head: ReportHead, day: DmarcDay): string {
   const tags = tagsOf(day.record)
   const published = ['p', 'sp', 'np', 'adkim', 'aspf', 'fo'].flatMap((name) => {
     const value = tags.get(name)
-    return value === undefined ? [] : [leaf(name, value)]
+    return value === undefined ? [] : [xmlElement(name, value)]
   })
   const lines = [
     '<?xml version="1.0" encoding="UTF-8"?>',
     '<feedback xmlns="urn:ietf:params:xml:ns:dmarc-2.0">',
-    leaf('version', '1.0'),
+    xmlElement('version', '1.0'),
     '<report_metadata>',
-    leaf('org_name', head.organisation),
-    leaf('email', head.email),
-    leaf('report_id', head.reportId),
-    `<date_range>${leaf('begin', seconds(head.beginMs))}${leaf('end', seconds(head.endMs))}</date_range>`,
-    leaf('generator', 'Skein'),
+    xmlElement('org_name', head.organisation),
+    xmlElement('email', head.email),
+    xmlElement('report_id', head.reportId),
+    `<date_range>${xmlElement('begin', seconds(head.beginMs))}${xmlElement('end', seconds(head.endMs))}</date_range>`,
+    xmlElement('generator', 'Skein'),
     '</report_metadata>',
     '<policy_published>',
-    leaf('domain', day.domain),
-    leaf('discovery_method', 'treewalk'),
+    xmlElement('domain', day.domain),
+    xmlElement('discovery_method', 'treewalk'),
     ...published,
-    leaf('testing', tags.get('t') === 'y' ? 'y' : 'n'),
+    xmlElement('testing', tags.get('t') === 'y' ? 'y' : 'n'),
     '</policy_published>',
     ...day.rows.map(recordOf),
     '</feedback>',
@@ -70,28 +71,24 @@ function recordOf(row: DmarcRow): string {
   const reason =
     row.overrideReason === ''
       ? ''
-      : `<reason>${leaf('type', row.overrideReason)}${leaf('comment', row.overrideComment)}</reason>`
+      : `<reason>${xmlElement('type', row.overrideReason)}${xmlElement('comment', row.overrideComment)}</reason>`
   const dkim = row.dkim.map(
     (one) =>
-      `<dkim>${leaf('domain', one.domain)}${leaf('selector', one.selector)}${leaf('result', one.result)}${one.humanResult === '' ? '' : leaf('human_result', one.humanResult)}</dkim>`,
+      `<dkim>${xmlElement('domain', one.domain)}${xmlElement('selector', one.selector)}${xmlElement('result', one.result)}${one.humanResult === '' ? '' : xmlElement('human_result', one.humanResult)}</dkim>`,
   )
   // Only the sender's domain counts for DMARC (RFC 9989); what HELO said is not told.
   const spf =
     row.spf?.scope === 'mfrom'
-      ? `<spf>${leaf('domain', row.spf.domain)}${leaf('scope', 'mfrom')}${leaf('result', row.spf.result)}</spf>`
+      ? `<spf>${xmlElement('domain', row.spf.domain)}${xmlElement('scope', 'mfrom')}${xmlElement('result', row.spf.result)}</spf>`
       : ''
   return [
     '<record>',
-    `<row>${leaf('source_ip', row.sourceIp)}${leaf('count', row.count)}<policy_evaluated>${leaf('disposition', disposition)}` +
-      `${leaf('dkim', row.dkimAligned ? 'pass' : 'fail')}${leaf('spf', row.spfAligned ? 'pass' : 'fail')}${reason}</policy_evaluated></row>`,
-    `<identifiers>${leaf('header_from', row.headerFrom)}${leaf('envelope_from', row.envelopeFrom)}${leaf('envelope_to', row.envelopeTo)}</identifiers>`,
+    `<row>${xmlElement('source_ip', row.sourceIp)}${xmlElement('count', row.count)}<policy_evaluated>${xmlElement('disposition', disposition)}` +
+      `${xmlElement('dkim', row.dkimAligned ? 'pass' : 'fail')}${xmlElement('spf', row.spfAligned ? 'pass' : 'fail')}${reason}</policy_evaluated></row>`,
+    `<identifiers>${xmlElement('header_from', row.headerFrom)}${xmlElement('envelope_from', row.envelopeFrom)}${xmlElement('envelope_to', row.envelopeTo)}</identifiers>`,
     `<auth_results>${dkim.join('')}${spf}</auth_results>`,
     '</record>',
   ].join('\n')
-}
-
-function leaf(name: string, text: string | number): string {
-  return `<${name}>${escapeXml(String(text))}</${name}>`
 }
 
 function seconds(ms: number): number {

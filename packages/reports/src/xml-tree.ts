@@ -55,9 +55,3 @@ export function childrenOf(element: XmlElement | undefined, name: string): XmlEl
 export function textOf(element: XmlElement | undefined, name: string): string {
   return element?.children.find((child) => child.name === name)?.text.trim() ?? ''
 }
-
-/** Text as it may stand in an element. Characters that XML 1.0 has no way to write are left out. */
-export function escapeXml(text: string): string {
-  const writable = text.toWellFormed().replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '')
-  return writable.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`)
-}

@@ -27,6 +27,16 @@ export function createAddressSet(entries: readonly string[]): (address: string) 
   }
 }
 
+/** Whether a set may be made of it: what a person or a stranger wrote may be none. */
+export function isAddressOrBlock(text: string): boolean {
+  try {
+    createAddressSet([text])
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** What counts as one client: an IPv4 address, or an IPv6 /64, which is the least that a network gives a site. */
 export function clientKey(address: string): string {
   const plain = plainAddress(address)

@@ -1,9 +1,40 @@
 // AUTH (RFC 4954): the mechanisms of packages/accounts/src/sasl in SMTP's words.
 // Promises: one reply or challenge for each line of the client's; a failure of ours is a temporary one to the client.
-import { type SaslExchange, type SaslOutcome, type SaslStep, decodeSaslResponse } from '@skein/accounts'
+import {
+  type Authenticator,
+  type SaslExchange,
+  type SaslFacts,
+  type SaslOutcome,
+  type SaslStep,
+  decodeInitialResponse,
+  decodeSaslResponse,
+  startSasl,
+} from '@skein/accounts'
 import { type Reply, replies, throttledReply } from './replies.ts'
 
 type SignedInAccount = Extract<SaslOutcome, { kind: 'ok' | 'elsewhere' }>['account']
+
+export interface AuthCircumstances {
+  authenticator: Authenticator
+  facts: SaslFacts
+  mayAuthenticate: boolean
+  isLoggedIn: boolean
+  isInTransaction: boolean
+}
+
+/** @param line the whole AUTH command. */
+export function openAuth(line: string, circumstances: AuthCircumstances): SaslExchange | Reply {
+  const { authenticator, facts, mayAuthenticate, isLoggedIn, isInTransaction } = circumstances
+  const [, mechanism = '', initial, more] = line.trim().split(/ +/)
+  if (!mayAuthenticate) return replies.authNeedsTls
+  if (isInTransaction) return replies.inTransaction
+  if (isLoggedIn) return replies.authTwice
+  if (mechanism === '' || more !== undefined) return replies.authSyntax
+  const response = initial === undefined ? undefined : decodeInitialResponse(initial)
+  const exchange = startSasl(authenticator, facts, mechanism, response)
+  if (!exchange) return replies.authMechanismUnknown
+  return initial !== undefined && !response ? replies.authBase64 : exchange
+}
 
 export interface AuthConnection {
   /** Sends a 334 and has the client's next line go to `take`. */

@@ -1,5 +1,5 @@
 // Thunderbird's autoconfig file (and K-9's, Evolution's, KMail's): clientConfig 1.1.
-import { element, escapeXml } from '../xml.ts'
+import { escapeXml, xmlElement } from '@skein/mail'
 import { type MailServer, type MailService, serversFor } from './mail-service.ts'
 
 const socketTypes = { tls: 'SSL', starttls: 'STARTTLS' } as const
@@ -8,11 +8,11 @@ const socketTypes = { tls: 'SSL', starttls: 'STARTTLS' } as const
 function serverElement(kind: 'incomingServer' | 'outgoingServer', server: MailServer): string[] {
   return [
     `    <${kind} type="${server.protocol}">`,
-    `      ${element('hostname', server.host)}`,
-    `      ${element('port', server.port)}`,
-    `      ${element('socketType', socketTypes[server.security])}`,
-    `      ${element('authentication', 'password-cleartext')}`,
-    `      ${element('username', '%EMAILADDRESS%')}`,
+    `      ${xmlElement('hostname', server.host)}`,
+    `      ${xmlElement('port', server.port)}`,
+    `      ${xmlElement('socketType', socketTypes[server.security])}`,
+    `      ${xmlElement('authentication', 'password-cleartext')}`,
+    `      ${xmlElement('username', '%EMAILADDRESS%')}`,
     `    </${kind}>`,
   ]
 }

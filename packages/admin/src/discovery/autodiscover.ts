@@ -1,5 +1,6 @@
 // Outlook's autodiscover in plain XML (POX) for IMAP, POP3 and SMTP, its errors, and the JSON that points to it.
-import { element, escapeXml, textOfElement } from '../xml.ts'
+import { escapeXml, xmlElement } from '@skein/mail'
+import { textOfElement } from '../xml.ts'
 import { type MailServer, type MailService, serversFor } from './mail-service.ts'
 
 const responseNamespace = 'http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006'
@@ -22,16 +23,18 @@ export function readAutodiscoverRequest(body: string): AutodiscoverRequest {
 function protocolElement(type: string, server: MailServer, address: string): string[] {
   return [
     '      <Protocol>',
-    `        ${element('Type', type)}`,
-    `        ${element('Server', server.host)}`,
-    `        ${element('Port', server.port)}`,
-    `        ${element('DomainRequired', 'off')}`,
-    `        ${element('LoginName', address)}`,
-    `        ${element('SPA', 'off')}`,
-    `        ${element('SSL', 'on')}`,
-    `        ${element('Encryption', server.security === 'tls' ? 'SSL' : 'TLS')}`,
-    `        ${element('AuthRequired', 'on')}`,
-    ...(type === 'SMTP' ? [`        ${element('UsePOPAuth', 'on')}`, `        ${element('SMTPLast', 'off')}`] : []),
+    `        ${xmlElement('Type', type)}`,
+    `        ${xmlElement('Server', server.host)}`,
+    `        ${xmlElement('Port', server.port)}`,
+    `        ${xmlElement('DomainRequired', 'off')}`,
+    `        ${xmlElement('LoginName', address)}`,
+    `        ${xmlElement('SPA', 'off')}`,
+    `        ${xmlElement('SSL', 'on')}`,
+    `        ${xmlElement('Encryption', server.security === 'tls' ? 'SSL' : 'TLS')}`,
+    `        ${xmlElement('AuthRequired', 'on')}`,
+    ...(type === 'SMTP'
+      ? [`        ${xmlElement('UsePOPAuth', 'on')}`, `        ${xmlElement('SMTPLast', 'off')}`]
+      : []),
     '      </Protocol>',
   ]
 }
@@ -47,11 +50,11 @@ export function autodiscoverDocument(service: MailService, address: string): str
     `<Autodiscover xmlns="${responseNamespace}">`,
     `  <Response xmlns="${outlookSchema}">`,
     '    <User>',
-    `      ${element('DisplayName', address)}`,
+    `      ${xmlElement('DisplayName', address)}`,
     '    </User>',
     '    <Account>',
-    `      ${element('AccountType', 'email')}`,
-    `      ${element('Action', 'settings')}`,
+    `      ${xmlElement('AccountType', 'email')}`,
+    `      ${xmlElement('Action', 'settings')}`,
     ...first('imap', 'IMAP'),
     ...first('pop3', 'POP3'),
     ...first('smtp', 'SMTP'),
@@ -79,8 +82,8 @@ export function autodiscoverFault(fault: AutodiscoverFault, nowMs: number): stri
     `<Autodiscover xmlns="${responseNamespace}">`,
     '  <Response>',
     `    <Error Time="${escapeXml(time)}" Id="0">`,
-    `      ${element('ErrorCode', code)}`,
-    `      ${element('Message', message)}`,
+    `      ${xmlElement('ErrorCode', code)}`,
+    `      ${xmlElement('Message', message)}`,
     '      <DebugData />',
     '    </Error>',
     '  </Response>',

@@ -1,6 +1,6 @@
 // An Apple configuration profile with one mail account. No password inside: the device asks for it.
 import { createHash } from 'node:crypto'
-import { escapeXml } from '../xml.ts'
+import { escapeXml } from '@skein/mail'
 import { type MailServer, type MailService, serversFor } from './mail-service.ts'
 
 type PlistValue = string | number | boolean | PlistValue[] | { [key: string]: PlistValue }

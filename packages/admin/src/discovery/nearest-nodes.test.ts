@@ -1,26 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NodeRecord } from '@skein/accounts'
+import { nodeRecord } from '../node-fixture.ts'
 import { nearestNodes } from './nearest-nodes.ts'
 
-function node(name: string, fields: Partial<NodeRecord> = {}): NodeRecord {
-  return {
-    id: name,
-    name,
-    addresses: [],
-    region: '',
-    priority: 100,
-    enabled: true,
-    description: '',
-    relay: true,
-    allow: [],
-    version: '1',
-    witness: false,
-    hostName: `${name}.test.com`,
-    services: { imaps: 993 },
-    ...fields,
-  }
-}
+const node = (name: string, fields: Partial<NodeRecord> = {}) =>
+  nodeRecord(name, { services: { imaps: 993 }, ...fields })
 
 function names(self: string, nodes: NodeRecord[], max = 10, down: string[] = []): string {
   const facts = { self, nodes, isUp: (id: string) => !down.includes(id) }

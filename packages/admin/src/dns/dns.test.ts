@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import type { NodeRecord } from '@skein/accounts'
 import { SkeinError } from '@skein/runtime'
 import { mtaStsPolicy } from '../mta-sts/policy.ts'
+import { nodeRecord } from '../node-fixture.ts'
 import { compareDns } from './comparison.ts'
 import type { DnsFinding } from './finding.ts'
 import { planDns } from './records.ts'
@@ -13,22 +14,8 @@ import { formatZones } from './zone-file.ts'
 const allPorts = { smtp: 25, submission: 587, submissions: 465, imap: 143, imaps: 993, http: 80, https: 443 }
 
 function node(name: string, address: string, fields: Partial<NodeRecord> = {}): NodeRecord {
-  return {
-    id: name,
-    name,
-    addresses: [`/${address.includes(':') ? 'ip6' : 'ip4'}/${address}/tcp/9835`],
-    region: '',
-    priority: 100,
-    enabled: true,
-    description: '',
-    relay: true,
-    allow: [],
-    version: '1',
-    witness: false,
-    hostName: `${name}.test.com`,
-    services: allPorts,
-    ...fields,
-  }
+  const addresses = [`/${address.includes(':') ? 'ip6' : 'ip4'}/${address}/tcp/9835`]
+  return nodeRecord(name, { addresses, services: allPorts, ...fields })
 }
 
 const bj = node('bj', '8.8.8.1', {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { NodeRecord } from '@skein/accounts'
+import { nodeRecord } from '../node-fixture.ts'
 import { compareDns } from './comparison.ts'
 import { type DnsFinding, type DnsSigning, isFault } from './finding.ts'
 import { probeServices } from './probes.ts'
@@ -12,24 +13,14 @@ const current = 'a'.repeat(64)
 const next = 'b'.repeat(64)
 const other = 'c'.repeat(64)
 
-const bj: NodeRecord = {
-  id: 'bj',
-  name: 'bj',
+const bj = nodeRecord('bj', {
   addresses: ['/ip4/8.8.8.1/tcp/9835', '/ip6/2400::1/tcp/9835'],
-  region: '',
   priority: 10,
-  enabled: true,
-  description: '',
-  relay: true,
-  allow: [],
-  version: '1',
-  witness: false,
-  hostName: 'bj.test.com',
   services: { smtp: 25, imaps: 993, https: 443 },
   dkim: [{ selector: 'bj1', record: 'v=DKIM1; k=ed25519; p=Ab/Cd+==' }],
   tlsKeys: [current, next],
   authority: 'ca.example',
-}
+})
 
 const zones = planDns({ domains: [{ name: 'test.com' }], nodes: [bj] })
 const records = zones.flatMap((zone) => zone.records)

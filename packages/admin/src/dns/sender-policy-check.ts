@@ -1,5 +1,5 @@
 // SPF as receivers read it (RFC 7208): followed through include, redirect, a and mx, and weighed rather than compared.
-import { createAddressSet } from '@skein/runtime'
+import { createAddressSet, isAddressOrBlock } from '@skein/runtime'
 import { dnsLimits } from '../limits.ts'
 import type { DnsLookup, Judgement, Question } from './finding.ts'
 import { recordsOf } from './finding.ts'
@@ -94,7 +94,7 @@ async function readWord(domain: string, word: string, reading: Reading, depth: n
     return
   }
   if (kind === 'ip4' || kind === 'ip6') {
-    if (!isBlock(argument)) reading.faults.push(`"${word}" holds no address`)
+    if (!isAddressOrBlock(argument)) reading.faults.push(`"${word}" holds no address`)
     else if (passes) reading.blocks.push(argument)
     return
   }
@@ -133,16 +133,7 @@ async function readHosts(hosts: readonly string[], sizes: readonly string[], rea
 }
 
 /** What a stranger wrote as an address block may be none. */
-function isBlock(block: string): boolean {
-  try {
-    createAddressSet([block])
-    return true
-  } catch {
-    return false
-  }
-}
-
 function addressesIn(blocks: readonly string[]): (address: string) => boolean {
-  const holds = createAddressSet(blocks.filter(isBlock))
+  const holds = createAddressSet(blocks.filter(isAddressOrBlock))
   return (address) => holds(address)
 }

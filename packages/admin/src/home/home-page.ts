@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { type DiscoveryFacts, type MailServer, hostsFor, mailService } from '../discovery/mail-service.ts'
 import { domainOfHost } from '../discovery/asked-address.ts'
 import type { HttpApp, HttpRoute } from '../http-app.ts'
-import { escapeXml } from '../xml.ts'
+import { escapeXml } from '@skein/mail'
 import { homeStyle } from './style.ts'
 import { type HomeWords, wordsFor } from './words.ts'
 

@@ -1,25 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NodeRecord } from '@skein/accounts'
+import { nodeRecord } from '../node-fixture.ts'
 import { mtaStsRoutes } from './mta-sts-routes.ts'
 import { mtaStsPolicy } from './policy.ts'
 
-const node = (name: string, fields: Partial<NodeRecord> = {}): NodeRecord => ({
-  id: name,
-  name,
-  addresses: [],
-  region: '',
-  priority: 100,
-  enabled: true,
-  description: '',
-  relay: true,
-  allow: [],
-  version: '1',
-  witness: false,
-  hostName: `${name}.test.com`,
-  services: { smtp: 25 },
-  ...fields,
-})
+const node = (name: string, fields: Partial<NodeRecord> = {}) => nodeRecord(name, { services: { smtp: 25 }, ...fields })
 
 test('RFC 8461 §3.2: the policy names every node that takes mail, in one order everywhere', () => {
   const nodes = [node('hk', { priority: 1 }), node('bj'), node('w', { witness: true }), node('off', { enabled: false })]

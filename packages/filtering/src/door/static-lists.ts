@@ -1,6 +1,6 @@
 // Who is always let in and who never, by the operators' word: addresses, networks, sender domains and senders.
 import { canonicalAddress, canonicalDomain, splitAddress } from '@skein/mail'
-import { createAddressSet, plainAddress } from '@skein/runtime'
+import { isAddressOrBlock, plainAddress } from '@skein/runtime'
 import { bitsOf } from './client-network.ts'
 
 export interface DoorRule {
@@ -15,17 +15,8 @@ export interface DoorRule {
 /** As people write it, in the one form by which it is kept. Undefined: none of these. */
 export function canonicalSubject(text: string): string | undefined {
   const plain = plainAddress(text.trim().toLowerCase())
-  if (isNetwork(plain)) return plain
+  if (isAddressOrBlock(plain)) return plain
   return plain.includes('@') ? canonicalAddress(plain) : plain.includes('/') ? undefined : canonicalDomain(plain)
-}
-
-function isNetwork(text: string): boolean {
-  try {
-    createAddressSet([text])
-    return true
-  } catch {
-    return false
-  }
 }
 
 export class StaticLists {
@@ -37,7 +28,7 @@ export class StaticLists {
   constructor(rules: Iterable<DoorRule>) {
     const networks = new Map<number, Map<string, DoorRule>>()
     for (const rule of rules) {
-      if (!isNetwork(rule.subject)) {
+      if (!isAddressOrBlock(rule.subject)) {
         this.#senders.set(rule.subject, rule)
         continue
       }

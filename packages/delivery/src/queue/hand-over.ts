@@ -1,17 +1,7 @@
-// The part of a letter's life in which another node sends it: what happens to its recipients, one at a time. Pure; `queue.ts`
-// makes events of it. The table in README.md shows the states of a ticket and what a crash on either side leaves.
+// The part of a letter's life in which another node sends it: what happens to its recipients, one at a time. Pure. The table in README.md shows the states of a ticket and what a crash on either side leaves.
 import type { NodeId } from '@skein/runtime'
-import type { DeliveryResult, HandOver, QueueItem, QueueRecipient, RefusedWay } from './ports.ts'
-
-export type HandOverEvent =
-  /** These are offered to a peer under one ticket. Durable before the offer is sent. */
-  | { event: 'offered'; atMs: number; indexes: readonly number[]; node: NodeId; ticket: string; why: string }
-  /** The peer has it on its disk and is allowed to send. Durable before the grant is sent. */
-  | { event: 'granted'; ticket: string; stage: string }
-  /** Without a grant nobody sends: the letter is this node's again. `refused`: that node will not do it. */
-  | { event: 'not-taken'; atMs: number; ticket: string; result: DeliveryResult; refused: boolean }
-  /** The map of ways has nobody left: back to the retry schedule, or the end. */
-  | { event: 'no-way'; atMs: number; indexes: readonly number[]; self: NodeId; retryAtMs: number }
+import type { HandOver, QueueItem, QueueRecipient, RefusedWay } from '../ports.ts'
+import type { HandOverEvent } from './letter.ts'
 
 export function isUnder(recipient: QueueRecipient, ticket: string): boolean {
   return recipient.state === 'handed-over' && recipient.handOver?.ticket === ticket
