@@ -191,9 +191,9 @@ const change = rarely(
 )
 
 function split(letter: Buffer): { header: Buffer; body: Buffer } {
-  const ends = ['\r\n\r\n', '\n\n', '\n\r\n'].map((it) => [letter.indexOf(it), it.length] as const)
-  const [at, length] = ends.filter(([place]) => place >= 0).toSorted(([a], [b]) => a - b)[0] ?? [letter.length, 0]
-  return { header: letter.subarray(0, at + length), body: letter.subarray(at + length) }
+  const [end] = /^\r?\n|\n\r?\n/.exec(letter.toString('latin1')) ?? []
+  const length = end === undefined ? letter.length : letter.indexOf(end) + end.length
+  return { header: letter.subarray(0, length), body: letter.subarray(length) }
 }
 
 const chunksOf = (bytes: Buffer, size: number) =>
