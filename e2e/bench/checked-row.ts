@@ -1,8 +1,10 @@
 // Inbound with every check: letters from a stranger, each with an RSA signature, SPF and a DMARC policy to look up, beside the
-// same letters at the same kind of node that checks nothing. Both serve in turn, in one run.
+// same letters at a node that takes them from the same stranger and checks nothing, and at one that trusts him. All serve in
+// turn, in one run.
 import { generateKeyPairSync } from 'node:crypto'
 import mailauth from 'mailauth'
 import { DnsWorld } from '../harness/dns-world.ts'
+import { processorMs } from '../harness/processes.ts'
 import { type SkeinNode, initNode, stopNodes } from '../harness/skein.ts'
 import { generate } from './generator.ts'
 import { median } from './job.ts'
@@ -40,9 +42,12 @@ export const checkedRow: OwnRow = {
     })
     const nodes: SkeinNode[] = []
     try {
-      const plain = await started(nodes, world, ['127.0.0.0/8'])
-      const checking = await started(nodes, world, [])
-      const rateOf = async (node: SkeinNode) => {
+      const trusting = await started(nodes, world, 'trusting')
+      const unchecking = await started(nodes, world, 'unchecking')
+      const checking = await started(nodes, world, 'checking')
+      const loadOn = async (node: SkeinNode) => {
+        const pid = node.process?.pid ?? 0
+        const beforeMs = processorMs(pid)
         const result = await generate({
           kind: 'deliver',
           protocol: 'smtp',
@@ -57,28 +62,34 @@ export const checkedRow: OwnRow = {
           lettersMax: 0,
         })
         if (result.refused > 0) throw new Error(`${node.name} refused ${result.refused} letters`)
-        return result.lettersPerSecond
+        const processor = (processorMs(pid) - beforeMs) / result.letters
+        return { rate: result.lettersPerSecond, processor }
       }
-      const pairs: { checked: number; ratio: number }[] = []
+      const found: { checked: number; ratio: number; ofTrusted: number; checkedMs: number; uncheckedMs: number }[] = []
       for (let round = 0; round < rounds; round++) {
-        const unchecked = await rateOf(plain)
-        const checked = await rateOf(checking)
-        pairs.push({ checked, ratio: checked / unchecked })
+        const trusted = await loadOn(trusting)
+        const unchecked = await loadOn(unchecking)
+        const checked = await loadOn(checking)
+        found.push({
+          checked: checked.rate,
+          ratio: checked.rate / unchecked.rate,
+          ofTrusted: checked.rate / trusted.rate,
+          checkedMs: checked.processor,
+          uncheckedMs: unchecked.processor,
+        })
       }
+      const measure = (what: string, unit: string, key: keyof (typeof found)[number], better: 'more' | 'less') => ({
+        name: `${this.name}${what}`,
+        unit,
+        value: median(found.map((it) => it[key])),
+        better,
+      })
       const measures: Measure[] = [
-        {
-          name: this.name,
-          unit: 'letters/s',
-          value: median(pairs.map(({ checked }) => checked)),
-          better: 'more',
-        },
-        {
-          name: `${this.name} of unchecked`,
-          unit: 'ratio',
-          value: median(pairs.map(({ ratio }) => ratio)),
-          better: 'more',
-          goal: { value: 0.7 },
-        },
+        measure('', 'letters/s', 'checked', 'more'),
+        { ...measure(' of unchecked', 'ratio', 'ratio', 'more'), goal: { value: 0.7 } },
+        measure(' of trusted', 'ratio', 'ofTrusted', 'more'),
+        measure(' processor time', 'ms/letter', 'checkedMs', 'less'),
+        measure(' processor time unchecked', 'ms/letter', 'uncheckedMs', 'less'),
       ]
       return measures
     } finally {
@@ -88,13 +99,19 @@ export const checkedRow: OwnRow = {
   },
 }
 
-async function started(nodes: SkeinNode[], world: DnsWorld, trusted: string[]): Promise<SkeinNode> {
-  const settings = benchSettings()
-  const name = trusted.length > 0 ? 'plain' : 'checking'
+type Kind = 'trusting' | 'unchecking' | 'checking'
+
+async function started(nodes: SkeinNode[], world: DnsWorld, kind: Kind): Promise<SkeinNode> {
   const node = await initNode({
-    name,
+    name: kind,
     domains: ['bench.test'],
-    settings: { ...settings, smtp: { trusted }, door, outside: { 'dns-servers': [world.resolver] } },
+    settings: {
+      ...benchSettings(),
+      smtp: { trusted: kind === 'trusting' ? ['127.0.0.0/8'] : [] },
+      authentication: { check: kind === 'checking' },
+      door,
+      outside: { 'dns-servers': [world.resolver] },
+    },
   })
   nodes.push(node)
   await node.start()

@@ -69,9 +69,13 @@ function within<Result>(
 function overUdp(server: NameServer, question: Buffer, read: Read, terms: Terms): Promise<Reply> {
   const socket: UdpSocket = createSocket(isIPv6(server.address.split('%')[0] ?? '') ? 'udp6' : 'udp4')
   let strays = 0
+  let isClosed = false
   return within<Reply>(
     terms,
-    () => socket.close(),
+    () => {
+      isClosed = true
+      socket.close()
+    },
     (resolve, reject) => {
       socket.on('error', (error) => reject(new NoReply(error.message)))
       socket.on('message', (datagram) => {
@@ -81,9 +85,12 @@ function overUdp(server: NameServer, question: Buffer, read: Read, terms: Terms)
         if (strays > terms.limits.strayDatagramsMax) reject(new NoReply('too many answers to other questions'))
       })
       // Connected, so that the kernel drops what comes from elsewhere, and picks a port that nobody can foresee.
-      socket.connect(server.port, server.address, () => {
-        socket.send(question, (error) => {
-          if (error) reject(new NoReply(error.message))
+      socket.connect(server.port, server.address, (error?: Error) => {
+        // With no way there (a machine without a network) this is told here, not by an event.
+        if (error) return reject(new NoReply(error.message))
+        if (isClosed) return
+        socket.send(question, (failure) => {
+          if (failure) reject(new NoReply(failure.message))
         })
       })
     },

@@ -37,6 +37,14 @@ const records = {
 }
 
 describe('the resolver', () => {
+  test('a server that the machine has no way to is passed over, and costs no more than the answer', async () => {
+    await using server = await startNameServer(zone(records))
+    // A broadcast address can't be connected with: the system says so at once, as it does on a machine without a network.
+    const nowhere = '255.255.255.255'
+    assert.deepEqual((await resolverOf([nowhere, server.server]).a('a.there.example')).records.length, 2)
+    await assert.rejects(resolverOf([nowhere]).a('a.there.example'), (error) => isErrorCode(error, 'dns-failed'))
+  })
+
   test('every type of record', async () => {
     await using server = await startNameServer(zone(records))
     const dns = resolverOf([server.server])

@@ -26,6 +26,8 @@ export const messageAuthLimits = {
   /** An answer of the DNS serves the next letters of the same thread for so long, whatever its own time. */
   answersKeptMs: 2_000,
   answersKeptMax: 2_000,
+  /** SPF results, as long as answers: of one sender's domain at one address. */
+  spfKeptMax: 2_000,
   /** DNS questions for one letter, of SPF, DKIM and ARC together. */
   questionsMax: 200,
   /** A letter with a larger header, or more lines of it, is not checked: `dkim=policy`. */

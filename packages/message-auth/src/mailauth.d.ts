@@ -13,8 +13,9 @@ interface KeyOptions {
 
 interface FoundKey {
   publicKey: unknown
-  rr: string
-  modulusLength?: number
+  keyType: string
+  /** t= */
+  flags: readonly string[]
 }
 
 interface KeyCache {
@@ -22,19 +23,18 @@ interface KeyCache {
   get(type: string, name: string, bits: number | undefined, options: KeyOptions | undefined): Promise<FoundKey>
 }
 
-interface SignatureStatus {
-  result: string
-  comment?: string | false
-  underSized?: number
-  policy?: Record<string, string>
-}
-
 interface SignatureResult {
   signingDomain?: string
   selector?: string
   signature?: string
   algo?: string
-  status: SignatureStatus & { header?: { d?: string | false; i?: string | false } }
+  status: {
+    result: string
+    comment?: string | false
+    underSized?: number
+    policy?: Record<string, string>
+    header?: { i?: string | false }
+  }
 }
 
 interface ArcLink {
@@ -71,23 +71,17 @@ declare module 'mailauth/lib/dkim/dkim-verifier.js' {
 declare module 'mailauth/lib/tools.js' {
   const module: {
     parseHeaders(bytes: Buffer): { parsed: ParsedField[] }
+    toALabel(domain: string): string
+    normalizeDomainName(domain: string): string
+    isSameOrSubdomain(child: string, parent: string): boolean
     getPublicKey(
       type: string,
       name: string,
       bits: number | undefined,
       resolver: Resolve,
       options: KeyOptions | undefined,
-    ): Promise<FoundKey>
+    ): Promise<Omit<FoundKey, 'publicKey'> & { publicKey: string }>
   }
-  export default module
-}
-
-declare module 'mailauth/lib/dkim/body/index.js' {
-  interface BodyHasher {
-    update(chunk: Uint8Array): void
-    digest(encoding: 'base64'): string
-  }
-  const module: { dkimBody(canonicalization: string, algorithm: string, length: false): BodyHasher }
   export default module
 }
 

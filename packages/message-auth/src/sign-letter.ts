@@ -3,7 +3,7 @@
 import { createHash, createPrivateKey, sign, type KeyObject } from 'node:crypto'
 import type { SigningKey } from '@skein/filtering'
 import { parseHeaderFields } from '@skein/mail'
-import bodies from 'mailauth/lib/dkim/body/index.js'
+import { createBodyHash } from './body-hash.ts'
 import { readHeader } from './read-header.ts'
 
 /** Named once for each that is there, and once more. */
@@ -54,9 +54,9 @@ export interface SignatureSettings {
 /** @returns one field for each key, each ended by CR LF; '' for a letter without From, which nobody can sign. */
 export async function signLetter(letter: AsyncIterable<Uint8Array>, settings: SignatureSettings): Promise<string> {
   const { header, rest } = await readHeader(letter)
-  const hasher = bodies.dkimBody('relaxed', 'sha256', false)
+  const hasher = createBodyHash('relaxed', 'sha256')
   for await (const chunk of rest) hasher.update(chunk)
-  const bodyHash = hasher.digest('base64')
+  const bodyHash = hasher.digest().base64
   const fields = chosenFields(header)
   if (!fields.names.includes('From')) return ''
   return settings.keys.map((key) => signature(key, fields, bodyHash, settings)).join('')

@@ -1,6 +1,7 @@
 // A verifying thread: takes letters, whole or in pieces, asks its DNS questions of the node, and answers. Holds nothing else.
 import { parentPort, workerData } from 'node:worker_threads'
-import type { CheckedLetter } from '@skein/filtering'
+import type { CheckedLetter, SpfCheck } from '@skein/filtering'
+import { Kept } from './kept.ts'
 import { messageAuthLimits } from './limits.ts'
 import type { DnsAnswer, FromWorker, LetterRequest, QuestionType, ToWorker } from './requests.ts'
 import { sealLetter } from './seal-letter.ts'
@@ -18,6 +19,10 @@ interface Job {
   isForgotten: boolean
   wake: () => void
 }
+
+/** The node has the cache; this only spares it the questions of letters that come one after the other. */
+const kept = new Kept<DnsAnswer>(answersKeptMs, messageAuthLimits.answersKeptMax)
+const spfMemory = new Kept<SpfCheck>(answersKeptMs, messageAuthLimits.spfKeptMax)
 
 const jobs = new Map<number, Job>()
 const questions = new Map<number, (answer: DnsAnswer) => void>()
@@ -69,7 +74,7 @@ async function run(request: LetterRequest): Promise<void> {
 }
 
 function work(request: LetterRequest, letter: AsyncIterable<Uint8Array>): Promise<CheckedLetter | string> {
-  if (request.kind === 'verify') return verifyLetter(letter, request, resolver())
+  if (request.kind === 'verify') return verifyLetter(letter, request, resolver(), spfMemory)
   return request.kind === 'sign' ? signLetter(letter, request) : sealLetter(letter, request)
 }
 
@@ -108,8 +113,9 @@ async function ask(name: string, type: string): Promise<unknown[]> {
   if (!types.has(type)) throw dnsError('ENODATA', name)
   const key = `${type} ${name}`
   const known = kept.get(key)
-  const answer = known && known.untilMs > performance.now() ? known.answer : await askNode(name, type as QuestionType)
-  if (answer !== known?.answer) keep(key, answer)
+  const answer = known ?? (await askNode(name, type as QuestionType))
+  const isSettled = !('code' in answer) || answer.code === 'ENOTFOUND' || answer.code === 'ENODATA'
+  if (!known && isSettled) kept.keep(key, answer)
   if ('code' in answer) throw dnsError(answer.code, name)
   return answer.records
 }
@@ -120,16 +126,6 @@ function askNode(name: string, type: QuestionType): Promise<DnsAnswer> {
     questions.set(question, resolve)
     say({ kind: 'question', question, type, name })
   })
-}
-
-/** The node has the cache; this only spares it the questions of letters that come one after the other. */
-const kept = new Map<string, { answer: DnsAnswer; untilMs: number }>()
-
-function keep(key: string, answer: DnsAnswer): void {
-  kept.delete(key)
-  if ('code' in answer && answer.code !== 'ENOTFOUND' && answer.code !== 'ENODATA') return
-  if (kept.size >= messageAuthLimits.answersKeptMax) kept.delete(kept.keys().next().value as string)
-  kept.set(key, { answer, untilMs: performance.now() + answersKeptMs })
 }
 
 function dnsError(code: string, name: string): Error {

@@ -516,6 +516,11 @@ const rows: readonly [string, SetUp, Expected][] = [
     { dkim: 'neutral', verdict: rejected },
   ],
   [
+    'DKIM: a canonicalization without its first word (§3.5)',
+    { ...elsewhere, ...signedBy('strict.example', edited(/c=relaxed/, 'c=')) },
+    { dkim: 'neutral', verdict: rejected },
+  ],
+  [
     'DKIM: the key’s server is silent',
     { ...elsewhere, ...signedBy('strict.example', { s: 'dead' }) },
     { dkim: 'temperror', verdict: again },

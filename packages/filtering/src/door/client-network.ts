@@ -1,5 +1,5 @@
 // How an address is named: the network that it comes from, and the form in which the DNS is asked about it.
-import { clientKey, plainAddress } from '@skein/runtime'
+import { clientKey, createAddressSet, plainAddress } from '@skein/runtime'
 
 /** The eight groups of an IPv6 address that has been checked, as numbers. */
 function groupsOf(address: string): number[] {
@@ -12,6 +12,17 @@ function groupsOf(address: string): number[] {
   const zeros = tail === undefined ? [] : Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0')
   return [...before, ...zeros, ...after].map((group) => Number.parseInt(group, 16))
 }
+
+/** RFC 1918, RFC 4193, RFC 6598 and link-local: the world's DNS knows no names of these. */
+export const isPrivateAddress = createAddressSet([
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '100.64.0.0/10',
+  '169.254.0.0/16',
+  'fc00::/7',
+  'fe80::/10',
+])
 
 /** RFC 6647 §5: large senders try again from another address of the same network. IPv4: /24; IPv6: /64. */
 export function networkOf(address: string): string {

@@ -172,6 +172,9 @@ const greylisting: [greylist: 'off' | 'suspicious' | 'all', address: string, dns
     ['suspicious', good, named, 'ok'],
     ['suspicious', good, {}, '451 4.7.1'],
     ['suspicious', good, { 'ptr 192.0.2.1': 'fails' }, 'ok'],
+    ['suspicious', '10.1.2.3', {}, 'ok'],
+    ['suspicious', 'fd00::7', {}, 'ok'],
+    ['all', '10.1.2.3', {}, '451 4.7.1'],
     ['all', good, named, '451 4.7.1'],
   ]
 for (const [greylist, address, dns, said] of greylisting) {

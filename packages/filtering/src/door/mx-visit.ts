@@ -1,7 +1,7 @@
 // A stranger's mail system at the door, from its connection to its end.
 import { splitAddress } from '@skein/mail'
 import { clientKey } from '@skein/runtime'
-import { networkOf, siteOf } from './client-network.ts'
+import { isPrivateAddress, networkOf, siteOf } from './client-network.ts'
 import type { DoorParts } from './door-parts.ts'
 import type { Standing } from './good-names.ts'
 import { Lookups } from './lookups.ts'
@@ -120,7 +120,8 @@ export class MxVisit implements DoorVisit {
     if (greylistFor === 'off' || weight < 0) return false
     const standing = this.#standing
     if (standing === 'good' || (standing === 'unknown' && names.comesBack(this.#network))) return false
-    return greylistFor === 'all' || weight > 0 || this.#lookups.name.kind === 'none' || standing === 'bad'
+    const isNameless = this.#lookups.name.kind === 'none' && !isPrivateAddress(this.#address)
+    return greylistFor === 'all' || weight > 0 || isNameless || standing === 'bad'
   }
 
   #greylist(to: string): Refusal | null {
