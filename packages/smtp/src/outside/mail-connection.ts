@@ -331,7 +331,8 @@ export class MailConnection {
       stuff(conversion ? conversion.push(bytes) : [bytes])
     }
     if (conversion) stuff(conversion.end())
-    if (held.reduce((sum, piece) => sum + piece.length, 0) > joinedBytesMax) await this.#dialogue.writeAll(held.splice(0))
+    if (held.reduce((sum, piece) => sum + piece.length, 0) > joinedBytesMax)
+      await this.#dialogue.writeAll(held.splice(0))
     this.#dialogue.writePieces([...held, stuffer.end()])
   }
 
