@@ -184,7 +184,11 @@ class Pool implements VerifierPool {
     const nowMs = this.#parts.clock.monotonicMs()
     const thread: Thread = { worker, running: new Map(), heardMs: nowMs, usedMs: nowMs }
     worker.unref()
-    worker.on('message', (message: FromWorker) => this.#heard(thread, message))
+    worker.on('message', (messages: readonly FromWorker[]) => {
+      thread.heardMs = this.#parts.clock.monotonicMs()
+      for (const message of messages) this.#heard(thread, message)
+      this.#fill()
+    })
     worker.on('error', (error) => this.#parts.logger.error({ error: String(error) }, 'a verifying thread failed'))
     worker.on('exit', () => this.#ended(thread))
     this.#threads.add(thread)
@@ -218,7 +222,6 @@ class Pool implements VerifierPool {
   }
 
   #heard(thread: Thread, message: FromWorker): void {
-    thread.heardMs = this.#parts.clock.monotonicMs()
     switch (message.kind) {
       case 'alive':
         return
@@ -244,7 +247,6 @@ class Pool implements VerifierPool {
             running.task.reject(failed('an error of ours'))
           }
         }
-        return this.#fill()
       }
     }
   }
