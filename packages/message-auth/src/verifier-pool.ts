@@ -1,5 +1,6 @@
 // The threads that check and sign letters: started when there is work, ended when idle, replaced when they break. A letter
 // in the hands of a thread that breaks gets an error, and whoever asked says what that means.
+import { getCompileCacheDir } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { LetterToCheck, LetterToSeal, LetterToSign, MessageVerifier, CheckedLetter } from '@skein/filtering'
@@ -176,9 +177,9 @@ class Pool implements VerifierPool {
   }
 
   #start(): Thread {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+    const worker = new Worker(new URL('./worker-start.ts', import.meta.url), {
       name: 'skein-message-auth',
-      workerData: { answersKeptMs: this.#answersKeptMs },
+      workerData: { answersKeptMs: this.#answersKeptMs, hasCompileCache: getCompileCacheDir() !== undefined },
       resourceLimits: { maxOldGenerationSizeMb: messageAuthLimits.heapMegabytesMax },
     })
     const nowMs = this.#parts.clock.monotonicMs()
