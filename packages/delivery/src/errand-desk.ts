@@ -127,7 +127,9 @@ export class ErrandDesk {
   async #take(from: NodeId, key: string, offer: RelayOffer): Promise<RelayReply> {
     const known = this.#letter(key)
     if (known) return { t: 'staged', stage: known.item.errand?.stage ?? '' }
-    const declined = this.#whyNot(from, offer) ?? (await this.#isNotTheirs(from, offer.from))
+    // Looked at again after the wait: others may have come meanwhile.
+    const declined =
+      this.#whyNot(from, offer) ?? (await this.#isNotTheirs(from, offer.from)) ?? this.#whyNot(from, offer)
     if (declined) return declined
     if (!offer.body) return this.#uploads.begin(key, offer)
     if (offer.body.length !== offer.size) throw otherSize()

@@ -166,8 +166,11 @@ export function readSubmittedHeader(
     // RFC 5322 §3.6.3: others may not learn who was copied in secret.
     fields.filter((it) => it.lower === 'bcc' || it.lower === 'resent-bcc' || claimsOurResults(header, it, isOurs)),
   )
-  const authors = fields.filter((field) => authorFields.has(field.lower)).flatMap((field) => addressesIn(header, field))
-  const from = fields.filter(({ lower }) => lower === 'from').flatMap((field) => addressesIn(header, field))
+  const speaking = fields
+    .filter(({ lower }) => authorFields.has(lower))
+    .map((field) => ({ lower: field.lower, addresses: addressesIn(header, field) }))
+  const authors = speaking.flatMap(({ addresses }) => addresses)
+  const from = speaking.filter(({ lower }) => lower === 'from').flatMap(({ addresses }) => addresses)
   const sender = names.has('sender') ? undefined : made.sender?.(from)
   if (sender !== undefined) added += formatField('Sender', sender)
   return { bytes, added, messageId, hops: countReceived(header), deliveredTo: deliveredTo(header), authors }
