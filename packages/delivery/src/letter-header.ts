@@ -189,8 +189,8 @@ const deliveredToMax = 100
 
 /** Most letters have none: they are not taken apart for it. */
 function deliveredTo(header: Uint8Array): ReadonlySet<string> {
-  const bytes = Buffer.from(header.buffer, header.byteOffset, header.byteLength)
-  if (!['elivered-To', 'elivered-to', 'ELIVERED-TO'].some((name) => bytes.includes(name, 0, 'latin1'))) return nobody
+  const text = Buffer.from(header.buffer, header.byteOffset, header.byteLength).toString('latin1')
+  if (!['elivered-To', 'elivered-to', 'ELIVERED-TO'].some((name) => text.includes(name))) return nobody
   const fields = parseHeaderFields(header).filter(({ lower }) => lower === 'delivered-to')
   const addresses = fields.slice(0, deliveredToMax).map((field) => canonicalAddress(fieldValue(header, field).trim()))
   return new Set(addresses.filter((address) => address !== undefined))
