@@ -166,8 +166,11 @@ export function readSubmittedHeader(
     // RFC 5322 §3.6.3: others may not learn who was copied in secret.
     fields.filter((it) => it.lower === 'bcc' || it.lower === 'resent-bcc' || claimsOurResults(header, it, isOurs)),
   )
-  const authors = fields.filter((field) => authorFields.has(field.lower)).flatMap((field) => addressesIn(header, field))
-  const from = fields.filter(({ lower }) => lower === 'from').flatMap((field) => addressesIn(header, field))
+  const speaking = fields
+    .filter(({ lower }) => authorFields.has(lower))
+    .map((field) => ({ lower: field.lower, addresses: addressesIn(header, field) }))
+  const authors = speaking.flatMap(({ addresses }) => addresses)
+  const from = speaking.filter(({ lower }) => lower === 'from').flatMap(({ addresses }) => addresses)
   const sender = names.has('sender') ? undefined : made.sender?.(from)
   if (sender !== undefined) added += formatField('Sender', sender)
   return { bytes, added, messageId, hops: countReceived(header), deliveredTo: deliveredTo(header), authors }
@@ -186,8 +189,8 @@ const deliveredToMax = 100
 
 /** Most letters have none: they are not taken apart for it. */
 function deliveredTo(header: Uint8Array): ReadonlySet<string> {
-  const bytes = Buffer.from(header.buffer, header.byteOffset, header.byteLength)
-  if (!['elivered-To', 'elivered-to', 'ELIVERED-TO'].some((name) => bytes.includes(name, 0, 'latin1'))) return nobody
+  const text = Buffer.from(header.buffer, header.byteOffset, header.byteLength).toString('latin1')
+  if (!['elivered-To', 'elivered-to', 'ELIVERED-TO'].some((name) => text.includes(name))) return nobody
   const fields = parseHeaderFields(header).filter(({ lower }) => lower === 'delivered-to')
   const addresses = fields.slice(0, deliveredToMax).map((field) => canonicalAddress(fieldValue(header, field).trim()))
   return new Set(addresses.filter((address) => address !== undefined))

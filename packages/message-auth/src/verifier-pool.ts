@@ -1,5 +1,6 @@
 // The threads that check and sign letters: started when there is work, ended when idle, replaced when they break. A letter
 // in the hands of a thread that breaks gets an error, and whoever asked says what that means.
+import { getCompileCacheDir } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { LetterToCheck, LetterToSeal, LetterToSign, MessageVerifier, CheckedLetter } from '@skein/filtering'
@@ -176,15 +177,19 @@ class Pool implements VerifierPool {
   }
 
   #start(): Thread {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+    const worker = new Worker(new URL('./worker-start.ts', import.meta.url), {
       name: 'skein-message-auth',
-      workerData: { answersKeptMs: this.#answersKeptMs },
+      workerData: { answersKeptMs: this.#answersKeptMs, hasCompileCache: getCompileCacheDir() !== undefined },
       resourceLimits: { maxOldGenerationSizeMb: messageAuthLimits.heapMegabytesMax },
     })
     const nowMs = this.#parts.clock.monotonicMs()
     const thread: Thread = { worker, running: new Map(), heardMs: nowMs, usedMs: nowMs }
     worker.unref()
-    worker.on('message', (message: FromWorker) => this.#heard(thread, message))
+    worker.on('message', (messages: readonly FromWorker[]) => {
+      thread.heardMs = this.#parts.clock.monotonicMs()
+      for (const message of messages) this.#heard(thread, message)
+      this.#fill()
+    })
     worker.on('error', (error) => this.#parts.logger.error({ error: String(error) }, 'a verifying thread failed'))
     worker.on('exit', () => this.#ended(thread))
     this.#threads.add(thread)
@@ -218,7 +223,6 @@ class Pool implements VerifierPool {
   }
 
   #heard(thread: Thread, message: FromWorker): void {
-    thread.heardMs = this.#parts.clock.monotonicMs()
     switch (message.kind) {
       case 'alive':
         return
@@ -244,7 +248,6 @@ class Pool implements VerifierPool {
             running.task.reject(failed('an error of ours'))
           }
         }
-        return this.#fill()
       }
     }
   }

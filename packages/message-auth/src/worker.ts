@@ -11,7 +11,18 @@ import { verifyLetter, type Resolver } from './verify-letter.ts'
 const port = parentPort
 if (port === null) throw new Error('this runs in a worker')
 const { answersKeptMs } = workerData as { answersKeptMs: number }
-const say = (message: FromWorker) => port.postMessage(message)
+
+/** What is said while messages are worked through goes as one: to wake the other thread costs as much as checking a signature. */
+let unsaid: FromWorker[] = []
+
+function say(message: FromWorker): void {
+  if (unsaid.push(message) === 1) setImmediate(sayAll)
+}
+
+function sayAll(): void {
+  port?.postMessage(unsaid)
+  unsaid = []
+}
 
 interface Job {
   pieces: Uint8Array[]

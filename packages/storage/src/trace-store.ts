@@ -13,6 +13,8 @@ export const traceLimits = {
   tracePruneRecordsMax: 1_000,
   /** Tidying happens once for so many added records. */
   tracePruneEvery: 500,
+  /** Latest letters of which is remembered that they can be found by their Message-ID. */
+  traceIndexedMax: 1_000,
 } as const
 
 const recordVersion = 1
@@ -68,6 +70,8 @@ export function createTraceStore(database: Database, settings: TraceStoreSetting
   const limits = { ...traceLimits, ...settings.limits }
   let serial = 0
   let sincePrune = 0
+  /** Message-IDs of the latest letters under their queue ids, the oldest first. */
+  const indexed = new Map<string, string>()
   let pruning: Promise<number> | null = null
   /** Records in the store; counted once, then kept along. */
   let records: number | null = null
@@ -130,6 +134,15 @@ export function createTraceStore(database: Database, settings: TraceStoreSetting
     return events
   }
 
+  /** False where the letter can be found by its Message-ID already: its events come one after the other. */
+  function isNew(queueId: string, messageId: string): boolean {
+    if (indexed.get(queueId) === messageId) return false
+    indexed.set(queueId, messageId)
+    const [oldest] = indexed.keys()
+    if (indexed.size > limits.traceIndexedMax && oldest !== undefined) indexed.delete(oldest)
+    return true
+  }
+
   return {
     add(events) {
       const ops: DatabaseOp[] = []
@@ -148,7 +161,7 @@ export function createTraceStore(database: Database, settings: TraceStoreSetting
         }
         const key = `t!e!${queueId}!${timePrefix(atMs)}-${String(serial++ % 1_000_000).padStart(6, '0')}`
         ops.push({ type: 'put', key, value: encode({ messageId, events: together }) })
-        if (messageId !== '') {
+        if (messageId !== '' && isNew(queueId, messageId)) {
           ops.push({ type: 'put', key: `${messageKey(messageId)}${queueId}`, value: Buffer.of(recordVersion) })
         }
         if (records !== null) records++

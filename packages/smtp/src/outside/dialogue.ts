@@ -79,6 +79,9 @@ export class Dialogue {
   }
 
   async #wait<Result>(timeoutText: string, timeoutMs: number, look: () => Result | null): Promise<Result> {
+    // The replies to a batch of commands come together: most are there before anybody waits for them.
+    const present = look()
+    if (present !== null) return present
     const timer = this.#clock.setTimer(timeoutMs, () => this.#break(timeoutText))
     try {
       for (;;) {
@@ -114,11 +117,16 @@ export class Dialogue {
     if (!this.#broken) this.#socket.write(data)
   }
 
-  /** Resolves when the other side has taken enough. @throws DialogueBroken */
-  async writeAll(pieces: readonly Buffer[]): Promise<void> {
+  /** In one write to the socket. */
+  writePieces(pieces: readonly Buffer[]): void {
     this.#socket.cork()
     for (const piece of pieces) this.write(piece)
     this.#socket.uncork()
+  }
+
+  /** Resolves when the other side has taken enough. @throws DialogueBroken */
+  async writeAll(pieces: readonly Buffer[]): Promise<void> {
+    this.writePieces(pieces)
     const { dataBlockTimeoutMs } = this.#limits
     await this.#wait(`a piece of the message was not taken in ${dataBlockTimeoutMs} ms`, dataBlockTimeoutMs, () =>
       this.#broken || this.#socket.writableNeedDrain ? null : true,

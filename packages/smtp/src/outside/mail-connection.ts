@@ -18,6 +18,9 @@ import { type Outcome, failure, outcomeOfReply } from './outcome.ts'
 import { outsideBytes, outsideSize } from './outside-letter.ts'
 import { type PeerCertificates, type TlsTerms, type TlsVerdict, judge, mustEncrypt } from './tls-terms.ts'
 
+/** Last piece of a message that need not be taken before its end follows: whether the server had the end is not known then. */
+const joinedBytesMax = 64 * 1024
+
 export interface MailConnectionComponents {
   log: MessageLog
   clock: Clock
@@ -317,17 +320,20 @@ export class MailConnection {
   async #sendMessage(item: QueueItem, { plan }: LetterNeeds): Promise<void> {
     const stuffer = new DotStuffer()
     const conversion = plan && new TransferConversion(plan)
-    const send = async (chunks: readonly Buffer[]) => {
-      const pieces: Buffer[] = []
-      for (const chunk of chunks) stuffer.write(chunk, pieces)
-      await this.#dialogue.writeAll(pieces)
+    // A small last piece goes out together with the end of the message.
+    const held: Buffer[] = []
+    const stuff = (chunks: readonly Buffer[]) => {
+      for (const chunk of chunks) stuffer.write(chunk, held)
     }
     for await (const chunk of outsideBytes(item, this.#components.log)) {
+      if (held.length > 0) await this.#dialogue.writeAll(held.splice(0))
       const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-      await send(conversion ? conversion.push(bytes) : [bytes])
+      stuff(conversion ? conversion.push(bytes) : [bytes])
     }
-    if (conversion) await send(conversion.end())
-    this.#dialogue.write(stuffer.end())
+    if (conversion) stuff(conversion.end())
+    if (held.reduce((sum, piece) => sum + piece.length, 0) > joinedBytesMax)
+      await this.#dialogue.writeAll(held.splice(0))
+    this.#dialogue.writePieces([...held, stuffer.end()])
   }
 
   async #sendBytes(item: QueueItem): Promise<void> {
