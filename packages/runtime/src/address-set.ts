@@ -21,11 +21,20 @@ export function createAddressSet(entries: readonly string[]): (address: string) 
     if (bits === undefined) list.addAddress(network, family)
     else list.addSubnet(network, Number(bits), family)
   }
+  // The same few clients are asked about again and again.
+  const answered = new Map<string, boolean>()
   return (address) => {
+    const known = answered.get(address)
+    if (known !== undefined) return known
     const plain = plainAddress(address)
-    return list.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+    const answer = list.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+    if (answered.size >= answersKeptMax) answered.clear()
+    answered.set(address, answer)
+    return answer
   }
 }
+
+const answersKeptMax = 256
 
 /** Whether a set may be made of it: what a person or a stranger wrote may be none. */
 export function isAddressOrBlock(text: string): boolean {

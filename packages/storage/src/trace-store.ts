@@ -71,7 +71,8 @@ export function createTraceStore(database: Database, settings: TraceStoreSetting
   let serial = 0
   let sincePrune = 0
   /** Message-IDs of the latest letters under their queue ids, the oldest first. */
-  const indexed = new Map<string, string>()
+  let indexed = new Map<string, string>()
+  let indexedBefore = new Map<string, string>()
   let pruning: Promise<number> | null = null
   /** Records in the store; counted once, then kept along. */
   let records: number | null = null
@@ -136,10 +137,13 @@ export function createTraceStore(database: Database, settings: TraceStoreSetting
 
   /** False where the letter can be found by its Message-ID already: its events come one after the other. */
   function isNew(queueId: string, messageId: string): boolean {
-    if (indexed.get(queueId) === messageId) return false
+    if (indexed.get(queueId) === messageId || indexedBefore.get(queueId) === messageId) return false
     indexed.set(queueId, messageId)
-    const [oldest] = indexed.keys()
-    if (indexed.size > limits.traceIndexedMax && oldest !== undefined) indexed.delete(oldest)
+    // Forgotten by halves: taking out the oldest one by one would make a Map slower and slower.
+    if (indexed.size * 2 >= limits.traceIndexedMax) {
+      indexedBefore = indexed
+      indexed = new Map()
+    }
     return true
   }
 
